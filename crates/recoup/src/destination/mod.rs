@@ -1,0 +1,69 @@
+//! Where bytes are kept. One trait, [`Destination`]: objects under keys, written once, never changed.
+//!
+//! Not here: what the objects mean. A destination knows no backups; [`crate::store`] does.
+
+pub mod local;
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::error::Result;
+use crate::progress::Context;
+
+/// One object at a destination.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectInfo {
+    /// Key: relative, `/` between parts, no part starts with a dot.
+    pub key: String,
+    /// Length.
+    pub bytes: u64,
+    /// Last modification as the destination tells it; for humans and for sweeping, never for retention.
+    pub modified: jiff::Timestamp,
+}
+
+/// Bytes on their way to a destination. Always re-readable, so that a retry starts from the beginning.
+#[derive(Debug, Clone, Copy)]
+pub enum Body<'a> {
+    /// A small document.
+    Bytes(&'a [u8]),
+    /// A finished file in staging; the destination may move it away instead of copying it.
+    File(&'a Path),
+}
+
+/// What a destination read back after storing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Length.
+    pub bytes: u64,
+    /// SHA-256, lower-case hex, of the bytes as read back from the destination.
+    pub sha256: String,
+}
+
+/// A place that keeps bytes under a key. Promises, tested by one contract suite for every implementation:
+///
+/// * when `put` returns, the object is whole, durable and has been read back;
+/// * a failed or cancelled `put` leaves nothing that `list` shows, and nothing at all after `sweep`;
+/// * `put` never replaces different bytes: the same bytes again are success, others
+///   [`crate::ErrorKind::WouldOverwrite`];
+/// * `list` is complete and sorted by key; it never shows unfinished objects;
+/// * deleting what is absent is success.
+pub trait Destination: Send + Sync {
+    /// For people and logs: `/srv/backups`, `s3://bucket/prefix`. Never a secret.
+    fn describe(&self) -> String;
+    /// Stores an object.
+    fn put(&self, key: &str, body: Body<'_>, context: &Context) -> Result<Stored>;
+    /// Opens an object for reading, from byte `from` on.
+    fn get(&self, key: &str, from: u64) -> Result<Box<dyn Read + Send>>;
+    /// Every finished object whose key starts with `prefix`, sorted by key.
+    fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>>;
+    /// Removes an object.
+    fn delete(&self, key: &str) -> Result<()>;
+    /// Bytes that may still be written here (`f_bavail`, quota); `None` when the destination cannot say.
+    fn free_bytes(&self) -> Result<Option<u64>>;
+    /// A path by which this machine can read the object in place; `None` for remote destinations.
+    fn local_path(&self, key: &str) -> Option<PathBuf>;
+    /// Where a run may stage its files so that `put` can move them in; `None` for remote destinations.
+    fn staging_root(&self) -> Option<PathBuf>;
+    /// Removes what crashed runs left behind; never what a live process works on. Returns what was removed.
+    fn sweep(&self) -> Result<Vec<String>>;
+}

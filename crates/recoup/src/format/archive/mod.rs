@@ -1,0 +1,4 @@
+//! `archive`: everything in one ZIP.
+
+pub mod reader;
+pub mod writer;

@@ -1,0 +1,15 @@
+//! Plain values: what a plan, a backup and its manifest are. No I/O, no clock; everything here can be
+//! built in a test with a literal.
+
+pub mod backup;
+pub mod entry;
+pub mod plan;
+pub mod run;
+
+pub use backup::{
+    BackupId, DatabaseFacts, DirectoryFacts, Format, Kind, Level, Manifest, Object, Part, PartKind, SettingsFacts,
+    TableFacts, Warning,
+};
+pub use entry::{Content, Entry, EntryKind, PathBytes, Sink};
+pub use plan::{CommandSpec, DatabaseSpec, DirectorySpec, FileSpec, Plan, SettingsSpec, SourceSpec, TableSettings};
+pub use run::{Outcome, Problem};

@@ -1,0 +1,129 @@
+//! A plan as meant: what is read, in which format, where it goes. Schedule, retention, hooks and who is
+//! told join it with the daemon. Parsing TOML is [`crate::config`]; opening things is [`crate::source`].
+
+use std::path::PathBuf;
+
+use super::backup::Format;
+
+/// What is backed up together, as one restore point.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// Lower-case letters, digits, `-`, `_` and `.`; part of every file name.
+    pub name: String,
+    /// Everything that is read, in the order of the configuration.
+    pub sources: Vec<SourceSpec>,
+    /// The shape of the backup's bytes.
+    pub format: Format,
+    /// Compact database copies (`VACUUM INTO` on the copy, never on the source).
+    pub compact: bool,
+    /// Names of destinations, or directories.
+    pub destinations: Vec<String>,
+}
+
+/// One thing that is read.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SourceSpec {
+    /// A SQLite database.
+    Database(DatabaseSpec),
+    /// A directory tree.
+    Directory(DirectorySpec),
+    /// One file.
+    File(FileSpec),
+    /// Settings.
+    Settings(SettingsSpec),
+    /// The standard output of a command.
+    Command(CommandSpec),
+}
+
+impl SourceSpec {
+    /// The source's name, unique within its plan.
+    pub fn name(&self) -> &str {
+        match self {
+            SourceSpec::Database(spec) => &spec.name,
+            SourceSpec::Directory(spec) => &spec.name,
+            SourceSpec::File(spec) => &spec.name,
+            SourceSpec::Settings(_) => "settings",
+            SourceSpec::Command(spec) => &spec.name,
+        }
+    }
+}
+
+/// A SQLite database.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DatabaseSpec {
+    /// Name inside the backup.
+    pub name: String,
+    /// As configured: a path or a URL (`sqlite:///…`, `sqlite+aiosqlite:///./data/app.db`, `file:…`).
+    pub location: String,
+    /// Absence is noted, not an error.
+    pub optional: bool,
+    /// How long to wait for somebody who holds the database, in milliseconds (default 30 000).
+    pub busy_timeout_ms: u64,
+    /// A curated JSON export instead of a complete one: array name → query. Empty means complete.
+    pub queries: Vec<(String, String)>,
+}
+
+/// A directory tree.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DirectorySpec {
+    /// Name inside the backup.
+    pub name: String,
+    /// Where it is.
+    pub path: PathBuf,
+    /// Globs to leave out, relative to the directory (`*.tmp`, `cache/**`).
+    pub exclude: Vec<String>,
+    /// Absence is noted, not an error.
+    pub optional: bool,
+    /// Follow into other file systems mounted below (default: stay on one).
+    pub cross_mounts: bool,
+}
+
+/// One file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FileSpec {
+    /// Name inside the backup.
+    pub name: String,
+    /// Where it is.
+    pub path: PathBuf,
+    /// Absence is noted, not an error.
+    pub optional: bool,
+}
+
+/// Settings: environment variables by allow-list, rows of a key/value table, JSON from the application.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SettingsSpec {
+    /// Names or globs of environment variables (`SHOP_*`). Nothing else of the environment is looked at.
+    pub environment: Vec<String>,
+    /// Key/value tables.
+    pub tables: Vec<TableSettings>,
+    /// JSON files written by the application.
+    pub json: Vec<PathBuf>,
+    /// Names that are secret although they do not look so.
+    pub secret: Vec<String>,
+    /// Names that look secret (`SMTP_PASSWORD_HINT`) and are not.
+    pub not_secret: Vec<String>,
+}
+
+/// A key/value table of a database.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TableSettings {
+    /// Path or URL of the database.
+    pub database: String,
+    /// Table name.
+    pub table: String,
+    /// Column that holds the key.
+    pub key: String,
+    /// Column that holds the value.
+    pub value: String,
+}
+
+/// A command whose standard output is kept. An argument list, never a shell line.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CommandSpec {
+    /// Name inside the backup; also the file name below `files/`.
+    pub name: String,
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// Give up after so many milliseconds (default 10 minutes).
+    pub timeout_ms: u64,
+}

@@ -1,0 +1,98 @@
+//! Where data comes from. One trait, [`Source`], with three steps so that several sources share one moment:
+//! `begin` on all, `capture` on all, then `emit` one after the other while the application already runs on.
+//!
+//! Not here: what a backup looks like ([`crate::format`]) and which sources a plan has ([`crate::model`]).
+
+pub mod application;
+pub mod command;
+pub mod directory;
+pub mod file;
+pub mod settings;
+pub mod sqlite;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::model::{DatabaseFacts, PartKind, PathBytes, SettingsFacts, Sink, Warning};
+use crate::progress::Context;
+
+/// Identity of a file or directory, whatever it is called: device and inode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FileId {
+    /// `st_dev`.
+    pub device: u64,
+    /// `st_ino`.
+    pub inode: u64,
+}
+
+impl FileId {
+    /// The identity of what `path` leads to, symbolic links followed; `None` when there is nothing.
+    pub fn of(path: &Path) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt;
+        let meta = std::fs::metadata(path).ok()?;
+        Some(FileId { device: meta.dev(), inode: meta.ino() })
+    }
+}
+
+/// What the sources of one run share.
+pub struct Scope {
+    /// A private directory (0700) for staged copies; the caller removes it.
+    pub staging: PathBuf,
+    /// Whom to tell, when to stop, what time it is.
+    pub context: Context,
+    /// Directories that are never read: destinations and staging itself.
+    pub excluded: Vec<FileId>,
+    /// Databases that a source of their own captures: a directory leaves them and their sidecars out.
+    pub databases: Vec<FileId>,
+}
+
+/// Whether a source has something to give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// It is there.
+    Present,
+    /// It is optional and not there; `capture` and `emit` are not called.
+    Absent,
+}
+
+/// What emitting told besides the entries.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Emitted {
+    /// Facts about a database.
+    pub database: Option<DatabaseFacts>,
+    /// Facts about settings.
+    pub settings: Option<SettingsFacts>,
+    /// Sockets, pipes and devices left out.
+    pub skipped: u64,
+    /// Things to look at.
+    pub warnings: Vec<Warning>,
+}
+
+/// One thing that is read. Promises, tested by one contract suite for every implementation:
+///
+/// * nothing of the application is modified, created, locked beyond a read transaction, or executed;
+/// * what is emitted is one consistent moment per file, and for databases the moment of `begin`;
+/// * `emit` emits parents before children, each path once, and paths never leave the source;
+/// * a source that is missing, empty where it must not be, or unreadable is an error, never an empty result;
+/// * nothing but `scope.staging` is written to; cancellation is honoured between chunks.
+pub trait Source: Send {
+    /// Name inside the backup, unique in the plan.
+    fn name(&self) -> &str;
+    /// What it is.
+    fn kind(&self) -> PartKind;
+    /// Where it lies, absolute, when it lies in the file system.
+    fn origin(&self) -> Option<PathBytes>;
+    /// Bytes to expect, for the space check and the progress bar; cheap, 0 when unknown. After `begin`.
+    fn estimate(&self) -> u64;
+    /// Fixes the moment: a database opens its read transaction. Fails when the source is not there, unless
+    /// it is optional.
+    fn begin(&mut self, scope: &Scope) -> Result<Presence>;
+    /// Copies to `scope.staging` what must not be read later, and lets go of the application.
+    fn capture(&mut self, scope: &Scope) -> Result<()>;
+    /// Emits every entry to `sink`.
+    fn emit(&mut self, scope: &Scope, sink: &mut dyn Sink) -> Result<Emitted>;
+}
+
+/// Makes a source afresh for every backup, so that runs share no state.
+pub type SourceFactory = Arc<dyn Fn() -> Result<Box<dyn Source>> + Send + Sync>;

@@ -1,0 +1,13 @@
+//! SQLite as Recoup uses it: how a database is named, opened, copied, described, checked and read.
+//! Everything above works on databases only through this folder, so the rules for not harming an
+//! application's database stand in one place.
+//!
+//! Not here: what a copy is for. Sources, formats, verification and comparison decide that.
+
+pub mod check;
+pub mod copy;
+pub mod facts;
+pub mod location;
+pub mod open;
+pub mod rows;
+pub mod schema;
