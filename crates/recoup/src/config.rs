@@ -1,1 +1,1 @@
-//! To be written.
+//! `recoup.toml` and the environment as written, resolved to settings as meant.

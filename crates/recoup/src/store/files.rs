@@ -1,0 +1,2 @@
+//! The `files` layout.
+pub struct FilesStore;
