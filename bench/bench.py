@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+"""Speed beside the peers, as paired ratios of one run.
+
+  bench.py --recoup PATH --measure PATH [--mb 1000] [--repetitions 5] [--work DIR] [--only NAME…]
+
+In every repetition a subject and its peer run one after the other on the same data, the order rotated; the ratio is taken
+within the repetition and the median of the ratios is quoted. Seconds of one machine mean little; ratios travel better.
+Peak memory is what the kernel accounts for the largest process of the command.
+"""
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ONE_STEP = "import sqlite3,sys; s=sqlite3.connect('file:'+sys.argv[1]+'?mode=ro',uri=True); d=sqlite3.connect(sys.argv[2]); s.backup(d); d.close(); s.close()"
+ZIPFILE = """
+import os,sys,zipfile
+z=zipfile.ZipFile(sys.argv[1],'w',zipfile.ZIP_DEFLATED)
+z.write(sys.argv[2],'database.db')
+for folder,_,names in os.walk(sys.argv[3]):
+    for name in sorted(names):
+        path=os.path.join(folder,name); z.write(path,'directories/thumbs/'+os.path.relpath(path,sys.argv[3]))
+z.close()
+"""
+
+
+def run(command, **kwargs):
+    """Wall seconds and peak memory in MiB of one command, with everything it started."""
+    started = time.monotonic()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **kwargs)
+    error = process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = 0
+    if os.waitstatus_to_exitcode(status) != 0:
+        raise SystemExit(f"{command} failed: {error.decode(errors='replace')[-2000:]}")
+    return time.monotonic() - started, usage.ru_maxrss / 1024
+
+
+def clear(work):
+    shutil.rmtree(work, ignore_errors=True)
+    os.makedirs(work)
+
+
+class Bench:
+    def __init__(self, given):
+        self.given = given
+        self.out = os.path.join(given.work, "out")
+        self.rows = []
+
+    def compare(self, name, goal, ours, peers, repetitions=None):
+        """`ours` and each peer: label and a function that gives the commands to run one after the other."""
+        if self.given.only and name not in self.given.only:
+            return
+        subjects = [ours] + peers
+        seconds = {label: [] for label, _ in subjects}
+        memory = {label: 0.0 for label, _ in subjects}
+        for repetition in range((repetitions or self.given.repetitions) + 1):
+            turn = repetition % len(subjects)
+            for label, commands in subjects[turn:] + subjects[:turn]:
+                clear(self.out)
+                os.sync()
+                total = 0.0
+                for command in commands():
+                    wall, peak = run(command)
+                    total += wall
+                    memory[label] = max(memory[label], peak)
+                if repetition > 0:  # the first round warms the cache
+                    seconds[label].append(total)
+        own = seconds[ours[0]]
+        for label, _ in subjects:
+            ratios = [a / b for a, b in zip(own, seconds[label])]
+            ratio = statistics.median(ratios)
+            row = (name, label, statistics.median(seconds[label]), ratio, min(ratios), max(ratios), memory[label], goal if label == peers[0][0] else "")
+            self.rows.append(row)
+            print(f"{name:14} {label:42} {row[2]:8.3f} s   ours/this {ratio:6.2f} ({row[4]:.2f}-{row[5]:.2f})   {row[6]:7.1f} MiB   {row[7]}", flush=True)
+
+    def table(self):
+        print("\n| what | command | median s | ours / this (min–max) | peak MiB | goal |\n|---|---|---|---|---|---|")
+        for name, label, wall, ratio, low, high, peak, goal in self.rows:
+            print(f"| {name} | {label} | {wall:.3f} | {ratio:.2f} ({low:.2f}–{high:.2f}) | {peak:.0f} | {goal} |")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--recoup", required=True)
+    parser.add_argument("--measure", required=True, help="the testkit's program that runs one step of the library alone")
+    parser.add_argument("--mb", type=float, default=1000)
+    parser.add_argument("--thumbnails", type=int, default=10000)
+    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--work", default="target/bench")
+    parser.add_argument("--only", nargs="*", default=[])
+    given = parser.parse_args()
+    given.work = os.path.abspath(given.work)
+    recoup, measure = os.path.abspath(given.recoup), os.path.abspath(given.measure)
+    os.makedirs(given.work, exist_ok=True)
+    big, small, thumbs = (os.path.join(given.work, name) for name in (f"big-{given.mb:g}.db", "small.db", f"thumbs-{given.thumbnails}"))
+    generate = [sys.executable, os.path.join(HERE, "generate.py")]
+    if not os.path.exists(big):
+        subprocess.check_call(generate + ["database", big, "--mb", str(given.mb)])
+    if not os.path.exists(small):
+        subprocess.check_call(generate + ["database", small, "--mb", "1.45"])
+    if not os.path.exists(thumbs):
+        subprocess.check_call(generate + ["thumbnails", thumbs, "--count", str(given.thumbnails)])
+
+    bench = Bench(given)
+    out = lambda name: os.path.join(bench.out, name)
+    python = lambda code, *arguments: [sys.executable, "-c", code, *arguments]
+    whole = lambda source, *more: lambda: [[recoup, "backup", "--database", source, "--to", out("backups"), "--quiet", *more]]
+
+    bench.compare("capture", "≤ 1.2", ("recoup, capture alone", lambda: [[measure, "capture", big, out("copy.db")]]), [
+        ("one-step backup API (Python)", lambda: [python(ONE_STEP, big, out("copy.db"))]),
+        ("sqlite3 .backup", lambda: [["sqlite3", big, f".backup {out('copy.db')}"]]),
+        ("sqlite3 VACUUM INTO", lambda: [["sqlite3", big, f"VACUUM INTO '{out('copy.db')}'"]]),
+        ("cp (unsafe)", lambda: [["cp", big, out("copy.db")]]),
+    ])
+    bench.compare("database", "≤ 1.0", ("recoup backup --format database", whole(big, "--format", "database")), [
+        ("one-step backup; sha256sum; integrity_check", lambda: [
+            python(ONE_STEP, big, out("copy.db")), ["sha256sum", out("copy.db")],
+            ["sqlite3", out("copy.db"), "PRAGMA integrity_check"]]),
+    ])
+    bench.compare("archive", "≤ 0.3", ("recoup, packing alone", lambda: [[measure, "pack", big, thumbs, out("a.zip")]]), [
+        ("Python zipfile, deflate", lambda: [python(ZIPFILE, out("a.zip"), big, thumbs)]),
+        ("zip -6", lambda: [["zip", "-q", "-r", out("a.zip"), big, thumbs]]),
+    ], repetitions=min(given.repetitions, 3))
+    bench.compare("whole archive", "", ("recoup backup (archive, proven)", whole(big, "--directory", thumbs)), [
+        ("backup API; Python zipfile", lambda: [python(ONE_STEP, big, out("copy.db")), python(ZIPFILE, out("a.zip"), out("copy.db"), thumbs)]),
+    ], repetitions=min(given.repetitions, 3))
+    bench.compare("json", "", ("recoup backup --format json", whole(big, "--format", "json")), [
+        ("sqlite3 .dump", lambda: [["sh", "-c", f"sqlite3 '{big}' .dump > '{out('dump.sql')}'"]]),
+    ], repetitions=1)
+    bench.compare("csv", "", ("recoup backup --format csv", whole(big, "--format", "csv")), [
+        ("cp (unsafe)", lambda: [["cp", big, out("copy.db")]]),
+    ], repetitions=1)
+    bench.compare("small", "≤ 0.040 s", ("recoup backup, 1.6 MB", whole(small, "--format", "database")), [
+        ("sqlite3 .backup", lambda: [["sqlite3", small, f".backup {out('copy.db')}"]]),
+    ], repetitions=max(given.repetitions, 20))
+    bench.table()
+    shutil.rmtree(bench.out, ignore_errors=True)
+
+
+main()
