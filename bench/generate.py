@@ -47,7 +47,7 @@ def database(path, mb, seed):
     words = Words(rng)
     db = sqlite3.connect(path, isolation_level=None)
     db.executescript("PRAGMA page_size=4096; PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-200000;" + SCHEMA)
-    customers, products, purchases, pictures = 2000, int(mb * 360), int(mb * 1500), int(mb * 20)
+    customers, products, purchases, pictures = 2000, int(mb * 430), int(mb * 1780), int(mb * 24)
     db.execute("BEGIN")
     db.executemany("INSERT INTO customer VALUES(?,?,?,?)",
                    ((i, f"{rng.getrandbits(48):012x}@example.org", words.text(2), words.text(40)) for i in range(customers)))

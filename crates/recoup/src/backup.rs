@@ -1,11 +1,22 @@
 //! The verb *backup*: sources in, a proven backup at one or more stores out.
+//!
+//! begin on all sources → capture on all → pack, hashing on the way → prove the packed files → put the
+//! data, read back → put the manifest: now the backup exists. Whatever fails before that leaves nothing.
+//!
+//! Not here: locking plans, recording runs, retention, telling people; the verbs know no catalog.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::error::{Error, Result};
-use crate::model::{Format, Kind, Manifest, Outcome};
-use crate::progress::Context;
-use crate::source::SourceFactory;
+use crate::destination::local::Staging;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::pack::Packer;
+use crate::format::{Packed, proof};
+use crate::model::{
+    BackupId, Format, Kind, Level, MANIFEST_VERSION, Manifest, Outcome, Part, PartKind, Warning, shrink,
+};
+use crate::progress::{Context, Phase};
+use crate::source::{FileId, Presence, Scope, Source, SourceFactory};
 use crate::store::Store;
 
 /// What is to be backed up and how.
@@ -16,18 +27,18 @@ pub struct Request {
     pub sources: Vec<SourceFactory>,
     /// Shape of the bytes.
     pub format: Format,
-    /// Compact database copies.
-    pub compact: bool,
+    /// A curated JSON export instead of a complete one: array name → query. Empty means complete.
+    pub queries: Vec<(String, String)>,
     /// Why.
     pub kind: Kind,
     /// A label given by hand.
     pub label: Option<String>,
     /// Protect it from retention from the first moment.
     pub protect: bool,
-    /// Also do a test restore before it is called good.
-    pub test_restore: bool,
     /// Host name for the manifest.
     pub host: Option<String>,
+    /// Where to stage when no store is on this machine.
+    pub scratch: PathBuf,
 }
 
 /// How a backup went.
@@ -37,12 +48,289 @@ pub struct Report {
     pub manifest: Manifest,
     /// Good or warnings; everything else is an error.
     pub outcome: Outcome,
+    /// Stores that have it now.
+    pub stored: Vec<String>,
     /// Stores at which it could not be put, with the reason.
-    pub failed_stores: Vec<(String, Error)>,
+    pub failed: Vec<(String, Error)>,
 }
 
-/// Makes one backup. Nothing is left behind on failure; see ARCHITECTURE.md for the order of steps.
+/// Makes one backup. On any error nothing is listed anywhere and nothing is left behind.
 pub fn run(request: &Request, stores: &[Arc<dyn Store>], context: &Context) -> Result<Report> {
-    let _ = (request, stores, context);
-    unimplemented!()
+    let started = context.clock.monotonic();
+    crate::model::Plan::check_name(&request.plan)?;
+    let first = stores.first().ok_or_else(|| Error::usage("no_destination", "The plan has no destination"))?;
+    let root = stores.iter().find_map(|store| store.staging_root()).unwrap_or_else(|| request.scratch.clone());
+    let staging = Staging::create(&root)?;
+
+    let mut sources = request.sources.iter().map(|make| make()).collect::<Result<Vec<_>>>()?;
+    check_sources(&sources)?;
+    let kinds: Vec<PartKind> = sources.iter().map(|source| source.kind()).collect();
+    let mut packer = Packer::create(request.format, &kinds, &request.queries, staging.path(), context)?;
+
+    let mut excluded: Vec<FileId> = stores.iter().filter_map(|store| FileId::of(&store.local_root()?)).collect();
+    excluded.extend(FileId::of(staging.path()));
+    let scope = Scope {
+        staging: staging.path().to_owned(),
+        context: context.clone(),
+        excluded,
+        databases: sources
+            .iter()
+            .filter(|source| source.kind() == PartKind::Database)
+            .filter_map(|source| FileId::of(source.origin()?.as_path()))
+            .collect(),
+    };
+
+    let present = begin(&mut sources, &scope)?;
+    let created_at = context.clock.now();
+    let expected: u64 = estimate(&sources, &present, |_| true);
+    check_space(stores, request.format, estimate(&sources, &present, |kind| kind == PartKind::Database), expected)?;
+    context.observer.phase(Phase::Capture, &request.plan, Some(estimate(&sources, &present, captured_early)));
+    for (source, presence) in sources.iter_mut().zip(&present) {
+        if *presence == Presence::Present {
+            source.capture(&scope).map_err(|e| e.while_(format!("copying {}", source.name())))?;
+        }
+    }
+
+    let mut manifest = Manifest {
+        recoup_manifest: MANIFEST_VERSION,
+        made_by: concat!("recoup ", env!("CARGO_PKG_VERSION")).to_owned(),
+        id: BackupId::generate(created_at),
+        plan: request.plan.clone(),
+        kind: request.kind,
+        format: request.format,
+        label: request.label.clone(),
+        created_at,
+        duration_ms: 0,
+        host: request.host.clone(),
+        parts: Vec::new(),
+        objects: Vec::new(),
+        verified: None,
+        warnings: Vec::new(),
+    };
+    context.observer.phase(Phase::Pack, request.format.word(), Some(expected));
+    for (source, presence) in sources.iter_mut().zip(&present) {
+        pack(source.as_mut(), *presence, &mut packer, &scope, &mut manifest)?;
+    }
+    drop(sources);
+    compare_with_previous(first.as_ref(), &mut manifest);
+    let packed = packer.finish(&manifest)?;
+    prove(&manifest, &packed, &staging, context)?;
+
+    let mut report = Report { manifest, outcome: Outcome::Good, stored: Vec::new(), failed: Vec::new() };
+    store(request, stores, &packed, &mut report, started, context)?;
+    if !report.manifest.warnings.is_empty() || !report.failed.is_empty() {
+        report.outcome = Outcome::Warnings;
+    }
+    Ok(report)
+}
+
+/// Names are unique, and there is something to back up.
+fn check_sources(sources: &[Box<dyn Source>]) -> Result<()> {
+    if sources.is_empty() {
+        return Err(Error::usage("no_source", "The plan has no sources")
+            .hint("name at least one --database, --directory or --file"));
+    }
+    for (at, source) in sources.iter().enumerate() {
+        if sources[..at].iter().any(|other| other.name() == source.name()) {
+            return Err(Error::usage("duplicate_source", format!("Two sources are called {}", source.name()))
+                .hint("give one of them another name"));
+        }
+    }
+    Ok(())
+}
+
+/// Fixes the moment on all sources, databases first: their read transactions are what makes it one moment.
+fn begin(sources: &mut [Box<dyn Source>], scope: &Scope) -> Result<Vec<Presence>> {
+    let mut present = vec![Presence::Absent; sources.len()];
+    for databases in [true, false] {
+        for (source, presence) in sources.iter_mut().zip(&mut present) {
+            if (source.kind() == PartKind::Database) == databases {
+                *presence = source.begin(scope)?;
+            }
+        }
+    }
+    if present.iter().all(|presence| *presence == Presence::Absent) {
+        return Err(Error::new(ErrorKind::NotFound, "source_missing", "None of the plan's sources is there")
+            .hint("at least one source must exist; an empty backup is never made"));
+    }
+    Ok(present)
+}
+
+/// What `capture` copies; the rest is read while packing.
+fn captured_early(kind: PartKind) -> bool {
+    matches!(kind, PartKind::Database | PartKind::Command | PartKind::Application)
+}
+
+fn estimate(sources: &[Box<dyn Source>], present: &[Presence], which: impl Fn(PartKind) -> bool) -> u64 {
+    sources
+        .iter()
+        .zip(present)
+        .filter(|(source, presence)| **presence == Presence::Present && which(source.kind()))
+        .map(|(source, _)| source.estimate())
+        .sum()
+}
+
+/// Refuses before anything is copied when a destination clearly cannot hold it. Staged database copies are
+/// counted whole, packed databases by half, because they nearly always compress that well; what is too
+/// optimistic here still fails cleanly later.
+fn check_space(stores: &[Arc<dyn Store>], format: Format, databases: u64, all: u64) -> Result<()> {
+    let packed = match format {
+        Format::Database => 0,
+        Format::Archive => (all - databases) + databases / 2,
+        Format::Json | Format::Csv | Format::Both => databases / 2,
+    };
+    for store in stores {
+        let staged_here = if store.staging_root().is_some() { databases } else { 0 };
+        let needed = staged_here + packed;
+        if let Some(free) = store.free_bytes()?
+            && free < needed
+        {
+            return Err(Error::no_space(format!(
+                "about {needed} bytes are needed at {}, {free} are free",
+                store.describe()
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn pack(
+    source: &mut dyn Source,
+    presence: Presence,
+    packer: &mut Packer,
+    scope: &Scope,
+    manifest: &mut Manifest,
+) -> Result<()> {
+    let mut part = Part {
+        name: source.name().to_owned(),
+        kind: source.kind(),
+        path: String::new(),
+        origin: source.origin(),
+        bytes: 0,
+        sha256: String::new(),
+        absent: presence == Presence::Absent,
+        database: None,
+        directory: None,
+        settings: None,
+    };
+    if presence == Presence::Present {
+        let sink = packer.begin(source.kind(), source.name())?;
+        let emitted = source.emit(scope, sink).map_err(|e| e.while_(format!("packing {}", part.name)))?;
+        if let Some(body) = packer.end()? {
+            part.path = body.path;
+            part.bytes = body.bytes;
+            part.sha256 = body.sha256;
+            part.directory = body.directory;
+        }
+        if let Some(directory) = &mut part.directory {
+            directory.skipped = emitted.skipped;
+        }
+        part.database = emitted.database;
+        part.settings = emitted.settings;
+        manifest.warnings.extend(emitted.warnings);
+    }
+    manifest.parts.push(part);
+    Ok(())
+}
+
+/// A backup that suddenly holds almost nothing is told, not celebrated.
+fn compare_with_previous(store: &dyn Store, manifest: &mut Manifest) {
+    match store.list(Some(&manifest.plan)) {
+        Ok(listing) => {
+            let previous = listing.backups.iter().find(|listed| listed.manifest.kind != Kind::PreRestore);
+            if let Some(previous) = previous {
+                let warnings = shrink::compare(&previous.manifest, manifest);
+                manifest.warnings.extend(warnings);
+            }
+        }
+        Err(error) => manifest.warnings.push(Warning::new(
+            "previous_unknown",
+            format!("The previous backups could not be listed, so sizes were not compared: {error}"),
+        )),
+    }
+}
+
+/// Decodes what was encoded before anybody relies on it. Database copies have passed `integrity_check` when
+/// they were captured, so an archive only has to give the same bytes back; a JSON export is imported again.
+fn prove(manifest: &Manifest, packed: &[Packed], staging: &Staging, context: &Context) -> Result<()> {
+    for file in packed {
+        let level = match file.extension {
+            ".zip" => Level::Checksum,
+            ".db" => continue,
+            _ => Level::Integrity,
+        };
+        let problems = proof::prove(manifest, file.extension, &file.path, level, staging.path(), context)?;
+        if let Some(problem) = problems.first() {
+            return Err(Error::new(ErrorKind::Failed, "proof_failed", "The packed backup does not read back right")
+                .because(problem.text.clone())
+                .hint("this is a fault of the disk, the memory or of recoup; nothing was published"));
+        }
+    }
+    Ok(())
+}
+
+fn store(
+    request: &Request,
+    stores: &[Arc<dyn Store>],
+    packed: &[Packed],
+    report: &mut Report,
+    started: std::time::Duration,
+    context: &Context,
+) -> Result<()> {
+    // Only the store on whose disk the files are staged may move them, and only when all others have theirs.
+    let mut order: Vec<&Arc<dyn Store>> = stores.iter().collect();
+    let mover = order.iter().position(|store| store.staging_root().is_some());
+    if let Some(at) = mover {
+        let store = order.remove(at);
+        order.push(store);
+    }
+    for (at, store) in order.iter().enumerate() {
+        let may_move = mover.is_some() && at + 1 == order.len();
+        let mut manifest = report.manifest.clone();
+        let put = put(store.as_ref(), request, &mut manifest, packed, may_move, started, context);
+        match put {
+            Ok(()) => {
+                report.manifest = manifest;
+                report.stored.push(store.describe());
+            }
+            Err(error) => {
+                store.abandon(&manifest);
+                if error.kind() == ErrorKind::Cancelled {
+                    return Err(error);
+                }
+                report.failed.push((store.describe(), error));
+            }
+        }
+    }
+    if report.stored.is_empty() {
+        let (_, error) = report.failed.remove(0);
+        return Err(error);
+    }
+    Ok(())
+}
+
+fn put(
+    store: &dyn Store,
+    request: &Request,
+    manifest: &mut Manifest,
+    packed: &[Packed],
+    may_move: bool,
+    started: std::time::Duration,
+    context: &Context,
+) -> Result<()> {
+    store.put_objects(manifest, packed, may_move, context)?;
+    if manifest.format != Format::Archive
+        && let (Some(part), Some(object)) = (manifest.parts.first_mut(), manifest.objects.first())
+    {
+        part.path = object.name.clone();
+        part.bytes = object.bytes;
+        part.sha256 = object.sha256.clone();
+    }
+    manifest.verified = Some(Level::Integrity);
+    let taken = context.clock.monotonic().saturating_sub(started);
+    manifest.duration_ms = u64::try_from(taken.as_millis()).unwrap_or(u64::MAX);
+    if request.protect {
+        store.set_protected(manifest, true, context)?;
+    }
+    store.put_manifest(manifest, context)
 }

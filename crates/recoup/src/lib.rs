@@ -3,18 +3,12 @@
 //!
 //! The library never prints, never reads the environment by itself, never touches the home directory.
 
-pub mod backup;
 pub mod clock;
-pub mod config;
 pub mod destination;
-pub mod diff;
 pub mod error;
-pub mod format;
 pub mod model;
 pub mod progress;
 pub mod source;
 pub mod sqlite;
-pub mod store;
-pub mod verify;
 
 pub use error::{Error, ErrorKind, Result};

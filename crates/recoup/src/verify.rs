@@ -1,10 +1,14 @@
-//! The verb *verify*: is a stored backup still what its manifest says?
+//! The verb *verify*: is a stored backup still what its manifest says? Each level includes the ones before
+//! it: bytes, databases, a test restore.
+//!
+//! Not here: the proofs of each format ([`crate::format::proof`]); what happens to a damaged backup.
 
 use std::path::Path;
 
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
+use crate::format::proof;
 use crate::model::{BackupId, Level, Problem};
-use crate::progress::Context;
+use crate::progress::{Context, Phase};
 use crate::store::{Listed, Store};
 
 /// What verification found.
@@ -23,6 +27,31 @@ pub struct Report {
 /// Verifies one backup at `level`. `scratch` is a private directory on a disk with room for a restored copy.
 /// Errors are for what could not be looked at; what is wrong with the backup is in the report.
 pub fn run(store: &dyn Store, backup: &Listed, level: Level, scratch: &Path, context: &Context) -> Result<Report> {
-    let _ = (store, backup, level, scratch, context);
-    unimplemented!()
+    let manifest = &backup.manifest;
+    let mut problems = Vec::new();
+    if manifest.objects.is_empty() {
+        problems.push(Problem::new("no_objects", "The manifest names no data"));
+    }
+    for object in &manifest.objects {
+        let path = match store.fetch(manifest, object, scratch, context) {
+            Ok(path) => path,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                problems.push(Problem::new("object_missing", format!("{} is missing", object.name)));
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        context.observer.phase(Phase::Verify, &object.name, Some(object.bytes));
+        let (bytes, sha256) = proof::hash_file(&path, context)?;
+        if bytes != object.bytes {
+            let text = format!("{} has {bytes} bytes, the manifest says {}", object.name, object.bytes);
+            problems.push(Problem::new("size_differs", text));
+        } else if sha256 != object.sha256 {
+            let text = format!("{} does not have the SHA-256 that the manifest gives", object.name);
+            problems.push(Problem::new("hash_differs", text));
+        } else {
+            problems.extend(proof::prove(manifest, &object.name, &path, level, scratch, context)?);
+        }
+    }
+    Ok(Report { id: manifest.id.clone(), level, ok: problems.is_empty(), problems })
 }
