@@ -4,7 +4,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -449,41 +449,4 @@ fn a_disk_that_is_full_to_any_degree_keeps_what_it_has_and_gets_no_leftovers() {
 #[test]
 fn a_destination_that_became_read_only_says_so() {
     in_small_file_system("child_loses_write_access");
-}
-
-#[test]
-#[ignore = "a measurement: RECOUP_SOAK=1 and --no-capture"]
-fn measure_500_mb_read_back() {
-    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let destination = open(&directory.path().join("root"));
-    let staging = Staging::create(&destination.staging_root().unwrap()).unwrap();
-    let path = staging.path().join("file");
-    let mut file = fs::File::create(&path).unwrap();
-    for seed in 0..500 {
-        file.write_all(&noise(seed + 1, 1 << 20)).unwrap();
-    }
-    file.sync_all().unwrap();
-    let hash = |label: &str| {
-        let started = std::time::Instant::now();
-        let mut file = fs::File::open(&path).unwrap();
-        file.seek(SeekFrom::Start(0)).unwrap();
-        let (mut buffer, mut hasher) = (vec![0; 1 << 20], <sha2::Sha256 as sha2::Digest>::new());
-        loop {
-            let n = file.read(&mut buffer).unwrap();
-            if n == 0 {
-                break;
-            }
-            sha2::Digest::update(&mut hasher, &buffer[..n]);
-        }
-        eprintln!("{label}: {:?}", started.elapsed());
-    };
-    hash("read and hash from the cache");
-    let started = std::time::Instant::now();
-    destination.put("a/moved", Body::File(&path), &Context::quiet()).unwrap();
-    eprintln!("put, moved in, read back from the disk: {:?}", started.elapsed());
-    let outside = directory.path().join("outside");
-    fs::rename(destination.local_path("a/moved").unwrap(), &outside).unwrap();
-    let started = std::time::Instant::now();
-    destination.put("a/copied", Body::File(&outside), &Context::quiet()).unwrap();
-    eprintln!("put, copied in, read back from the disk: {:?}", started.elapsed());
 }
