@@ -2,7 +2,6 @@
 //! an exact prefix of the commit history. The writer is Python with its own SQLite, as an application would be.
 //!
 //! Not here: what is done with the database meanwhile.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};

@@ -6,9 +6,11 @@
 pub mod clock;
 pub mod destination;
 pub mod error;
+pub mod format;
 pub mod model;
 pub mod progress;
 pub mod source;
 pub mod sqlite;
+pub mod store;
 
 pub use error::{Error, ErrorKind, Result};

@@ -2,7 +2,12 @@
 //!
 //! Not here: what the objects mean. A destination knows no backups; [`crate::store`] does.
 
+mod durable;
 pub mod local;
+pub mod staging;
+
+pub use local::LocalDestination;
+pub use staging::{Lease, Staging};
 
 use std::io::Read;
 use std::path::{Path, PathBuf};

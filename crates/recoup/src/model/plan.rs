@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use super::backup::Format;
+use crate::error::{Error, Result};
 
 /// What is backed up together, as one restore point.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +21,20 @@ pub struct Plan {
     pub destinations: Vec<String>,
     /// A curated JSON export instead of a complete one: array name → query. Empty means complete.
     pub queries: Vec<(String, String)>,
+}
+
+impl Plan {
+    /// Checks a plan's name: 1 to 64 lower-case letters, digits, `.`, `_` and `-`, beginning with a letter or
+    /// a digit. It becomes a directory and part of every file name, on every kind of destination.
+    pub fn check_name(name: &str) -> Result<()> {
+        let first = name.bytes().next().is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        let rest = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b));
+        if first && rest && name.len() <= 64 {
+            return Ok(());
+        }
+        Err(Error::usage("bad_plan_name", format!("Not a plan name: {name}"))
+            .hint("1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or a digit"))
+    }
 }
 
 /// One thing that is read.
@@ -126,4 +141,19 @@ pub struct CommandSpec {
     pub argv: Vec<String>,
     /// Give up after so many milliseconds (default 10 minutes).
     pub timeout_ms: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_name_is_safe_in_every_file_name() {
+        for good in ["a", "shop", "0day", "shop.eu_west-1", &"x".repeat(64)] {
+            assert!(Plan::check_name(good).is_ok(), "{good}");
+        }
+        for bad in ["", ".", "..", ".shop", "-shop", "Shop", "a/b", "a b", "caf\u{e9}", "a\0", "a\n", &"x".repeat(65)] {
+            assert!(Plan::check_name(bad).is_err(), "{bad:?}");
+        }
+    }
 }

@@ -1,2 +1,395 @@
-//! The `files` layout.
-pub struct FilesStore;
+//! The `files` layout: every backup is a few plain files in its plan's directory.
+//!
+//! ```text
+//! <plan>/<stem>.zip             data objects, first (.db, .json, .csv.zip)
+//! <plan>/<stem>.manifest.json   the manifest, last: from here on the backup exists
+//! <plan>/<stem>.protected       protected by hand; absent otherwise
+//! ```
+//!
+//! **Leftovers.** Data without a manifest may be a run that works, a run that died, or a backup whose manifest
+//! somebody lost. Only the second is removed, and only on positive evidence: before a run puts its first
+//! object, and before a deletion removes a manifest, it announces the stem. Locally the announcement is a
+//! [`Lease`], held as long as the process lives; remotely it is an object `<plan>/<stem>.pending`, believed dead
+//! after 24 hours. A sweep that finds a dead announcement and *then* no manifest removes what has exactly
+//! that stem and an extension of ours; with a manifest it removes only the announcement. Data that nobody
+//! announced is never touched.
+//!
+//! Not here: how bytes become durable ([`crate::destination`]) and finding a backup by name ([`super::find`]).
+
+use std::collections::HashMap;
+use std::fs::OpenOptions;
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use data_encoding::HEXLOWER;
+use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest, Sha256};
+
+use super::name::{self, MANIFEST, PENDING, PROTECTED, StoredName};
+use super::{Listed, Listing, Store};
+use crate::clock::{Clock, SystemClock};
+use crate::destination::{Body, Destination, Lease, ObjectInfo};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::Packed;
+use crate::model::{BackupId, Manifest, Object, Plan};
+use crate::progress::Context;
+
+/// Longest manifest that is read: far more than any real one, far less than memory.
+const MANIFEST_LIMIT: u64 = 256 << 20;
+const MARK: &[u8] = b"{\"protected\": true}\n";
+/// How old an announcement at a destination without locks must be before its run counts as dead.
+const PENDING_AGE: SignedDuration = SignedDuration::from_hours(24);
+
+/// Backups as plain files at one destination.
+pub struct FilesStore {
+    destination: Arc<dyn Destination>,
+    clock: Arc<dyn Clock>,
+    /// Backups that are being put: their base and their announcement.
+    working: Mutex<HashMap<BackupId, (String, Announced)>>,
+}
+
+/// Says that data of a stem may lie here without a manifest.
+enum Announced {
+    Locally(Lease),
+    Remotely(String),
+}
+
+impl FilesStore {
+    /// The backups at `destination`.
+    pub fn new(destination: Arc<dyn Destination>) -> Self {
+        FilesStore { destination, clock: Arc::new(SystemClock::new()), working: Mutex::default() }
+    }
+
+    /// Asks another clock how old an announcement is.
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    fn working(&self) -> MutexGuard<'_, HashMap<BackupId, (String, Announced)>> {
+        self.working.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn announce(&self, base: &str, context: &Context) -> Result<Announced> {
+        let Some(root) = self.destination.staging_root() else {
+            let key = format!("{base}{PENDING}");
+            self.destination.put(&key, Body::Bytes(b"{\"pending\": true}\n"), context)?;
+            return Ok(Announced::Remotely(key));
+        };
+        // A sweep may hold a fresh lease for a moment; nobody else holds one of an id that is ours.
+        for _ in 0..100 {
+            if let Some(lease) = Lease::take(&root, name::stem_of(base))? {
+                lease.persist()?;
+                return Ok(Announced::Locally(lease));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Err(Error::new(ErrorKind::Busy, "backup_busy", format!("Somebody is working on {}", name::stem_of(base))))
+    }
+
+    /// Takes an announcement back, or leaves it for a sweep when the work is not `done`.
+    fn withdraw(&self, announced: Announced, done: bool) {
+        match announced {
+            Announced::Locally(lease) if done => drop(lease),
+            Announced::Locally(lease) => lease.leave(),
+            // Should this fail, a sweep finds the announcement beside the manifest.
+            Announced::Remotely(key) if done => drop(self.destination.delete(&key)),
+            Announced::Remotely(_) => {}
+        }
+    }
+
+    /// Removes everything of one stem that has no manifest: the marker and the data.
+    fn remove_data(&self, base: &str) -> Result<Vec<String>> {
+        let mut removed = Vec::new();
+        for object in self.destination.list(base)? {
+            let ours = StoredName::parse(&object.key).is_some_and(|stored| stored.base == base);
+            if ours && !object.key.ends_with(MANIFEST) && !object.key.ends_with(PENDING) {
+                self.destination.delete(&object.key)?;
+                removed.push(object.key);
+            }
+        }
+        Ok(removed)
+    }
+
+    fn has_manifest(&self, base: &str) -> Result<bool> {
+        let key = format!("{base}{MANIFEST}");
+        Ok(self.destination.list(&key)?.iter().any(|object| object.key == key))
+    }
+
+    fn read_manifest(&self, stored: &StoredName<'_>) -> Result<Manifest> {
+        let mut bytes = Vec::new();
+        let from = self.destination.get(&format!("{}{MANIFEST}", stored.base), 0)?;
+        from.take(MANIFEST_LIMIT).read_to_end(&mut bytes).map_err(|e| Error::io("reading the manifest", e))?;
+        let manifest = Manifest::parse(&bytes)?;
+        let bad = |text: String| Err(Error::corrupted(text).while_("reading the manifest"));
+        if base_of(&manifest)? != stored.base {
+            return bad("it is the manifest of another backup".into());
+        }
+        match manifest.objects.iter().find(|object| !belongs(object, stored.base)) {
+            Some(object) => bad(format!("it names {:?}, which is not of this backup", object.name)),
+            None => Ok(manifest),
+        }
+    }
+
+    /// The base (`<plan>/<stem>`) and manifest of one backup.
+    fn locate(&self, id: &BackupId) -> Result<(String, Manifest)> {
+        let mut lost = super::find::missing(id.as_str());
+        for object in self.destination.list("")? {
+            let Some(stored) = StoredName::parse(&object.key) else { continue };
+            if stored.extension == MANIFEST && stored.tail() == id.tail() {
+                match self.read_manifest(&stored) {
+                    Ok(manifest) if manifest.id == *id => return Ok((stored.base.to_owned(), manifest)),
+                    Ok(_) => {}
+                    Err(error) => lost = error.while_(format!("reading {}", object.key)),
+                }
+            }
+        }
+        Err(lost)
+    }
+
+    /// Objects of a manifest that are not there or have another size.
+    fn missing(base: &str, manifest: &Manifest, present: &HashMap<&str, u64>) -> Vec<String> {
+        let (plan, _) = base.split_once('/').unwrap_or_default();
+        let lacks = |o: &&Object| present.get(format!("{plan}/{}", o.name).as_str()) != Some(&o.bytes);
+        manifest.objects.iter().filter(lacks).map(|object| object.name.clone()).collect()
+    }
+
+    fn put_all(&self, base: &str, packed: &[Packed], context: &Context, put: &mut Vec<Object>) -> Result<()> {
+        for packed in packed {
+            context.check()?;
+            let stored =
+                self.destination.put(&format!("{base}{}", packed.extension), Body::File(&packed.path), context)?;
+            let name = format!("{}{}", name::stem_of(base), packed.extension);
+            let empty = stored.bytes == 0;
+            put.push(Object { name, bytes: stored.bytes, sha256: stored.sha256 });
+            if empty {
+                return Err(Error::corrupted("an empty file is no backup").while_("storing the backup"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn base_of(manifest: &Manifest) -> Result<String> {
+    Plan::check_name(&manifest.plan)?;
+    Ok(format!("{}/{}", manifest.plan, manifest.file_stem()))
+}
+
+/// Whether an object that a manifest names is data of that backup; a manifest must not lead elsewhere.
+fn belongs(object: &Object, base: &str) -> bool {
+    object.name.strip_prefix(name::stem_of(base)).is_some_and(|extension| name::DATA.contains(&extension))
+}
+
+impl Store for FilesStore {
+    fn describe(&self) -> String {
+        self.destination.describe()
+    }
+
+    fn staging_root(&self) -> Option<PathBuf> {
+        self.destination.staging_root()
+    }
+
+    fn free_bytes(&self) -> Result<Option<u64>> {
+        self.destination.free_bytes()
+    }
+
+    fn put_objects(&self, manifest: &mut Manifest, packed: &[Packed], context: &Context) -> Result<()> {
+        let base = base_of(manifest)?;
+        if packed.is_empty() || packed.iter().any(|packed| !name::DATA.contains(&packed.extension)) {
+            return Err(Error::new(ErrorKind::Failed, "bad_objects", "This layout cannot store the backup's files"));
+        }
+        if self.has_manifest(&base)? {
+            let text = format!("Backup exists already: {}", name::stem_of(&base));
+            return Err(Error::new(ErrorKind::WouldOverwrite, "backup_exists", text));
+        }
+        if !self.working().contains_key(&manifest.id) {
+            let announced = self.announce(&base, context)?;
+            self.working().insert(manifest.id.clone(), (base.clone(), announced));
+        }
+        let mut put = Vec::new();
+        let result = self.put_all(&base, packed, context, &mut put);
+        manifest.objects = put;
+        if result.is_err() {
+            self.abandon(manifest);
+            manifest.objects.clear();
+        }
+        result
+    }
+
+    fn put_manifest(&self, manifest: &Manifest, context: &Context) -> Result<()> {
+        let base = base_of(manifest)?;
+        let there = self.destination.list(&base)?;
+        let present = there.iter().map(|object| (object.key.as_str(), object.bytes)).collect();
+        let missing = FilesStore::missing(&base, manifest, &present);
+        if manifest.objects.is_empty() || !missing.is_empty() {
+            let detail = format!("stored data is not there: {}", missing.join(", "));
+            return Err(Error::corrupted(detail).while_("storing the manifest"));
+        }
+        self.destination.put(&format!("{base}{MANIFEST}"), Body::Bytes(&manifest.to_json()?), context)?;
+        let announced = self.working().remove(&manifest.id);
+        if let Some((_, announced)) = announced {
+            self.withdraw(announced, true);
+        }
+        Ok(())
+    }
+
+    fn abandon(&self, manifest: &Manifest) {
+        let announced = self.working().remove(&manifest.id);
+        // Nothing of a backup that exists, and nothing that was not announced here.
+        let Some((base, announced)) = announced else { return };
+        let done = match self.has_manifest(&base) {
+            Ok(true) => true,
+            Ok(false) => self.remove_data(&base).is_ok(),
+            Err(_) => false,
+        };
+        self.withdraw(announced, done);
+    }
+
+    fn list(&self, plan: Option<&str>) -> Result<Listing> {
+        let prefix = plan.map(|plan| Plan::check_name(plan).map(|()| format!("{plan}/"))).transpose()?;
+        let objects = self.destination.list(prefix.as_deref().unwrap_or_default())?;
+        let sizes = |objects: &[ObjectInfo]| -> HashMap<String, u64> {
+            objects.iter().map(|object| (object.key.clone(), object.bytes)).collect()
+        };
+        let all = sizes(&objects);
+        let present: HashMap<&str, u64> = all.iter().map(|(key, bytes)| (key.as_str(), *bytes)).collect();
+        let mut listing = Listing::default();
+        for object in &objects {
+            let Some(stored) = StoredName::parse(&object.key).filter(|stored| stored.extension == MANIFEST) else {
+                continue;
+            };
+            let manifest = match self.read_manifest(&stored) {
+                Ok(manifest) => manifest,
+                // Deleted since the listing was made.
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) if error.kind() == ErrorKind::Unreachable => return Err(error),
+                Err(error) => {
+                    listing.damaged.push((object.key.clone(), error));
+                    continue;
+                }
+            };
+            let mut missing = FilesStore::missing(stored.base, &manifest, &present);
+            if !missing.is_empty() {
+                // A directory is not read in one moment: what was stored or deleted meanwhile is no damage.
+                let now = sizes(&self.destination.list(stored.base)?);
+                if !now.contains_key(&object.key) {
+                    continue;
+                }
+                let now = now.iter().map(|(key, bytes)| (key.as_str(), *bytes)).collect();
+                missing = FilesStore::missing(stored.base, &manifest, &now);
+            }
+            let by_hand = present.contains_key(format!("{}{PROTECTED}", stored.base).as_str());
+            listing.backups.push(Listed { protected: by_hand || manifest.kind.is_protected(), manifest, missing });
+        }
+        listing.backups.sort_by(|a, b| {
+            let (a, b) = (&a.manifest, &b.manifest);
+            (b.created_at, &b.id).cmp(&(a.created_at, &a.id))
+        });
+        Ok(listing)
+    }
+
+    fn fetch(&self, manifest: &Manifest, object: &Object, scratch: &Path, context: &Context) -> Result<PathBuf> {
+        let base = base_of(manifest)?;
+        let key = format!("{}/{}", manifest.plan, object.name);
+        if !belongs(object, &base) {
+            return Err(Error::corrupted(format!("the manifest names {:?}", object.name)));
+        }
+        if let Some(path) = self.destination.local_path(&key) {
+            // Absence is told here and not by whoever opens the path.
+            self.destination.get(&key, object.bytes)?;
+            return Ok(path);
+        }
+        let path = scratch.join(&object.name);
+        let doing = |e| Error::at("writing", &path, e);
+        let mut options = OpenOptions::new();
+        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&path).map_err(doing)?;
+        let mut from = self.destination.get(&key, 0)?;
+        let mut hasher = Sha256::new();
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            let n = from.read(&mut buffer).map_err(|e| Error::io(format!("downloading {key}"), e))?;
+            let Some(chunk) = buffer.get(..n).filter(|chunk| !chunk.is_empty()) else { break };
+            hasher.update(chunk);
+            file.write_all(chunk).map_err(doing)?;
+            context.advance(n as u64)?;
+        }
+        if HEXLOWER.encode(&hasher.finalize()) != object.sha256 {
+            drop(std::fs::remove_file(&path));
+            return Err(Error::corrupted("its SHA-256 is not the manifest's").while_(format!("downloading {key}")));
+        }
+        Ok(path)
+    }
+
+    fn set_protected(&self, id: &BackupId, protected: bool, context: &Context) -> Result<()> {
+        let working = self.working().get(id).map(|(base, _)| base.clone());
+        if let Some(base) = working.filter(|_| protected) {
+            // From the first moment: the marker lies there before the manifest does.
+            return self.destination.put(&format!("{base}{PROTECTED}"), Body::Bytes(MARK), context).map(drop);
+        }
+        let (base, manifest) = self.locate(id)?;
+        let key = format!("{base}{PROTECTED}");
+        if !protected {
+            if manifest.kind.is_protected() {
+                let text = format!("A backup of kind {} is always protected", manifest.kind);
+                return Err(
+                    Error::new(ErrorKind::Denied, "protected", text).hint("it can still be deleted, with force")
+                );
+            }
+            return self.destination.delete(&key);
+        }
+        self.destination.put(&key, Body::Bytes(MARK), context).map(drop)
+    }
+
+    fn delete(&self, id: &BackupId, force: bool) -> Result<()> {
+        let (base, manifest) = self.locate(id)?;
+        let marker = format!("{base}{PROTECTED}");
+        let by_hand = self.destination.list(&marker)?.iter().any(|object| object.key == marker);
+        if !force && (by_hand || manifest.kind.is_protected()) {
+            let text = format!("Backup is protected: {}", name::stem_of(&base));
+            return Err(Error::new(ErrorKind::Denied, "protected", text)
+                .hint("lift the protection first (recoup unprotect), or use --force"));
+        }
+        let announced = match self.announce(&base, &Context::quiet()) {
+            Ok(announced) => Some(announced),
+            // Deleting is how a full disk gets space again; it must not need any itself.
+            Err(error) if error.kind() == ErrorKind::NoSpace => None,
+            Err(error) => return Err(error),
+        };
+        let deleted = self.destination.delete(&format!("{base}{MANIFEST}")).and_then(|()| self.remove_data(&base));
+        if let Some(announced) = announced {
+            self.withdraw(announced, deleted.is_ok());
+        }
+        deleted.map(drop).map_err(|error| error.while_(format!("deleting {}", name::stem_of(&base))))
+    }
+
+    fn sweep(&self) -> Result<Vec<String>> {
+        let mut removed = self.destination.sweep()?;
+        if let Some(root) = self.destination.staging_root() {
+            for stem in Lease::names(&root)? {
+                let Some(base) = name::base_of_stem(&stem) else { continue };
+                let Some(lease) = Lease::take(&root, &stem)? else { continue };
+                // Looked at only now that nobody can be working on it.
+                let swept = if self.has_manifest(&base)? { Ok(Vec::new()) } else { self.remove_data(&base) };
+                self.withdraw(Announced::Locally(lease), swept.is_ok());
+                removed.extend(swept?);
+            }
+        } else {
+            let now: Timestamp = self.clock.now();
+            for object in self.destination.list("")? {
+                let stored = StoredName::parse(&object.key).filter(|stored| stored.extension == PENDING);
+                let Some(stored) = stored.filter(|_| now.duration_since(object.modified) > PENDING_AGE) else {
+                    continue;
+                };
+                if !self.has_manifest(stored.base)? {
+                    removed.extend(self.remove_data(stored.base)?);
+                }
+                self.destination.delete(&object.key)?;
+            }
+        }
+        removed.sort();
+        Ok(removed)
+    }
+}

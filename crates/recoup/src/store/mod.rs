@@ -4,6 +4,8 @@
 //! Not here: how bytes become durable ([`crate::destination`]) and what retention decides.
 
 mod files;
+mod find;
+mod name;
 
 use std::path::{Path, PathBuf};
 
@@ -21,6 +23,9 @@ pub struct Listed {
     pub manifest: Manifest,
     /// Never removed by retention: by its kind, or by hand.
     pub protected: bool,
+    /// Names of objects that are not there or have another size than the manifest says: the backup cannot be
+    /// restored whole. Told from one listing; that the bytes are right is for verification to prove.
+    pub missing: Vec<String>,
 }
 
 /// What lies at a destination.
@@ -56,13 +61,4 @@ pub trait Store: Send + Sync {
     fn delete(&self, id: &BackupId, force: bool) -> Result<()>;
     /// Removes what crashed runs left behind. Returns what was removed.
     fn sweep(&self) -> Result<Vec<String>>;
-}
-
-impl Listing {
-    /// Finds a backup by id, unique prefix of an id, file name, or `latest` (the newest that is not a safety
-    /// backup).
-    pub fn find(&self, reference: &str) -> Result<&Listed> {
-        let _ = reference;
-        unimplemented!()
-    }
 }

@@ -1,0 +1,142 @@
+//! Faults from outside the process: `strace` makes the n-th system call of a child fail or kills it there,
+//! and a child can be given a small file system or a umask of its own.
+//!
+//! A child is this test binary again, running one `#[ignore]`d test (see [`child`]). It calls [`begin`] and
+//! [`end`] around the work that is to be hit. strace(1) counts calls per system call and thread, which is why
+//! [`points`] lists every system call with its own numbers.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::process::{Command, ExitStatus, Output};
+
+const BEGIN: &str = "/recoup-test-begins";
+const END: &str = "/recoup-test-ends";
+
+/// What happens at the chosen call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// `kill -9` on entering the call, which is not carried out.
+    Kill,
+    /// The call fails with this error: `ENOSPC`, `EIO`, …
+    Fail(&'static str),
+}
+
+/// One call of a child's work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Point {
+    pub syscall: String,
+    /// From 1, since the start of the process.
+    pub nth: usize,
+}
+
+/// This test binary again, running only the ignored test `name`.
+pub fn child(name: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", name, "--ignored", "--test-threads=1", "--nocapture", "--quiet"]);
+    command
+}
+
+/// In a child: the work begins here.
+pub fn begin() {
+    drop(std::fs::File::open(BEGIN));
+}
+
+/// In a child: the work ends here.
+pub fn end() {
+    drop(std::fs::File::open(END));
+}
+
+/// Runs a command in which the `nth` call of each of `syscalls` suffers `action`.
+pub fn inject(command: &mut Command, syscalls: &[&str], action: Action, nth: usize) -> ExitStatus {
+    let effect = match action {
+        Action::Kill => "signal=KILL".to_owned(),
+        Action::Fail(error) => format!("error={error}"),
+    };
+    let expression = format!("inject={}:{effect}:when={nth}", syscalls.join(","));
+    let mut traced = wrap(command, ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &expression, "--"]);
+    run(&mut traced).status
+}
+
+/// How often a command calls each of `syscalls` between [`begin`] and [`end`], all together.
+pub fn count(command: &mut Command, syscalls: &[&str]) -> usize {
+    points(command, syscalls).len()
+}
+
+/// Every call of `syscalls` that a command makes between [`begin`] and [`end`].
+pub fn points(command: &mut Command, syscalls: &[&str]) -> Vec<Point> {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log");
+    let expression = format!("trace=openat,{}", syscalls.join(","));
+    let log_name = log.to_str().unwrap();
+    let output = run(&mut wrap(command, ["strace", "-f", "-qq", "-o", log_name, "-e", &expression, "--"]));
+    assert!(output.status.success(), "{}", text(&output));
+    let log = std::fs::read_to_string(log).unwrap();
+    let worker = log.lines().find(|line| line.contains(BEGIN)).and_then(|line| line.split_whitespace().next());
+    let worker = worker.expect("the child never began").to_owned();
+    let mut counts = std::collections::BTreeMap::<&str, usize>::new();
+    let mut points = Vec::new();
+    let mut working = false;
+    for line in log.lines() {
+        let Some((pid, call)) = line.split_once(char::is_whitespace) else { continue };
+        let Some((syscall, _)) = call.trim_start().split_once('(') else { continue };
+        if pid != worker {
+            continue;
+        }
+        let nth = counts.entry(syscall).and_modify(|n| *n += 1).or_insert(1);
+        if line.contains(BEGIN) {
+            working = true;
+        } else if line.contains(END) {
+            return points;
+        } else if working && syscalls.contains(&syscall) {
+            points.push(Point { syscall: syscall.to_owned(), nth: *nth });
+        }
+    }
+    panic!("the child never ended its work");
+}
+
+/// The same command in a mount namespace of its own, in which `at` is a tmpfs with these mount options
+/// (`size=1m,nr_inodes=64`). Needs root or unprivileged user namespaces.
+pub fn on_tmpfs(command: &Command, at: &Path, options: &str) -> Command {
+    let script = "mount -t tmpfs -o \"$1\" none \"$0\" && shift && exec \"$@\"";
+    let at = at.to_str().unwrap();
+    wrap(command, ["unshare", "--map-root-user", "--mount", "sh", "-c", script, at, options])
+}
+
+/// The same command under a umask.
+pub fn with_umask(command: &Command, umask: &str) -> Command {
+    wrap(command, ["sh", "-c", "umask \"$0\" && exec \"$@\"", umask])
+}
+
+/// Runs a command to its end; whether it can be started is a matter of the machine and told clearly.
+pub fn run(command: &mut Command) -> Output {
+    let program = command.get_program().to_owned();
+    command.output().unwrap_or_else(|error| panic!("{} is needed for this test: {error}", program.display()))
+}
+
+/// What a command printed, for messages of failing tests.
+pub fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn wrap<const N: usize>(command: &Command, before: [&str; N]) -> Command {
+    let mut words = before.iter().map(OsString::from).collect::<Vec<_>>();
+    words.push(command.get_program().to_owned());
+    words.extend(command.get_args().map(OsStr::to_owned));
+    let mut wrapped = Command::new(&words[0]);
+    wrapped.args(&words[1..]);
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => wrapped.env(name, value),
+            None => wrapped.env_remove(name),
+        };
+    }
+    if let Some(directory) = command.get_current_dir() {
+        wrapped.current_dir(directory);
+    }
+    wrapped
+}
+
+/// Whether the long versions of the tests were asked for (`RECOUP_SOAK=1`).
+pub fn soak() -> bool {
+    std::env::var_os("RECOUP_SOAK").is_some_and(|value| value == "1")
+}

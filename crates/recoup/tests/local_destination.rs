@@ -1,0 +1,452 @@
+//! The `local` destination: the contract, and what only a directory can suffer: umask, symbolic links, a
+//! full or read-only file system, a vanished mount, errors of fsync.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use recoup::ErrorKind;
+use recoup::destination::{Body, Destination, LocalDestination, Staging};
+use recoup::progress::Context;
+use recoup_testkit::contract::Fixture;
+use recoup_testkit::contract::destination::{noise, sha256};
+use recoup_testkit::faults::{self, Action};
+
+fn fresh() -> Fixture<dyn Destination> {
+    let directory = tempfile::tempdir().unwrap();
+    let destination = LocalDestination::open(&directory.path().join("new/root"), true).unwrap();
+    Fixture { subject: Arc::new(destination), keep: Box::new(directory) }
+}
+recoup_testkit::destination_contract!(fresh);
+
+mod memory {
+    //! The double that other tests use keeps the same promises.
+    use super::*;
+    fn fresh() -> Fixture<dyn Destination> {
+        Fixture { subject: Arc::new(recoup_testkit::memory::Memory::default()), keep: Box::new(()) }
+    }
+    recoup_testkit::destination_contract!(fresh);
+}
+
+fn open(root: &Path) -> LocalDestination {
+    LocalDestination::open(root, true).unwrap()
+}
+
+fn put(destination: &dyn Destination, key: &str, bytes: &[u8]) -> recoup::Result<String> {
+    destination.put(key, Body::Bytes(bytes), &Context::quiet()).map(|stored| stored.sha256)
+}
+
+/// Everything below a directory, dot-names too, sorted, relative.
+fn tree(root: &Path) -> Vec<String> {
+    fn walk(at: &Path, root: &Path, found: &mut Vec<String>) {
+        for entry in fs::read_dir(at).unwrap() {
+            let path = entry.unwrap().path();
+            found.push(path.strip_prefix(root).unwrap().display().to_string());
+            if path.symlink_metadata().unwrap().is_dir() {
+                walk(&path, root, found);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(root, root, &mut found);
+    found.sort();
+    found
+}
+
+// --- what it may be opened on ---
+
+#[test]
+fn a_missing_directory_is_created_privately_only_when_asked() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("a/b");
+    let error = LocalDestination::open(&root, false).unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Unreachable, "destination_missing"));
+    assert!(!directory.path().join("a").exists());
+    let destination = open(&root);
+    for made in [root.as_path(), &directory.path().join("a")] {
+        assert_eq!(fs::metadata(made).unwrap().mode() & 0o7777, 0o700);
+    }
+    let meta = fs::metadata(&root).unwrap();
+    assert_eq!(destination.file_id(), (meta.dev(), meta.ino()));
+}
+
+#[test]
+fn a_file_is_no_destination() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    fs::write(&file, "x").unwrap();
+    for root in [file.clone(), file.join("below")] {
+        assert_eq!(LocalDestination::open(&root, true).unwrap_err().kind(), ErrorKind::Usage);
+    }
+    assert_eq!(fs::read(&file).unwrap(), b"x");
+}
+
+#[test]
+fn an_unmounted_mount_is_an_error_and_nothing_is_written_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("disk");
+    let destination = open(&root).with_marker();
+    assert_eq!(put(&destination, "a/b", b"x").unwrap_err().code(), "destination_missing");
+    destination.place_marker().unwrap();
+    destination.place_marker().unwrap();
+    put(&destination, "a/b", b"x").unwrap();
+    assert_eq!(destination.list("").unwrap().len(), 1);
+    // Another run, while the disk is not mounted.
+    fs::rename(&root, directory.path().join("away")).unwrap();
+    fs::create_dir(&root).unwrap();
+    let again = LocalDestination::open(&root, true).unwrap().with_marker();
+    for destination in [&destination, &again] {
+        for error in [
+            put(destination, "a/c", b"x").unwrap_err(),
+            destination.list("").unwrap_err(),
+            destination.sweep().unwrap_err(),
+            destination.delete("a/b").unwrap_err(),
+            destination.free_bytes().unwrap_err(),
+        ] {
+            assert_eq!((error.kind(), error.code()), (ErrorKind::Unreachable, "destination_missing"));
+        }
+        assert_eq!(destination.staging_root(), None);
+    }
+    assert_eq!(tree(&root), Vec::<String>::new());
+}
+
+#[test]
+fn a_directory_that_was_exchanged_or_has_vanished_is_an_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("root");
+    let destination = open(&root);
+    put(&destination, "a/b", b"x").unwrap();
+    fs::rename(&root, directory.path().join("away")).unwrap();
+    assert_eq!(put(&destination, "a/c", b"x").unwrap_err().kind(), ErrorKind::Unreachable);
+    assert!(!root.exists());
+    fs::create_dir(&root).unwrap();
+    assert_eq!(put(&destination, "a/c", b"x").unwrap_err().kind(), ErrorKind::Unreachable);
+    assert_eq!(tree(&root), Vec::<String>::new());
+}
+
+// --- what is in the directory and not ours ---
+
+#[test]
+fn foreign_files_are_never_touched_and_links_never_followed() {
+    let directory = tempfile::tempdir().unwrap();
+    let (root, outside) = (directory.path().join("root"), directory.path().join("outside"));
+    let destination = open(&root);
+    put(&destination, "shop/x.zip", b"x").unwrap();
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join("secret"), "s").unwrap();
+    symlink(&outside, root.join("link")).unwrap();
+    symlink(outside.join("secret"), root.join("shop/secret")).unwrap();
+    drop(Staging::create(&destination.staging_root().unwrap()).unwrap());
+    for foreign in [
+        "notes.txt",
+        "shop/.notes",
+        "shop/.x.zip.part-1",
+        "shop/.x.zip.part-01ARZ3NDEKTSV4RRFFQ69G5FAVX",
+        "shop/x.zip.part-01ARZ3NDEKTSV4RRFFQ69G5FAV",
+        ".recoup/mine",
+        ".recoup/mine.lease.bak",
+        ".other/.x.zip.part-01ARZ3NDEKTSV4RRFFQ69G5FAV",
+    ] {
+        let path = root.join(foreign);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "foreign").unwrap();
+    }
+    symlink(outside.join("secret"), root.join("shop/.y.part-01ARZ3NDEKTSV4RRFFQ69G5FAV")).unwrap();
+    symlink(&outside, root.join(".recoup/01ARZ3NDEKTSV4RRFFQ69G5FAV")).unwrap();
+    let before = tree(directory.path());
+
+    assert_eq!(destination.sweep().unwrap(), Vec::<String>::new());
+    let keys: Vec<String> = destination.list("").unwrap().into_iter().map(|object| object.key).collect();
+    assert_eq!(keys, ["notes.txt", "shop/x.zip", "shop/x.zip.part-01ARZ3NDEKTSV4RRFFQ69G5FAV"]);
+    assert!(put(&destination, "link/new", b"x").is_err());
+    assert_eq!(put(&destination, "shop/secret", b"s").unwrap_err().kind(), ErrorKind::WouldOverwrite);
+    assert_eq!(destination.get("shop/secret", 0).err().unwrap().kind(), ErrorKind::NotFound);
+    assert_eq!(destination.get("link/secret", 0).err().unwrap().kind(), ErrorKind::NotFound);
+    destination.delete("shop/secret").unwrap();
+    destination.delete("link/secret").unwrap();
+    assert_eq!(tree(directory.path()), before);
+    assert_eq!(fs::read(outside.join("secret")).unwrap(), b"s");
+}
+
+#[test]
+fn what_the_dead_left_is_swept_and_nothing_of_the_living() {
+    let directory = tempfile::tempdir().unwrap();
+    let destination = open(directory.path());
+    let root = destination.staging_root().unwrap();
+    let living = Staging::create(&root).unwrap();
+    fs::write(living.path().join("data"), "x").unwrap();
+    let part = "shop/.x.zip.part-01ARZ3NDEKTSV4RRFFQ69G5FAV";
+    fs::create_dir(directory.path().join("shop")).unwrap();
+    fs::write(directory.path().join(part), "half").unwrap();
+    let dead = ["01ARZ3NDEKTSV4RRFFQ69G5FAV", "01ARZ3NDEKTSV4RRFFQ69G5FAW"];
+    fs::create_dir_all(root.join(dead[0]).join("deep/er")).unwrap();
+    fs::write(root.join(dead[0]).join("deep/er/file"), "x").unwrap();
+    fs::create_dir(root.join(dead[1])).unwrap();
+    fs::write(root.join(dead[1]).with_extension("lease"), "").unwrap();
+
+    let mut expected = vec![part.to_owned()];
+    expected.extend(dead.iter().map(|id| format!(".recoup/{id}")));
+    expected.sort();
+    assert_eq!(destination.sweep().unwrap(), expected);
+    assert_eq!(fs::read(living.path().join("data")).unwrap(), b"x");
+    drop(living);
+    assert_eq!(tree(directory.path()), [".recoup", "shop"]);
+}
+
+#[test]
+fn a_staged_file_is_moved_and_a_linked_one_is_copied() {
+    let directory = tempfile::tempdir().unwrap();
+    let destination = open(directory.path());
+    let staging = Staging::create(&destination.staging_root().unwrap()).unwrap();
+    let bytes = noise(1, 100_000);
+    let (moved, linked) = (staging.path().join("moved"), staging.path().join("linked"));
+    fs::write(&moved, &bytes).unwrap();
+    fs::set_permissions(&moved, fs::Permissions::from_mode(0o644)).unwrap();
+    let inode = fs::metadata(&moved).unwrap().ino();
+    let stored = destination.put("a/moved", Body::File(&moved), &Context::quiet()).unwrap();
+    assert_eq!((stored.bytes, stored.sha256), (100_000, sha256(&bytes)));
+    let meta = fs::metadata(destination.local_path("a/moved").unwrap()).unwrap();
+    assert_eq!((meta.ino(), meta.mode() & 0o7777, moved.exists()), (inode, 0o600, false));
+
+    fs::write(&linked, &bytes).unwrap();
+    fs::hard_link(&linked, directory.path().join("second-name")).unwrap();
+    destination.put("a/linked", Body::File(&linked), &Context::quiet()).unwrap();
+    let meta = fs::metadata(destination.local_path("a/linked").unwrap()).unwrap();
+    assert_eq!((meta.nlink(), linked.exists()), (1, true));
+
+    // A key that is taken by other bytes leaves the staged file to the caller.
+    fs::write(&moved, "other").unwrap();
+    let error = destination.put("a/moved", Body::File(&moved), &Context::quiet()).unwrap_err();
+    assert_eq!((error.kind(), moved.exists()), (ErrorKind::WouldOverwrite, true));
+}
+
+#[test]
+fn the_read_back_comes_from_the_disk_and_not_from_the_cache() {
+    // Not on tmpfs: what is only in memory cannot be dropped from it.
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let path = directory.path().join("file");
+    let bytes = noise(1, 64 << 20);
+    fs::write(&path, &bytes).unwrap();
+    let cached = || {
+        let output =
+            faults::run(Command::new("fincore").args(["--noheadings", "--bytes", "--output", "RES"]).arg(&path));
+        String::from_utf8_lossy(&output.stdout).trim().parse::<u64>().unwrap()
+    };
+    assert!(cached() > 0);
+    let destination = open(&directory.path().join("root"));
+    let staging = Staging::create(&destination.staging_root().unwrap()).unwrap();
+    let staged = staging.path().join("file");
+    fs::rename(&path, &staged).unwrap();
+    // Cancelled at the first byte of the read-back: by then the cache must have been emptied.
+    let cancel = recoup::progress::Cancel::default();
+    struct AtOnce(recoup::progress::Cancel);
+    impl recoup::progress::Observer for AtOnce {
+        fn advance(&self, _: u64) {
+            self.0.cancel();
+        }
+    }
+    let context = Context { observer: Arc::new(AtOnce(cancel.clone())), cancel, ..Context::quiet() };
+    assert_eq!(destination.put("a/b", Body::File(&staged), &context).unwrap_err().kind(), ErrorKind::Cancelled);
+    fs::rename(&staged, &path).unwrap();
+    // A chunk or two and the kernel's read-ahead, not the whole file.
+    assert!(cached() < 32 << 20, "{} bytes are still cached", cached());
+}
+
+// --- children: another umask, another file system, failing system calls ---
+
+const ROOT: &str = "RECOUP_TEST_ROOT";
+const OUTCOME: &str = "RECOUP_TEST_OUTCOME";
+
+fn variable(name: &str) -> PathBuf {
+    PathBuf::from(std::env::var_os(name).expect("run by another test only"))
+}
+
+fn child(name: &str, root: &Path, outcome: &Path) -> Command {
+    let mut command = faults::child(name);
+    command.env(ROOT, root).env(OUTCOME, outcome);
+    command
+}
+
+#[test]
+#[ignore = "child of other tests"]
+fn child_puts_one_of_each() {
+    let root = variable(ROOT);
+    let outcome = fs::File::create(variable(OUTCOME)).unwrap();
+    faults::begin();
+    let put = || {
+        let destination = LocalDestination::open(&root, true)?;
+        put(&destination, "shop/bytes.zip", &noise(1, 300_000))?;
+        let staging = Staging::create(&destination.staging_root().unwrap())?;
+        let staged = staging.path().join("file");
+        let doing = |e| recoup::Error::io("staging", e);
+        fs::write(&staged, noise(2, 300_000)).map_err(doing)?;
+        destination.put("shop/staged.db", Body::File(&staged), &Context::quiet())
+    };
+    let result: recoup::Result<_> = put();
+    faults::end();
+    let text = match result {
+        Ok(_) => "good".to_owned(),
+        Err(error) => format!("{:?}|{}|{}", error.kind(), error.message(), error.detail()),
+    };
+    write!(&outcome, "{text}").unwrap();
+}
+
+#[test]
+fn files_are_private_whatever_the_umask() {
+    for umask in ["000", "022", "077", "0277"] {
+        let directory = tempfile::tempdir().unwrap();
+        let (root, outcome) = (directory.path().join("r/root"), directory.path().join("outcome"));
+        let output = faults::run(&mut faults::with_umask(&child("child_puts_one_of_each", &root, &outcome), umask));
+        assert!(output.status.success(), "{}", faults::text(&output));
+        assert_eq!(fs::read_to_string(&outcome).unwrap(), "good");
+        for name in tree(&root) {
+            let meta = fs::symlink_metadata(root.join(&name)).unwrap();
+            let expected = if meta.is_dir() { 0o700 } else { 0o600 };
+            assert_eq!(meta.mode() & 0o7777, expected, "{name} under umask {umask}");
+        }
+        assert_eq!(tree(&root), [".recoup", "shop", "shop/bytes.zip", "shop/staged.db"]);
+    }
+}
+
+/// Lets every call of `syscalls` in the child fail once, and hands the outcome and the tree to `check`.
+fn fail_each(syscalls: &[&str], error: &'static str, check: impl Fn(&str, &Path, &[String])) {
+    let directory = tempfile::tempdir().unwrap();
+    let outcome = directory.path().join("outcome");
+    let points = faults::points(&mut child("child_puts_one_of_each", &directory.path().join("r"), &outcome), syscalls);
+    assert!(points.len() > 3, "{points:?}");
+    for point in points {
+        fs::remove_dir_all(directory.path().join("r")).unwrap();
+        let root = directory.path().join("r");
+        let mut command = child("child_puts_one_of_each", &root, &outcome);
+        faults::inject(&mut command, &[&point.syscall], Action::Fail(error), point.nth);
+        let text = fs::read_to_string(&outcome).unwrap();
+        fs::create_dir_all(&root).unwrap();
+        // A failure must be tidy by itself, before any sweep.
+        let files: Vec<String> = tree(&root).into_iter().filter(|name| root.join(name).is_file()).collect();
+        check(&text, &root, &files);
+        if text == "good" {
+            assert_eq!(files, ["shop/bytes.zip", "shop/staged.db"], "{point:?}");
+        } else {
+            assert!(files.is_empty() || files == ["shop/bytes.zip"], "{point:?}: {files:?} after {text}");
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_at_any_call_is_the_specified_sentence_and_leaves_nothing() {
+    let syscalls = ["fallocate", "write", "pwrite64", "mkdir", "mkdirat", "fsync"];
+    fail_each(&syscalls, "ENOSPC", |text, _, _| {
+        assert!(text.starts_with("NoSpace|Not enough disk space|"), "{text}");
+    });
+}
+
+#[test]
+fn an_error_of_fsync_is_never_a_success() {
+    fail_each(&["fsync", "fdatasync"], "EIO", |text, _, _| assert!(text.starts_with("Failed|"), "{text}"));
+}
+
+#[test]
+fn a_file_system_without_rename_noreplace_or_fallocate_works_as_well() {
+    for (syscall, error) in [("renameat2", "EINVAL"), ("fallocate", "EOPNOTSUPP"), ("renameat2", "ENOSYS")] {
+        fail_each_once_good(syscall, error);
+    }
+}
+
+fn fail_each_once_good(syscall: &str, error: &'static str) {
+    let directory = tempfile::tempdir().unwrap();
+    let (root, outcome) = (directory.path().join("r"), directory.path().join("outcome"));
+    let mut command = child("child_puts_one_of_each", &root, &outcome);
+    faults::inject(&mut command, &[syscall], Action::Fail(error), 1);
+    assert_eq!(fs::read_to_string(&outcome).unwrap(), "good", "{syscall} {error}");
+    assert_eq!(tree(&root), [".recoup", "shop", "shop/bytes.zip", "shop/staged.db"]);
+}
+
+#[test]
+#[ignore = "child of other tests"]
+fn child_fills_its_disk() {
+    let root = variable(ROOT);
+    let destination = open(&root);
+    put(&destination, "shop/old.zip", &noise(9, 50_000)).unwrap();
+    let rounds = if faults::soak() { 64 } else { 12 };
+    let (mut good, mut full) = (0, 0);
+    for round in 0..rounds {
+        let filler = root.join("filler");
+        let free = destination.free_bytes().unwrap().unwrap();
+        let taken = free - free * round / rounds;
+        fs::write(&filler, noise(1, usize::try_from(taken).unwrap())).unwrap();
+        let bytes = noise(round + 2, 700_000);
+        let error = match put(&destination, "shop/new.zip", &bytes) {
+            Ok(_) => {
+                good += 1;
+                destination.delete("shop/new.zip").unwrap();
+                continue;
+            }
+            Err(error) => error,
+        };
+        full += 1;
+        assert_eq!((error.kind(), error.message()), (ErrorKind::NoSpace, "Not enough disk space"));
+        assert!(error.detail().contains("bytes are free in"), "{}", error.detail());
+        assert_eq!(tree(&root), ["filler", "shop", "shop/old.zip"]);
+        fs::remove_file(&filler).unwrap();
+    }
+    assert!(good > 0 && full > 0, "{good} good, {full} full");
+    // No inodes left, though there are bytes.
+    drop(fs::remove_file(root.join("filler")));
+    let mut n = 0;
+    while fs::write(root.join(format!("empty-{n}")), "").is_ok() {
+        n += 1;
+    }
+    assert_eq!(destination.free_bytes().unwrap(), Some(0));
+    assert_eq!(put(&destination, "shop/new.zip", b"x").unwrap_err().kind(), ErrorKind::NoSpace);
+    destination.delete("empty-0").unwrap();
+    put(&destination, "shop/new.zip", b"x").unwrap();
+    fs::write(variable(OUTCOME), "done").unwrap();
+}
+
+#[test]
+#[ignore = "child of other tests"]
+fn child_loses_write_access() {
+    let root = variable(ROOT);
+    let destination = open(&root);
+    put(&destination, "shop/old.zip", b"x").unwrap();
+    let output = faults::run(Command::new("mount").args([OsStr::new("-o"), OsStr::new("remount,ro")]).arg(&root));
+    assert!(output.status.success(), "{}", faults::text(&output));
+    for error in [
+        put(&destination, "shop/new.zip", b"y").unwrap_err(),
+        put(&destination, "new/new.zip", b"y").unwrap_err(),
+        destination.delete("shop/old.zip").unwrap_err(),
+        Staging::create(&destination.staging_root().unwrap()).unwrap_err(),
+    ] {
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Denied, "permission_denied"), "{error}");
+    }
+    assert_eq!(destination.list("").unwrap().len(), 1);
+    let mut text = String::new();
+    destination.get("shop/old.zip", 0).unwrap().read_to_string(&mut text).unwrap();
+    assert_eq!(text, "x");
+    fs::write(variable(OUTCOME), "done").unwrap();
+}
+
+fn in_small_file_system(name: &str) {
+    let directory = tempfile::tempdir().unwrap();
+    let (root, outcome) = (directory.path().join("root"), directory.path().join("outcome"));
+    fs::create_dir(&root).unwrap();
+    let command = child(name, &root, &outcome);
+    let output = faults::run(&mut faults::on_tmpfs(&command, &root, "size=2m,nr_inodes=40"));
+    assert!(output.status.success(), "{}", faults::text(&output));
+    assert_eq!(fs::read_to_string(&outcome).unwrap(), "done");
+}
+
+#[test]
+fn a_disk_that_is_full_to_any_degree_keeps_what_it_has_and_gets_no_leftovers() {
+    in_small_file_system("child_fills_its_disk");
+}
+
+#[test]
+fn a_destination_that_became_read_only_says_so() {
+    in_small_file_system("child_loses_write_access");
+}
