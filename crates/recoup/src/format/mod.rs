@@ -4,9 +4,6 @@
 //! Not here: where the files go ([`crate::destination`]) and what a set of them is called ([`crate::store`]).
 
 pub mod archive;
-pub mod csv;
-pub mod database;
-pub mod json;
 
 use std::path::PathBuf;
 

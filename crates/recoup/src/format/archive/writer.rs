@@ -1,1 +1,322 @@
-//! To be written.
+//! Writing an archive: parts one after the other, each member hashed on its way, flat memory.
+//!
+//! Not here: what members are called ([`super::member`]) and where the finished file goes.
+
+use std::fs::File;
+use std::io::{BufWriter, Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use data_encoding::HEXLOWER;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use sha2::{Digest, Sha256};
+use zip::write::FullFileOptions;
+use zip::{CompressionMethod, DateTime, ZipWriter};
+
+use super::{CHUNK, METADATA, RESTORE, member, text};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{Content, DirectoryFacts, Entry, EntryKind, Manifest, PartKind, Sink};
+use crate::progress::Context;
+
+/// Deflate level by measurement (BENCHMARKS.md): most of the gain for a fraction of the time of the usual 6.
+const LEVEL: i64 = 2;
+/// From this size on a member gets the Zip64 fields, which small members do without.
+const LARGE: u64 = 2 << 30;
+/// Bits per byte above which compressing a file is a waste: pictures, films, archives, ciphers.
+const DENSE: f64 = 7.8;
+
+/// What a part has become.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartBody {
+    /// The member, or the folder of the members.
+    pub path: String,
+    /// Uncompressed bytes.
+    pub bytes: u64,
+    /// SHA-256 of the bytes, or of the contents list.
+    pub sha256: String,
+    /// Facts about a tree.
+    pub directory: Option<DirectoryFacts>,
+}
+
+/// Writes one archive.
+pub struct ArchiveWriter {
+    zip: ZipWriter<BufWriter<File>>,
+    path: PathBuf,
+    single_database: bool,
+    context: Context,
+    part: Option<Part>,
+    buffer: Vec<u8>,
+}
+
+struct Part {
+    kind: PartKind,
+    place: String,
+    bytes: u64,
+    sha256: String,
+    tree: Option<Tree>,
+}
+
+/// The contents list of a tree while it grows. The newest entry is held back, so that taking it back is easy.
+struct Tree {
+    path: PathBuf,
+    list: BufWriter<File>,
+    newest: Option<Entry>,
+    facts: DirectoryFacts,
+}
+
+impl ArchiveWriter {
+    /// Starts a new file, mode 0600. `single_database` decides whether the database is called `database.db`.
+    pub fn create(path: &Path, single_database: bool, context: &Context) -> Result<Self> {
+        let file = create(path)?;
+        Ok(ArchiveWriter {
+            zip: ZipWriter::new(BufWriter::with_capacity(CHUNK, file)),
+            path: path.to_owned(),
+            single_database,
+            context: context.clone(),
+            part: None,
+            buffer: vec![0; CHUNK],
+        })
+    }
+
+    /// Begins a part; its entries follow through [`Sink`].
+    pub fn begin_part(&mut self, kind: PartKind, name: &str) -> Result<()> {
+        let place = member::place(kind, name, self.single_database);
+        let tree = match kind {
+            PartKind::Directory | PartKind::Application => Some(Tree::create(&self.path, &place)?),
+            _ => None,
+        };
+        self.part = Some(Part { kind, place, bytes: 0, sha256: String::new(), tree });
+        Ok(())
+    }
+
+    /// Ends the part that was begun.
+    pub fn end_part(&mut self) -> Result<PartBody> {
+        let part = self.part.take().ok_or_else(|| fault("no part was begun"))?;
+        let Some(mut tree) = part.tree else {
+            if part.sha256.is_empty() {
+                return Err(fault("the source emitted nothing"));
+            }
+            return Ok(PartBody { path: part.place, bytes: part.bytes, sha256: part.sha256, directory: None });
+        };
+        let bytes = part.bytes + tree.settle()?;
+        tree.list.flush().map_err(|e| Error::at("writing", &tree.path, e))?;
+        let mut list = File::open(&tree.path).map_err(|e| Error::at("opening", &tree.path, e))?;
+        let length = list.metadata().map_err(|e| Error::at("reading", &tree.path, e))?.len();
+        let (_, sha256) = self.member(&tree.facts.list, &Entry::file("", length), &mut list)?;
+        std::fs::remove_file(&tree.path).map_err(|e| Error::at("removing", &tree.path, e))?;
+        Ok(PartBody { path: part.place, bytes, sha256, directory: Some(tree.facts) })
+    }
+
+    /// Writes `RESTORE.txt` and the manifest, the latter last, and makes the file durable.
+    pub fn finish(mut self, manifest: &Manifest) -> Result<()> {
+        let restore = text::restore(manifest);
+        self.member(RESTORE, &Entry::file("", restore.len() as u64), &mut restore.as_bytes())?;
+        let inner = Manifest { objects: Vec::new(), ..manifest.clone() };
+        let bytes = inner.to_json()?;
+        self.member(METADATA, &Entry::file("", bytes.len() as u64), &mut bytes.as_slice())?;
+        let mut file = self
+            .zip
+            .finish()
+            .map_err(|e| failed(&self.path, e))?
+            .into_inner()
+            .map_err(|e| Error::at("writing", &self.path, e.into_error()))?;
+        // A member that was taken back may have been longer than everything that followed.
+        let end = file.stream_position().map_err(|e| Error::at("writing", &self.path, e))?;
+        file.set_len(end).and_then(|()| file.sync_all()).map_err(|e| Error::at("writing", &self.path, e))
+    }
+
+    /// Writes one member; returns its length and hash.
+    fn member(&mut self, name: &str, entry: &Entry, content: &mut dyn Read) -> Result<(u64, String)> {
+        let mut filled = 0;
+        while filled < self.buffer.len() {
+            match read(content, &mut self.buffer[filled..])? {
+                0 => break,
+                n => filled += n,
+            }
+        }
+        let database = name == "database.db" || name.starts_with("databases/");
+        let stored = filled == 0 || !database && dense(&self.buffer[..filled]);
+        let options = options(entry)?
+            .compression_method(if stored { CompressionMethod::Stored } else { CompressionMethod::Deflated })
+            .compression_level((!stored).then_some(LEVEL))
+            .large_file(entry.size >= LARGE || filled == self.buffer.len() && entry.size < filled as u64);
+        self.zip.start_file(name, options).map_err(|e| failed(&self.path, e))?;
+        let mut hash = Sha256::new();
+        let mut length = 0;
+        while filled > 0 {
+            hash.update(&self.buffer[..filled]);
+            length += filled as u64;
+            self.zip.write_all(&self.buffer[..filled]).map_err(|e| Error::at("writing", &self.path, e))?;
+            self.context.advance(filled as u64)?;
+            filled = read(content, &mut self.buffer)?;
+        }
+        Ok((length, HEXLOWER.encode(&hash.finalize())))
+    }
+
+    fn tree_entry(&mut self, entry: &Entry, content: Content<'_>) -> Result<()> {
+        let Some(part) = &mut self.part else { return Err(fault("no part was begun")) };
+        let Some(tree) = &mut part.tree else { return Err(fault("not a tree")) };
+        part.bytes += tree.settle()?;
+        let name = member::of_entry(&part.place, &entry.path, entry.kind == EntryKind::Directory);
+        let mut entry = entry.clone();
+        match entry.kind {
+            EntryKind::Directory => {
+                self.zip.add_directory(&*name, options(&entry)?).map_err(|e| failed(&self.path, e))?;
+            }
+            EntryKind::Symlink => {
+                let target = entry.target.as_ref().map(|target| member::escape(&target.0)).unwrap_or_default();
+                self.zip.add_symlink(&*name, target, options(&entry)?).map_err(|e| failed(&self.path, e))?;
+            }
+            EntryKind::Hardlink => {}
+            EntryKind::File => {
+                let (size, sha256) = self.bytes(&name, &entry, content)?;
+                entry.size = size;
+                entry.sha256 = Some(sha256);
+            }
+        }
+        if let Some(tree) = self.part.as_mut().and_then(|part| part.tree.as_mut()) {
+            tree.newest = Some(entry);
+        }
+        Ok(())
+    }
+
+    fn bytes(&mut self, name: &str, entry: &Entry, content: Content<'_>) -> Result<(u64, String)> {
+        match content {
+            Content::Stream(stream) => self.member(name, entry, stream),
+            Content::Staged(path) => {
+                let mut file = File::open(path).map_err(|e| Error::at("opening", path, e))?;
+                let size = file.metadata().map_err(|e| Error::at("reading", path, e))?.len();
+                self.member(name, &Entry { size, ..entry.clone() }, &mut file)
+            }
+            Content::None => self.member(name, entry, &mut std::io::empty()),
+        }
+    }
+}
+
+impl Sink for ArchiveWriter {
+    fn entry(&mut self, entry: &Entry, content: Content<'_>) -> Result<()> {
+        let Some(part) = &self.part else { return Err(fault("no part was begun")) };
+        if part.tree.is_some() {
+            return self.tree_entry(entry, content);
+        }
+        if !part.sha256.is_empty() || entry.kind != EntryKind::File {
+            return Err(fault(&format!("a {:?} part is one file", part.kind)));
+        }
+        let place = part.place.clone();
+        let (bytes, sha256) = self.bytes(&place, entry, content)?;
+        if let Some(part) = &mut self.part {
+            (part.bytes, part.sha256) = (bytes, sha256);
+        }
+        Ok(())
+    }
+
+    fn retract(&mut self) -> Result<()> {
+        let Some(part) = &mut self.part else { return Err(fault("no part was begun")) };
+        match &mut part.tree {
+            Some(tree) => tree.newest = None,
+            None => part.sha256.clear(),
+        }
+        self.zip.abort_file().map_err(|e| failed(&self.path, e))
+    }
+}
+
+impl Tree {
+    fn create(archive: &Path, place: &str) -> Result<Self> {
+        let path = archive.with_extension("entries.part");
+        let list = BufWriter::new(create(&path)?);
+        let facts = DirectoryFacts { list: format!("{place}.entries.jsonl"), ..DirectoryFacts::default() };
+        Ok(Tree { path, list, newest: None, facts })
+    }
+
+    /// The newest entry stays: it is counted and listed. Returns its bytes.
+    fn settle(&mut self) -> Result<u64> {
+        let Some(entry) = self.newest.take() else { return Ok(0) };
+        match entry.kind {
+            EntryKind::File => self.facts.files += 1,
+            EntryKind::Directory => self.facts.directories += 1,
+            EntryKind::Symlink | EntryKind::Hardlink => self.facts.links += 1,
+        }
+        let mut line = serde_json::to_vec(&entry).map_err(|e| fault("the contents list").because(e))?;
+        line.push(b'\n');
+        self.list.write_all(&line).map_err(|e| Error::at("writing", &self.path, e))?;
+        Ok(entry.size)
+    }
+}
+
+fn create(path: &Path) -> Result<File> {
+    let mut options = File::options();
+    options.read(true).write(true).create_new(true).mode(0o600);
+    options.open(path).map_err(|e| Error::at("creating", path, e))
+}
+
+fn read(content: &mut dyn Read, buffer: &mut [u8]) -> Result<usize> {
+    loop {
+        match content.read(buffer) {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            other => return other.map_err(|e| Error::io("reading", e)),
+        }
+    }
+}
+
+/// Mode and time. The time is in the DOS field (UTC, two seconds) and as the extended timestamp that unzip
+/// prefers (Info-ZIP extra field 0x5455: one flag byte, seconds since 1970).
+fn options(entry: &Entry) -> Result<FullFileOptions<'static, 'static>> {
+    let seconds = entry.mtime_ns.div_euclid(1_000_000_000);
+    let mut options: FullFileOptions<'static, 'static> =
+        FullFileOptions::default().unix_permissions(entry.mode & 0o777).last_modified_time(dos_time(seconds));
+    if let (Ok(seconds), true) = (i32::try_from(seconds), entry.mtime_ns != 0) {
+        let mut field = vec![1];
+        field.extend_from_slice(&seconds.to_le_bytes());
+        options.add_extra_field(0x5455, field, false).map_err(|e| fault("timestamps").because(e))?;
+    }
+    Ok(options)
+}
+
+fn dos_time(seconds: i64) -> DateTime {
+    let Ok(at) = Timestamp::from_second(seconds) else { return DateTime::default() };
+    let at = at.to_zoned(TimeZone::UTC);
+    let part = |n: i8| u8::try_from(n).unwrap_or(0);
+    let year = u16::try_from(at.year()).unwrap_or(0);
+    DateTime::from_date_and_time(
+        year,
+        part(at.month()),
+        part(at.day()),
+        part(at.hour()),
+        part(at.minute()),
+        part(at.second()),
+    )
+    .unwrap_or_default()
+}
+
+/// Whether bytes look compressed already: nearly every value about equally often. A short sample says little.
+fn dense(sample: &[u8]) -> bool {
+    if sample.len() < 1024 {
+        return false;
+    }
+    let mut counts = [0_u32; 256];
+    sample.iter().for_each(|byte| counts[usize::from(*byte)] += 1);
+    let total = sample.len() as f64;
+    let bits: f64 = counts
+        .iter()
+        .filter(|n| **n > 0)
+        .map(|n| {
+            let share = f64::from(*n) / total;
+            -share * share.log2()
+        })
+        .sum();
+    // A small sample of random bytes has not seen every value yet.
+    let reachable = if sample.len() < 8192 { DENSE - 0.2 } else { DENSE };
+    bits > reachable
+}
+
+fn fault(what: &str) -> Error {
+    Error::new(ErrorKind::Failed, "archive_writer", format!("The archive could not be written: {what}"))
+}
+
+fn failed(path: &Path, error: zip::result::ZipError) -> Error {
+    match error {
+        zip::result::ZipError::Io(error) => Error::at("writing", path, error),
+        other => fault("ZIP").because(other),
+    }
+}
