@@ -115,15 +115,9 @@ impl ArchiveWriter {
         let inner = Manifest { objects: Vec::new(), ..manifest.clone() };
         let bytes = inner.to_json()?;
         self.member(METADATA, &Entry::file("", bytes.len() as u64), &mut bytes.as_slice())?;
-        let mut file = self
-            .zip
-            .finish()
-            .map_err(|e| failed(&self.path, e))?
-            .into_inner()
-            .map_err(|e| Error::at("writing", &self.path, e.into_error()))?;
-        // A member that was taken back may have been longer than everything that followed.
-        let end = file.stream_position().map_err(|e| Error::at("writing", &self.path, e))?;
-        file.set_len(end).and_then(|()| file.sync_all()).map_err(|e| Error::at("writing", &self.path, e))
+        let file = self.zip.finish().map_err(|e| failed(&self.path, e))?;
+        let file = file.into_inner().map_err(|e| Error::at("writing", &self.path, e.into_error()))?;
+        file.sync_all().map_err(|e| Error::at("writing", &self.path, e))
     }
 
     /// Writes one member; returns its length and hash.
@@ -217,7 +211,12 @@ impl Sink for ArchiveWriter {
             Some(tree) => tree.newest = None,
             None => part.sha256.clear(),
         }
-        self.zip.abort_file().map_err(|e| failed(&self.path, e))
+        self.zip.abort_file().map_err(|e| failed(&self.path, e))?;
+        // The crate goes back to where the member began but leaves its bytes there; a tail that nothing
+        // overwrites would lie between the members and their directory.
+        let Some(mut file) = self.zip.get_ref().map(BufWriter::get_ref) else { return Ok(()) };
+        let cut = file.stream_position().and_then(|at| file.set_len(at));
+        cut.map_err(|e| Error::at("writing", &self.path, e))
     }
 }
 
