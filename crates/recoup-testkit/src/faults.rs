@@ -64,11 +64,17 @@ pub fn count(command: &mut Command, syscalls: &[&str]) -> usize {
 
 /// Every call of `syscalls` that a command makes between [`begin`] and [`end`].
 pub fn points(command: &mut Command, syscalls: &[&str]) -> Vec<Point> {
+    trace(command, syscalls).into_iter().map(|(point, _)| point).collect()
+}
+
+/// The same, each with the line that strace(1) shows: arguments, the paths of descriptors, the result.
+pub fn trace(command: &mut Command, syscalls: &[&str]) -> Vec<(Point, String)> {
     let directory = tempfile::tempdir().unwrap();
     let log = directory.path().join("log");
     let expression = format!("trace=openat,{}", syscalls.join(","));
     let log_name = log.to_str().unwrap();
-    let output = run(&mut wrap(command, ["strace", "-f", "-qq", "-o", log_name, "-e", &expression, "--"]));
+    let flags = ["strace", "-f", "-qq", "-y", "-s", "16", "-o", log_name, "-e", &expression, "--"];
+    let output = run(&mut wrap(command, flags));
     assert!(output.status.success(), "{}", text(&output));
     let log = std::fs::read_to_string(log).unwrap();
     let worker = log.lines().find(|line| line.contains(BEGIN)).and_then(|line| line.split_whitespace().next());
@@ -82,13 +88,13 @@ pub fn points(command: &mut Command, syscalls: &[&str]) -> Vec<Point> {
         if pid != worker {
             continue;
         }
-        let nth = counts.entry(syscall).and_modify(|n| *n += 1).or_insert(1);
+        let nth = *counts.entry(syscall).and_modify(|n| *n += 1).or_insert(1);
         if line.contains(BEGIN) {
             working = true;
         } else if line.contains(END) {
             return points;
         } else if working && syscalls.contains(&syscall) {
-            points.push(Point { syscall: syscall.to_owned(), nth: *nth });
+            points.push((Point { syscall: syscall.to_owned(), nth }, call.trim_start().to_owned()));
         }
     }
     panic!("the child never ended its work");

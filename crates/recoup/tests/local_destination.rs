@@ -9,9 +9,10 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use recoup::ErrorKind;
-use recoup::destination::{Body, Destination, LocalDestination, Staging};
+use recoup::destination::{Body, Destination, Lease, LocalDestination, Staging};
 use recoup::progress::Context;
 use recoup_testkit::contract::Fixture;
 use recoup_testkit::contract::destination::{noise, sha256};
@@ -199,6 +200,68 @@ fn what_the_dead_left_is_swept_and_nothing_of_the_living() {
 }
 
 #[test]
+fn a_lease_has_one_holder_at_a_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let holders = AtomicUsize::new(0);
+    let rounds = if faults::soak() { 20_000 } else { 1_000 };
+    let taken: usize = std::thread::scope(|scope| {
+        let work = || {
+            let mut taken = 0;
+            for _ in 0..rounds {
+                if let Some(lease) = Lease::take(directory.path(), "one").unwrap() {
+                    assert_eq!(holders.fetch_add(1, Ordering::SeqCst), 0);
+                    std::thread::yield_now();
+                    holders.fetch_sub(1, Ordering::SeqCst);
+                    drop(lease);
+                    taken += 1;
+                }
+            }
+            taken
+        };
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert!(taken > 0);
+    assert_eq!(tree(directory.path()), Vec::<String>::new());
+}
+
+#[test]
+fn sweeps_never_disturb_puts_and_staging_that_just_begin() {
+    let directory = tempfile::tempdir().unwrap();
+    let destination = open(directory.path());
+    let root = destination.staging_root().unwrap();
+    let rounds = if faults::soak() { 5_000 } else { 300 };
+    let working = AtomicUsize::new(2);
+    std::thread::scope(|scope| {
+        for worker in 0..2 {
+            let (destination, root, working) = (&destination, &root, &working);
+            scope.spawn(move || {
+                for round in 0..rounds {
+                    let key = format!("a/{worker}-{round}");
+                    let bytes = noise(round, 10);
+                    put(destination, &key, &bytes).unwrap();
+                    assert_eq!(fs::read(destination.local_path(&key).unwrap()).unwrap(), bytes);
+                    let staging = Staging::create(root).unwrap();
+                    fs::write(staging.path().join("file"), &bytes).unwrap();
+                    assert_eq!(fs::read(staging.path().join("file")).unwrap(), bytes);
+                }
+                working.fetch_sub(1, Ordering::SeqCst);
+            });
+        }
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while working.load(Ordering::SeqCst) > 0 {
+                    destination.sweep().unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(destination.list("").unwrap().len() as u64, 2 * rounds);
+    assert_eq!(destination.sweep().unwrap(), Vec::<String>::new());
+    assert_eq!(fs::read_dir(root).unwrap().count(), 0);
+}
+
+#[test]
 fn a_staged_file_is_moved_and_a_linked_one_is_copied() {
     let directory = tempfile::tempdir().unwrap();
     let destination = open(directory.path());
@@ -334,6 +397,44 @@ fn fail_each(syscalls: &[&str], error: &'static str, check: impl Fn(&str, &Path,
         } else {
             assert!(files.is_empty() || files == ["shop/bytes.zip"], "{point:?}: {files:?} after {text}");
         }
+    }
+}
+
+#[test]
+fn success_is_told_only_after_file_and_directories_were_synced() {
+    let directory = tempfile::tempdir().unwrap();
+    let (root, outcome) = (directory.path().join("r/root"), directory.path().join("outcome"));
+    let syscalls = ["mkdir", "mkdirat", "write", "fsync", "renameat2"];
+    let calls: Vec<String> = faults::trace(&mut child("child_puts_one_of_each", &root, &outcome), &syscalls)
+        .into_iter()
+        .map(|(_, line)| line)
+        .collect();
+    let synced_after = |call: usize, path: &Path| {
+        let sync = format!("<{}>)", path.display());
+        calls[call..].iter().position(|line| line.starts_with("fsync(") && line.contains(&sync)).map(|n| call + n)
+    };
+    // Every directory that was made, in its parent.
+    for made in [directory.path().join("r"), root.clone(), root.join("shop")] {
+        let parent = made.parent().unwrap();
+        let whole = format!("\"{}\"", made.display());
+        let below = format!("<{}>, \"{}\"", parent.display(), made.file_name().unwrap().display());
+        let is = |line: &String| {
+            line.starts_with("mkdir") && line.ends_with("= 0") && (line.contains(&whole) || line.contains(&below))
+        };
+        let mkdir = calls.iter().position(is).unwrap_or_else(|| panic!("{made:?} in {calls:#?}"));
+        assert!(synced_after(mkdir, parent).is_some(), "{made:?} in {calls:#?}");
+    }
+    // Every object: last write, fsync, rename, fsync of the directory, and only then the next object.
+    let renames: Vec<usize> = (0..calls.len()).filter(|n| calls[*n].starts_with("renameat2(")).collect();
+    assert_eq!(renames.len(), 2, "{calls:#?}");
+    for (n, rename) in renames.iter().enumerate() {
+        let mut quoted = calls[*rename].split('"');
+        let name = quoted.nth(1).unwrap().trim_end_matches("...").to_owned();
+        let last_write = calls.iter().rposition(|line| line.starts_with("write(") && line.contains(&name)).unwrap();
+        let sync = calls[last_write..].iter().position(|line| line.starts_with("fsync(") && line.contains(&name));
+        assert!(sync.is_some_and(|sync| last_write + sync < *rename), "{name} in {calls:#?}");
+        let published = synced_after(*rename, &root.join("shop")).unwrap_or_else(|| panic!("{name} in {calls:#?}"));
+        assert!(renames.get(n + 1).is_none_or(|next| published < *next), "{name} in {calls:#?}");
     }
 }
 
