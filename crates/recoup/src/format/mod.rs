@@ -6,6 +6,7 @@
 pub mod archive;
 pub mod csv;
 pub mod database;
+mod fresh_file;
 pub mod json;
 
 use std::path::PathBuf;
