@@ -1,1 +1,3 @@
-//! x
+//! What Recoup's tests share. Never published.
+
+pub mod matrix;

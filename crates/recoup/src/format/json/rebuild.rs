@@ -44,12 +44,12 @@ pub fn create_the_rest(connection: &Connection, objects: &[Object]) -> Result<()
         create(connection, object, &["CREATE INDEX", "CREATE UNIQUE INDEX"])?;
     }
     set(connection, "PRAGMA writable_schema = ON")?;
-    let without_pages = objects.iter().filter(|o| o.is_virtual_table()).chain(
-        [ObjectKind::Trigger, ObjectKind::View]
-            .into_iter()
-            .flat_map(|kind| objects.iter().filter(move |object| object.kind == kind)),
-    );
-    for object in without_pages {
+    // In the order in which they were made: a trigger may stand on a view.
+    let has_pages = |object: &&Object| match object.kind {
+        ObjectKind::Table => !object.is_virtual_table(),
+        kind => kind == ObjectKind::Index,
+    };
+    for object in objects.iter().filter(|object| !has_pages(object)) {
         let words = match object.kind {
             ObjectKind::Table => "CREATE VIRTUAL TABLE",
             ObjectKind::Trigger => "CREATE TRIGGER",
