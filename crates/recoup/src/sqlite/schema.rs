@@ -359,6 +359,12 @@ pub fn failed(doing: impl Into<String>) -> impl FnOnce(rusqlite::Error) -> Error
             (rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::Utf8Error(..), _) => {
                 (ErrorKind::Unsupported, "name_not_text", "Names in the schema are not valid text".to_owned())
             }
+            (
+                _,
+                Some(
+                    ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::OutOfMemory,
+                ),
+            ) => (ErrorKind::Failed, "sqlite_io", format!("{doing}: {error}")),
             _ => (ErrorKind::Failed, "sqlite", format!("{doing}: {error}")),
         };
         Error::new(kind, code, message).because(error).while_(doing)

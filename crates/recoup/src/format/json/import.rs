@@ -55,14 +55,24 @@ pub fn import(json: &Path, to: &Path, context: &Context) -> Result<Imported> {
     }
     let fresh = FreshFile::adopt(to);
     let connection = open_scratch(to)?;
-    let hashes = fill(&connection, &mut document, context)?;
+    let hashes = fill(&connection, &mut document, context).map_err(blame_the_document)?;
     connection.close().map_err(|(_, error)| failed("closing the new database")(error))?;
     let connection = open_private(to)?;
-    prove(&connection, &document.header, &hashes, context)?;
+    prove(&connection, &document.header, &hashes, context).map_err(blame_the_document)?;
     let foreign_key_violations = count_violations(&connection, context)?;
     fresh.keep();
     let rows = hashes.values().map(|(rows, _)| rows).sum();
     Ok(Imported { header: document.header, tables: hashes.len() as u64, rows, foreign_key_violations })
+}
+
+/// What SQLite refuses to make of a document is the fault of the document: an export has proven its schema.
+fn blame_the_document(error: Error) -> Error {
+    match error.code() {
+        "sqlite" | "database_corrupted" | "schema_differs" | "import_differs" => {
+            Error::corrupted(format!("{error}: {}", error.detail()))
+        }
+        _ => error,
+    }
 }
 
 /// Table, number of its rows, their SHA-256.
