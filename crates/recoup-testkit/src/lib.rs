@@ -1,8 +1,9 @@
 //! What Recoup's tests share: contract suites that every implementation passes, fault injection, test
-//! doubles, a busy database, a sample application. Never published; panics are how it reports.
+//! doubles, a busy database, odd databases, a sample application. Never published; panics are how it reports.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 pub mod busy;
 pub mod contract;
 pub mod faults;
+pub mod matrix;
 pub mod memory;

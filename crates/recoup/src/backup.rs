@@ -8,7 +8,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::destination::local::Staging;
+use crate::destination::Staging;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::pack::Packer;
 use crate::format::{Packed, proof};
@@ -67,7 +67,8 @@ pub fn run(request: &Request, stores: &[Arc<dyn Store>], context: &Context) -> R
     let kinds: Vec<PartKind> = sources.iter().map(|source| source.kind()).collect();
     let mut packer = Packer::create(request.format, &kinds, &request.queries, staging.path(), context)?;
 
-    let mut excluded: Vec<FileId> = stores.iter().filter_map(|store| FileId::of(&store.local_root()?)).collect();
+    let mut excluded: Vec<FileId> =
+        stores.iter().filter_map(|store| FileId::of(store.staging_root()?.parent()?)).collect();
     excluded.extend(FileId::of(staging.path()));
     let scope = Scope {
         staging: staging.path().to_owned(),
@@ -277,17 +278,15 @@ fn store(
     started: std::time::Duration,
     context: &Context,
 ) -> Result<()> {
-    // Only the store on whose disk the files are staged may move them, and only when all others have theirs.
+    // The store on whose disk the files are staged moves them away, so the others have to have theirs first.
     let mut order: Vec<&Arc<dyn Store>> = stores.iter().collect();
-    let mover = order.iter().position(|store| store.staging_root().is_some());
-    if let Some(at) = mover {
+    if let Some(at) = order.iter().position(|store| store.staging_root().is_some()) {
         let store = order.remove(at);
         order.push(store);
     }
-    for (at, store) in order.iter().enumerate() {
-        let may_move = mover.is_some() && at + 1 == order.len();
+    for store in order {
         let mut manifest = report.manifest.clone();
-        let put = put(store.as_ref(), request, &mut manifest, packed, may_move, started, context);
+        let put = put(store.as_ref(), request, &mut manifest, packed, started, context);
         match put {
             Ok(()) => {
                 report.manifest = manifest;
@@ -314,11 +313,10 @@ fn put(
     request: &Request,
     manifest: &mut Manifest,
     packed: &[Packed],
-    may_move: bool,
     started: std::time::Duration,
     context: &Context,
 ) -> Result<()> {
-    store.put_objects(manifest, packed, may_move, context)?;
+    store.put_objects(manifest, packed, context)?;
     if manifest.format != Format::Archive
         && let (Some(part), Some(object)) = (manifest.parts.first_mut(), manifest.objects.first())
     {
@@ -330,7 +328,7 @@ fn put(
     let taken = context.clock.monotonic().saturating_sub(started);
     manifest.duration_ms = u64::try_from(taken.as_millis()).unwrap_or(u64::MAX);
     if request.protect {
-        store.set_protected(manifest, true, context)?;
+        store.set_protected(&manifest.id, true, context)?;
     }
     store.put_manifest(manifest, context)
 }

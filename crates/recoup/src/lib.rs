@@ -3,6 +3,7 @@
 //!
 //! The library never prints, never reads the environment by itself, never touches the home directory.
 
+pub mod backup;
 pub mod clock;
 pub mod destination;
 pub mod error;
@@ -12,5 +13,6 @@ pub mod progress;
 pub mod source;
 pub mod sqlite;
 pub mod store;
+pub mod verify;
 
 pub use error::{Error, ErrorKind, Result};

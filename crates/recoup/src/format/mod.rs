@@ -4,6 +4,11 @@
 //! Not here: where the files go ([`crate::destination`]) and what a set of them is called ([`crate::store`]).
 
 pub mod archive;
+pub mod csv;
+mod fresh_file;
+pub mod json;
+pub mod pack;
+pub mod proof;
 
 use std::path::PathBuf;
 

@@ -4,8 +4,11 @@
 //!
 //! Not here: what a copy is for. Sources, formats, verification and comparison decide that.
 
+pub mod affinity;
 pub mod check;
+pub mod compare;
 pub mod copy;
+pub mod digest;
 pub mod facts;
 pub mod location;
 pub mod open;
