@@ -234,9 +234,8 @@ fn read_tables(connection: &Connection, objects: &[Object]) -> rusqlite::Result<
         flags.insert(row.get::<_, String>(0)?, (shadow, row.get::<_, bool>(2)?, row.get::<_, bool>(3)?));
     }
     let virtual_names: Vec<&str> = objects.iter().filter(|o| o.is_virtual_table()).map(|o| o.name.as_str()).collect();
-    let mut columns_of = connection.prepare(
-        "SELECT name, type, \"notnull\", pk, hidden FROM pragma_table_xinfo(?1, 'main') ORDER BY cid",
-    )?;
+    let mut columns_of = connection
+        .prepare("SELECT name, type, \"notnull\", pk, hidden FROM pragma_table_xinfo(?1, 'main') ORDER BY cid")?;
     let mut key_index_of = connection.prepare("SELECT 1 FROM pragma_index_list(?1, 'main') WHERE origin = 'pk'")?;
     let mut tables = Vec::new();
     for object in objects.iter().filter(|object| object.kind == ObjectKind::Table) {
@@ -361,9 +360,7 @@ pub fn failed(doing: impl Into<String>) -> impl FnOnce(rusqlite::Error) -> Error
             }
             (
                 _,
-                Some(
-                    ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::OutOfMemory,
-                ),
+                Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::OutOfMemory),
             ) => (ErrorKind::Failed, "sqlite_io", format!("{doing}: {error}")),
             _ => (ErrorKind::Failed, "sqlite", format!("{doing}: {error}")),
         };
@@ -425,7 +422,8 @@ mod tests {
     #[test]
     fn generated_columns_and_keys_are_told_apart() {
         let schema = schema(
-            "CREATE TABLE t(a, b AS (a + 1), c TEXT NOT NULL AS (a || 'x') STORED, d, PRIMARY KEY (d, a)) WITHOUT ROWID",
+            "CREATE TABLE t(a, b AS (a + 1), c TEXT NOT NULL AS (a || 'x') STORED, d, PRIMARY KEY (d, a))
+             WITHOUT ROWID",
         );
         let table = schema.table("t").unwrap();
         let stored: Vec<&str> = table.stored_columns().map(|column| column.name.as_str()).collect();

@@ -45,8 +45,7 @@ fn read(path: &Path, context: &Context, problems: &mut Vec<Problem>) -> Result<(
             Err(error) => return Err(error),
         }
     }
-    let found: BTreeSet<String> =
-        zip.file_names_raw().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+    let found: BTreeSet<String> = zip.file_names_raw().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
     if found != expected || zip.len() != coverage.tables.len() + 1 {
         let error = Error::corrupted("the members are not those that coverage.json names");
         problems.push(damaged(&error));
@@ -68,9 +67,13 @@ fn read_coverage<R: Read + std::io::Seek>(zip: &mut ZipArchive<R>, path: &Path) 
     let bad = |error: serde_json::Error| Error::corrupted(format!("coverage.json: {error}"));
     let version: Version = serde_json::from_slice(&text).map_err(bad)?;
     if version.recoup_csv > CSV_VERSION {
-        return Err(Error::new(ErrorKind::Unsupported, "version_newer", "Export from newer version, cannot be checked")
-            .because(format!("CSV version {}, this build reads up to {CSV_VERSION}", version.recoup_csv))
-            .hint("use a newer recoup"));
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            "version_newer",
+            "Export from newer version, cannot be checked",
+        )
+        .because(format!("CSV version {}, this build reads up to {CSV_VERSION}", version.recoup_csv))
+        .hint("use a newer recoup"));
     }
     serde_json::from_slice(&text).map_err(bad)
 }

@@ -88,8 +88,8 @@ fn member_name(table: &str, number: usize, taken: &mut HashSet<String>) -> Strin
         .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') { c } else { '_' })
         .collect();
     const DEVICES: [&str; 22] = [
-        "con", "prn", "aux", "nul", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8", "com9", "lpt1", "lpt2",
-        "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9",
+        "con", "prn", "aux", "nul", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8", "com9", "lpt1",
+        "lpt2", "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9",
     ];
     let plain = safe == table && !safe.is_empty() && !DEVICES.contains(&safe.to_ascii_lowercase().as_str());
     let mut name = if plain { format!("{safe}.csv") } else { format!("{safe}~{number}.csv") };
@@ -129,7 +129,7 @@ fn write_table(
             context.advance(std::mem::take(&mut unreported))?;
         }
         line.clear();
-        let Some(row) = rows.next()? else { break };
+        let Some(row) = rows.next_row()? else { break };
         for (at, value) in row.iter().skip(rowid_first).enumerate() {
             write_value(at, value, &mut seen[at], &mut line);
         }

@@ -98,7 +98,7 @@ fn fill<R: std::io::Read>(
     let mut hashes = Hashes::new();
     loop {
         context.check()?;
-        match document.next()? {
+        match document.next_event()? {
             Event::Table(head) => {
                 let mut table = Target::new(connection, &schema, &head)?;
                 let mut rows = 0;
@@ -129,7 +129,7 @@ fn rest_of_table<R: std::io::Read>(
     mut each: impl FnMut(Vec<Value<'static>>) -> Result<()>,
 ) -> Result<String> {
     loop {
-        match document.next()? {
+        match document.next_event()? {
             Event::Row(row) => each(row)?,
             Event::TableEnd(Some(sha256)) => return Ok(sha256),
             _ => return Err(Error::corrupted("a table without its end")),
@@ -206,8 +206,7 @@ fn prove(connection: &Connection, header: &Header, hashes: &Hashes, context: &Co
     if sorted(&schema.objects) != sorted(&header.schema) {
         return differs("the schema differs".into());
     }
-    let made =
-        (schema.page_size, schema.encoding, schema.user_version, schema.application_id, schema.auto_vacuum);
+    let made = (schema.page_size, schema.encoding, schema.user_version, schema.application_id, schema.auto_vacuum);
     let asked = &header.database;
     let asked = (asked.page_size, asked.encoding, asked.user_version, asked.application_id, asked.auto_vacuum);
     if made != asked {
