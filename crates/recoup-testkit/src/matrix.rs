@@ -153,7 +153,8 @@ fn add(db: &Connection, feature: Feature, random: &mut Random) {
         Feature::Fts5External => {
             batch(
                 db,
-                "CREATE TABLE mails(subject, body); CREATE VIRTUAL TABLE mails_fts USING fts5(subject, body, content = mails)",
+                "CREATE TABLE mails(subject, body);
+                 CREATE VIRTUAL TABLE mails_fts USING fts5(subject, body, content = mails)",
             );
             for _ in 0..random.below(20) {
                 let rowid = random.next() as i64;
@@ -186,7 +187,8 @@ fn add(db: &Connection, feature: Feature, random: &mut Random) {
             batch(db, "CREATE VIRTUAL TABLE boxes USING rtree(id, x0, x1, y0, y1, +label TEXT)");
             for id in 0..random.below(80) {
                 let (x, y) = (random.below(1000) as f64 / 7.0, random.below(1000) as f64 / 3.0);
-                db.execute("INSERT INTO boxes VALUES (?, ?, ?, ?, ?, ?)", (id as i64, x, x + 1.0, y, y + 2.0, "b")).unwrap();
+                let sql = "INSERT INTO boxes VALUES (?, ?, ?, ?, ?, 'label')";
+                db.execute(sql, (id as i64, x, x + 1.0, y, y + 2.0)).unwrap();
             }
         }
         Feature::UnknownModule => {
@@ -194,8 +196,12 @@ fn add(db: &Connection, feature: Feature, random: &mut Random) {
             write_schema(db, "table", "ghost", "ghost", "CREATE VIRTUAL TABLE ghost USING no_such_module(a, b='c')");
         }
         Feature::Strict => {
-            batch(db, "CREATE TABLE exact(i INT, r REAL, t TEXT, b BLOB, a ANY, k TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
-                       CREATE TABLE \"exact too\"(i INTEGER PRIMARY KEY, a ANY) STRICT");
+            batch(
+                db,
+                "CREATE TABLE exact(i INT, r REAL, t TEXT, b BLOB, a ANY, k TEXT PRIMARY KEY)
+                       STRICT, WITHOUT ROWID;
+                       CREATE TABLE \"exact too\"(i INTEGER PRIMARY KEY, a ANY) STRICT",
+            );
             for n in 0..random.below(10) {
                 let any = random.value();
                 db.execute("INSERT INTO \"exact too\"(a) VALUES (?)", [&any]).unwrap();
@@ -222,7 +228,7 @@ fn add(db: &Connection, feature: Feature, random: &mut Random) {
         Feature::Generated => {
             batch(
                 db,
-                "CREATE TABLE prices(net INT, gross AS (net * 119 / 100), text TEXT AS ('€' || net) STORED NOT NULL, note);
+                "CREATE TABLE prices(net INT, gross AS (net * 119 / 100), text TEXT AS ('€' || net) STORED, note);
                  CREATE INDEX prices_gross ON prices(gross)",
             );
             for _ in 0..random.below(10) {
@@ -248,13 +254,29 @@ fn add(db: &Connection, feature: Feature, random: &mut Random) {
         ),
         Feature::Extremes => {
             batch(db, "CREATE TABLE numbers(id INTEGER PRIMARY KEY, a, r REAL)");
-            let integers = [i64::MIN, i64::MIN + 1, -(1 << 53), -(1 << 53) + 1, -1, 0, 1, (1 << 53) - 1, 1 << 53, i64::MAX];
+            let integers = [i64::MIN, i64::MIN + 1, -(1 << 53), 1 - (1 << 53), -1, 0, (1 << 53) - 1, 1 << 53, i64::MAX];
             for n in integers {
                 db.execute("INSERT INTO numbers(a, r) VALUES (?, ?)", (n, n as f64)).unwrap();
             }
             let reals = [
-                0.0, -0.0, 1.0, 0.1, 5e-324, f64::MIN_POSITIVE, f64::MAX, f64::MIN, 1e15, 1e16, 1e21, -1e22, 123456.789e3,
-                f64::INFINITY, f64::NEG_INFINITY, 9007199254740993.0, 2.2250738585072011e-308, std::f64::consts::PI,
+                0.0,
+                -0.0,
+                1.0,
+                0.1,
+                5e-324,
+                f64::MIN_POSITIVE,
+                f64::MAX,
+                f64::MIN,
+                1e15,
+                1e16,
+                1e21,
+                -1e22,
+                123456.7e3,
+                f64::INFINITY,
+                f64::NEG_INFINITY,
+                9007199254740993.0,
+                2.225073858507201e-308,
+                std::f64::consts::PI,
             ];
             for x in reals {
                 db.execute("INSERT INTO numbers(a, r) VALUES (?, ?)", (x, x)).unwrap();
@@ -263,19 +285,35 @@ fn add(db: &Connection, feature: Feature, random: &mut Random) {
                 let x = Some(f64::from_bits(random.next())).filter(|x| !x.is_nan());
                 db.execute("INSERT INTO numbers(a, r) VALUES (?, ?)", (x, x)).unwrap();
             }
-            batch(db, "INSERT INTO numbers(id, a) VALUES (-9223372036854775808, 'first'), (9223372036854775807, 'last')");
+            batch(
+                db,
+                "INSERT INTO numbers(id, a) VALUES (-9223372036854775808, 'first');
+                       INSERT INTO numbers(id, a) VALUES (9223372036854775807, 'last')",
+            );
         }
         Feature::OddText => {
             batch(db, "CREATE TABLE texts(t TEXT, n NUMERIC, b BLOB, v)");
             // Halves of surrogate pairs, bytes that no encoding allows, an odd number of them, noncharacters.
             for hex in [
-                "ff41", "00d8", "d800", "41d800", "00d841", "c0af", "eda080", "80", "", "610062", "00", "fffe", "feff", "efbfbe",
-                "fdffffff", "00d800dc", "f4908080", "d83ddc00",
+                "ff41", "00d8", "d800", "41d800", "00d841", "c0af", "eda080", "80", "", "610062", "00", "fffe", "feff",
+                "efbfbe", "fdffffff", "00d800dc", "f4908080", "d83ddc00",
             ] {
                 batch(db, &format!("INSERT INTO texts SELECT t, t, t, t FROM (SELECT CAST(x'{hex}' AS TEXT) AS t)"));
             }
             let mut insert = db.prepare("INSERT INTO texts VALUES (?1, ?1, ?1, ?1)").unwrap();
-            for text in ["", "\0", "a\0b", "12\0", "\u{feff}bom", "\u{fffe}\u{ffff}", "\u{10ffff}", "line\r\n\u{2028}", "\"\\/", "😀", "$int"] {
+            let texts = [
+                "",
+                "\0",
+                "a\0b",
+                "12\0",
+                "\u{feff}bom",
+                "\u{fffe}\u{ffff}",
+                "\u{10ffff}",
+                "\r\n\u{2028}",
+                "\"\\/",
+                "😀",
+            ];
+            for text in texts {
                 insert.execute([text]).unwrap();
             }
             for bytes in [&b""[..], b"\0", b"text", b"\xff"] {
@@ -284,7 +322,8 @@ fn add(db: &Connection, feature: Feature, random: &mut Random) {
         }
         Feature::Autoincrement => batch(
             db,
-            "CREATE TABLE doomed(id INTEGER PRIMARY KEY AUTOINCREMENT); INSERT INTO doomed VALUES (5); DROP TABLE doomed;
+            "CREATE TABLE doomed(id INTEGER PRIMARY KEY AUTOINCREMENT); INSERT INTO doomed VALUES (5);
+             DROP TABLE doomed;
              CREATE TABLE counted(id INTEGER PRIMARY KEY AUTOINCREMENT, a);
              INSERT INTO counted(id, a) VALUES (3, 'x'), (1000, 'y'); DELETE FROM counted WHERE id = 1000;
              CREATE TABLE never_used(id INTEGER PRIMARY KEY AUTOINCREMENT);
@@ -294,9 +333,12 @@ fn add(db: &Connection, feature: Feature, random: &mut Random) {
             db,
             "CREATE TABLE \"select\"(\"from\", \"a\"\"b\" TEXT, [c d], `e`, \"\" INT);
              CREATE TABLE \"\"(a PRIMARY KEY); INSERT INTO \"\" VALUES ('in the nameless');
-             CREATE TABLE \"naïve \"\"日本\"\" ; --\"(x); CREATE TABLE \"a/b\\c\n.csv\"(\"new\nline\"); CREATE TABLE \"A'\"(rowid, v);
-             CREATE TABLE all_taken(rowid, oid, _rowid_); CREATE INDEX \"i \"\" j\" ON \"select\"(\"from\", \"a\"\"b\");
-             INSERT INTO \"select\" VALUES (1, 2, 3, 4, 5), (NULL, '', x'', 0.0, -1); INSERT INTO \"A'\" VALUES ('r', 1), ('r', 1);
+             CREATE TABLE \"naïve \"\"日本\"\" ; --\"(x); CREATE TABLE \"a/b\\c\n.csv\"(\"new\nline\");
+             CREATE TABLE \"A'\"(rowid, v);
+             CREATE TABLE all_taken(rowid, oid, _rowid_);
+             CREATE INDEX \"i \"\" j\" ON \"select\"(\"from\", \"a\"\"b\");
+             INSERT INTO \"select\" VALUES (1, 2, 3, 4, 5), (NULL, '', x'', 0.0, -1);
+             INSERT INTO \"A'\" VALUES ('r', 1), ('r', 1);
              INSERT INTO \"naïve \"\"日本\"\" ; --\" VALUES ('ü'); INSERT INTO \"a/b\\c\n.csv\" VALUES (1);
              INSERT INTO all_taken VALUES (3, 2, 1), (1, 2, 3)",
         ),
@@ -306,17 +348,23 @@ fn add(db: &Connection, feature: Feature, random: &mut Random) {
                 let value = random.below(3) as i64;
                 db.execute("INSERT INTO heap VALUES (?1, 'same')", [value]).unwrap();
             }
-            batch(db, "DELETE FROM heap WHERE rowid % 4 = 1; INSERT INTO heap(rowid, a) VALUES (-5, NULL), (1000000, 0)");
+            batch(
+                db,
+                "DELETE FROM heap WHERE rowid % 4 = 1;
+             INSERT INTO heap(rowid, a) VALUES (-5, NULL), (1000000, 0)",
+            );
         }
         Feature::Views => batch(
             db,
-            "CREATE VIEW titles(t) AS SELECT title FROM plain WHERE size > 1; CREATE VIEW broken AS SELECT * FROM nowhere;
+            "CREATE VIEW titles(t) AS SELECT title FROM plain WHERE size > 1;
+             CREATE VIEW broken AS SELECT * FROM nowhere;
              CREATE VIEW needs_app AS SELECT app_function(id) FROM plain;
              CREATE TRIGGER through INSTEAD OF INSERT ON titles BEGIN INSERT INTO plain(title) VALUES (new.t); END",
         ),
         Feature::Indexes => batch(
             db,
-            "CREATE INDEX by_lower ON plain(lower(title), size + 1 DESC); CREATE UNIQUE INDEX one ON plain(id) WHERE size IS NULL;
+            "CREATE INDEX by_lower ON plain(lower(title), size + 1 DESC);
+             CREATE UNIQUE INDEX one ON plain(id) WHERE size IS NULL;
              CREATE INDEX by_title ON plain(title COLLATE NOCASE, data) WHERE title IS NOT NULL;
              CREATE TABLE unique_in_two(a UNIQUE ON CONFLICT REPLACE, b, UNIQUE (b, a) ON CONFLICT IGNORE);
              INSERT INTO unique_in_two VALUES (1, 1), (NULL, 1), (NULL, 1), ('1', 1)",
@@ -325,13 +373,15 @@ fn add(db: &Connection, feature: Feature, random: &mut Random) {
         Feature::Altered => batch(
             db,
             "CREATE TABLE grown(a, gone); INSERT INTO grown VALUES (1, 2), (3, 4);
-             ALTER TABLE grown ADD COLUMN later TEXT NOT NULL DEFAULT 5; ALTER TABLE grown ADD COLUMN real REAL DEFAULT 7;
+             ALTER TABLE grown ADD COLUMN later TEXT NOT NULL DEFAULT 5;
+             ALTER TABLE grown ADD COLUMN real REAL DEFAULT 7;
              ALTER TABLE grown ADD COLUMN blob DEFAULT x'00'; ALTER TABLE grown DROP COLUMN gone;
              ALTER TABLE grown RENAME TO \"has grown\"; INSERT INTO \"has grown\"(a) VALUES (9)",
         ),
         Feature::BrokenChecks => batch(
             db,
-            "CREATE TABLE checked(a CHECK (a > 0), b TEXT CHECK (length(b) < 3)); PRAGMA ignore_check_constraints = ON;
+            "CREATE TABLE checked(a CHECK (a > 0), b TEXT CHECK (length(b) < 3));
+             PRAGMA ignore_check_constraints = ON;
              INSERT INTO checked VALUES (-1, 'too long'), (1, 'ok'); PRAGMA ignore_check_constraints = OFF",
         ),
     }

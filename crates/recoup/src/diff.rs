@@ -125,7 +125,7 @@ fn of_backup(store: &dyn Store, listed: &Listed, scratch: &Path, context: &Conte
         }
         Format::Json => {
             let target = scratch.join("imported.db");
-            json::reader::import(&path, &target, context)?;
+            json::import(&path, &target, context)?;
             side.databases.extend(manifest.parts.first().map(|part| (part.name.clone(), target)));
         }
         Format::Csv => {
@@ -307,12 +307,7 @@ impl Entries {
 
 /// Merges two lists. Both are in the order of a depth-first walk with sorted names, which is the order of
 /// the paths compared name by name.
-fn directory(
-    name: &str,
-    left: Option<&PathBuf>,
-    right: Option<&PathBuf>,
-    context: &Context,
-) -> Result<DirectoryDiff> {
+fn directory(name: &str, left: Option<&PathBuf>, right: Option<&PathBuf>, context: &Context) -> Result<DirectoryDiff> {
     let mut diff = DirectoryDiff { name: name.to_owned(), ..DirectoryDiff::default() };
     let (mut left, mut right) = (Entries::open(left)?, Entries::open(right)?);
     let (mut a, mut b) = (left.next()?, right.next()?);

@@ -6,6 +6,7 @@
 pub mod backup;
 pub mod clock;
 pub mod destination;
+pub mod diff;
 pub mod error;
 pub mod format;
 pub mod model;

@@ -52,7 +52,8 @@ fn null_and_empty_can_be_told_apart_and_everything_else_is_as_it_was() {
         dir.path(),
         "CREATE TABLE t(a, \"b,c\", d);
          INSERT INTO t VALUES (NULL, '', 'plain'), ('say \"hi\"', 'two' || char(13, 10) || 'lines', ' padded '),
-           (1, 1.0, -0.0), (9223372036854775807, 9e999, 5e-324), (x'00ff', NULL, NULL), ('a' || char(0) || 'b', 'é', '=1+1')",
+           (1, 1.0, -0.0), (9223372036854775807, 9e999, 5e-324), (x'00ff', NULL, NULL),
+           ('a' || char(0) || 'b', 'é', '=1+1')",
     );
     let zip = exported(dir.path(), &db);
     let expected = "a,\"b,c\",d\r\n,\"\",plain\r\n\"say \"\"hi\"\"\",\"two\r\nlines\",\" padded \"\r\n1,1.0,-0.0\r\n\
@@ -73,7 +74,8 @@ fn other_programs_read_it() {
     );
     let zip = exported(dir.path(), &db);
     assert!(Command::new("unzip").arg("-tq").arg(&zip).status().unwrap().success());
-    let script = "import csv,io,sys,zipfile,json; z=zipfile.ZipFile(sys.argv[1]); c=json.loads(z.read('coverage.json')); \
+    let script = "import csv,io,sys,zipfile,json; z=zipfile.ZipFile(sys.argv[1]); \
+                  c=json.loads(z.read('coverage.json')); \
                   t=c['tables'][0]; r=csv.reader(io.StringIO(z.read(t['member']).decode(), newline='')); \
                   print(t['member'], t['columns'][2]['encoding'], c['restorable'], json.dumps(list(r)))";
     let out = Command::new("python3").args(["-c", script]).arg(&zip).output().unwrap();
@@ -140,7 +142,8 @@ fn damage_to_what_it_holds_is_found() {
     let db = database(
         dir.path(),
         "CREATE TABLE t(a, b);
-         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500) INSERT INTO t SELECT i, hex(randomblob(9)) FROM n",
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)
+         INSERT INTO t SELECT i, hex(randomblob(9)) FROM n",
     );
     let zip = exported(dir.path(), &db);
     let bytes = fs::read(&zip).unwrap();

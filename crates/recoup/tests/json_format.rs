@@ -126,6 +126,8 @@ fn every_feature_survives_in_every_encoding() {
             "SELECT group_concat(id || label) FROM boxes WHERE x0 < 70 AND y1 > 20",
             "SELECT count(*) || group_concat(gross) FROM prices",
             "SELECT group_concat(rowid || ':' || a) FROM heap",
+            "SELECT group_concat(rowid || typeof(v) || hex(CAST(v AS BLOB))) FROM texts",
+            "SELECT group_concat(id || typeof(a) || printf('%!.26g', a) || typeof(r) || printf('%!.26g', r)) FROM numbers",
         ] {
             let (before, after): (String, String) = (line(&db, sql), line(&back, sql));
             assert!(before == after && !before.is_empty(), "{encoding}: {sql}: {before} / {after}");
@@ -155,7 +157,8 @@ fn other_programs_read_the_document_and_the_database() {
     let scratch = Scratch::new();
     let db = scratch.made_of(
         "CREATE TABLE t(a, b); PRAGMA user_version = 5;
-         INSERT INTO t VALUES (9223372036854775807, x'00ff'), (1.0, 'é\n'), (9e999, CAST(x'ff' AS TEXT)), (-0.0, NULL)",
+         INSERT INTO t VALUES (9223372036854775807, x'00ff'), (1.0, 'é\n'),
+           (9e999, CAST(x'ff' AS TEXT)), (-0.0, NULL)",
     );
     let (back, imported) = scratch.round_trip(&db);
     assert_eq!((imported.tables, imported.rows, imported.header.database.user_version), (1, 4, 5));
@@ -198,153 +201,10 @@ fn a_database_without_tables_comes_back_empty() {
 }
 
 #[test]
-fn a_document_cut_anywhere_is_refused() {
-    let scratch = Scratch::new();
-    let bytes = fs::read(scratch.export(&scratch.everything("UTF-8"))).unwrap();
-    assert_eq!(problems(&bytes), []);
-    for n in 0..500 {
-        let at = if n < 100 { bytes.len() - 1 - n } else { bytes.len() * (n - 100) / 400 };
-        let found = problems(&bytes[..at]);
-        assert!(found.iter().any(|p| p.text.starts_with("Backup file is corrupted: line ")), "cut at {at}: {found:?}");
-    }
-}
-
-#[test]
-fn every_flipped_bit_is_found() {
-    let scratch = Scratch::new();
-    let mut bytes = fs::read(scratch.export(&scratch.everything("UTF-16le"))).unwrap();
-    let mut state = 42_u64;
-    let bits = bytes.len() * 8;
-    for n in 0..1000 {
-        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        // Every bit of the last lines, then anywhere.
-        let bit = if n < 500 { bits - 1 - n } else { (state >> 20) as usize % bits };
-        bytes[bit / 8] ^= 1 << (bit % 8);
-        assert!(is_refused(&bytes), "bit {bit} of {bits}");
-        bytes[bit / 8] ^= 1 << (bit % 8);
-    }
-    assert_eq!(problems(&bytes), []);
-}
-
-/// A document with right counts and hashes, as only somebody who knows the format would forge it.
-fn forged(schema: &[(&str, &str, &str)], tables: &[(&str, &str, &str)]) -> Vec<u8> {
-    let sha = |bytes: &[u8]| {
-        use sha2::Digest;
-        data_encoding::HEXLOWER.encode(&sha2::Sha256::digest(bytes))
-    };
-    let mut text = String::from(
-        "{\n\"recoup_json\": 1,\n\"exported_at\": \"2027-01-15T08:00:00Z\",\n\"backup_type\": \"manual\",\n\
-         \"coverage\": \"complete\",\n\"database\": {\"name\":\"x\",\"page_size\":4096,\"encoding\":\"UTF-8\",\
-         \"user_version\":0,\"application_id\":0,\"auto_vacuum\":0,\"journal_mode\":\"delete\"},\n\"schema\": [",
-    );
-    let objects: Vec<String> = schema
-        .iter()
-        .map(|(kind, name, sql)| {
-            format!("{{\"type\":\"{kind}\",\"name\":\"{name}\",\"table\":\"{name}\",\"sql\":\"{sql}\"}}")
-        })
-        .collect();
-    let rows_of = |text: &str| if text.is_empty() { 0 } else { text.split(",\n").count() };
-    let bodies: Vec<String> = tables
-        .iter()
-        .map(|(name, columns, rows)| {
-            let count = rows_of(rows);
-            format!(
-                "{{\"name\":\"{name}\",\"columns\":{columns},\"rowids\":true,\"rows\":[{}{rows}\n],\"count\":{count},\"sha256\":\"{}\"}}",
-                if count > 0 { "\n" } else { "" },
-                sha(rows.as_bytes())
-            )
-        })
-        .collect();
-    text += &format!("\n{}\n],\n\"tables\": [\n{}\n],\n", objects.join(",\n"), bodies.join(",\n"));
-    let rows: usize = tables.iter().map(|(_, _, rows)| rows_of(rows)).sum();
-    let hash = sha(text.as_bytes());
-    text += &format!("\"end\": {{\"tables\":{},\"rows\":{rows},\"sha256\":\"{hash}\"}}\n}}\n", tables.len());
-    text.into_bytes()
-}
-
-const TABLE: (&str, &str, &str) = ("table", "t", "CREATE TABLE t(a)");
-
-#[test]
-fn a_forged_document_with_right_hashes_is_taken_so_that_the_next_tests_mean_something() {
-    let scratch = Scratch::new();
-    let json = scratch.path("forged.json");
-    fs::write(&json, forged(&[TABLE], &[("t", "[\"a\"]", "[1,2]")])).unwrap();
-    let back = scratch.path("back.db");
-    json::import(&json, &back, &Context::quiet()).unwrap();
-    assert_eq!(line::<i64>(&back, "SELECT a FROM t"), 2);
-}
-
-#[test]
-fn hostile_documents_make_no_database() {
-    let one = ("t", "[\"a\"]", "[1,2]");
-    let deep = format!("[1,{}1{}]", "[".repeat(10_000), "]".repeat(10_000));
-    let deep_tags = format!("[1,{}1{}]", "{\"$int\":".repeat(10_000), "}".repeat(10_000));
-    let cases = [
-        ("a row that nests", forged(&[TABLE], &[("t", "[\"a\"]", &deep)])),
-        ("tags that nest", forged(&[TABLE], &[("t", "[\"a\"]", &deep_tags)])),
-        ("a key twice", forged(&[TABLE], &[("t", "[\"a\"]", r#"[1,{"$int":"1","$int":"2"}]"#)])),
-        ("a number that JSON readers round", forged(&[TABLE], &[("t", "[\"a\"]", "[1,9007199254740993]")])),
-        ("an endless number", forged(&[TABLE], &[("t", "[\"a\"]", "[1,1e999]")])),
-        ("half a surrogate", forged(&[TABLE], &[("t", "[\"a\"]", r#"[1,"\ud800"]"#)])),
-        ("not the one way of writing 2", forged(&[TABLE], &[("t", "[\"a\"]", r#"[1,{"$int":"2"}]"#)])),
-        ("spaces in a row", forged(&[TABLE], &[("t", "[\"a\"]", "[1, 2]")])),
-        ("a value too many", forged(&[TABLE], &[("t", "[\"a\"]", "[1,2,3]")])),
-        ("a rowid that is none", forged(&[TABLE], &[("t", "[\"a\"]", "[\"x\",2]")])),
-        ("a rowid twice", forged(&[TABLE], &[("t", "[\"a\"]", "[1,2],\n[1,3]")])),
-        ("rows in another order", forged(&[TABLE], &[("t", "[\"a\"]", "[2,2],\n[1,3]")])),
-        ("a table twice", forged(&[TABLE], &[one, one])),
-        ("a table without rows", forged(&[TABLE], &[])),
-        ("rows without a table", forged(&[TABLE], &[one, ("u", "[\"a\"]", "")])),
-        ("a column that is not there", forged(&[TABLE], &[("t", "[\"b\"]", "[1,2]")])),
-        ("other columns by injection", forged(&[TABLE], &[("t", "[\"a) VALUES (1,1); --\"]", "[1,2]")])),
-        ("two statements", forged(&[("table", "t", "CREATE TABLE t(a); ATTACH '/tmp/x' AS x")], &[one])),
-        ("another statement", forged(&[TABLE, ("index", "i", "DROP TABLE t")], &[one])),
-        ("an attachment", forged(&[TABLE, ("view", "i", "ATTACH '/tmp/x' AS x")], &[one])),
-        ("a table that computes", forged(&[("table", "t", "CREATE TABLE t AS SELECT 1 AS a")], &[one])),
-        ("a view that is a table", forged(&[TABLE, ("view", "v", "CREATE TABLE v(a)")], &[one])),
-        ("another name", forged(&[("table", "t", "CREATE TABLE u(a)")], &[one])),
-        ("a broken trigger", forged(&[TABLE, ("trigger", "x", "CREATE TRIGGER x nonsense")], &[one])),
-        ("a damaged view", forged(&[TABLE, ("view", "x", "CREATE VIEW x AS SELEC")], &[one])),
-    ];
-    for (what, bytes) in cases {
-        let scratch = Scratch::new();
-        let (json, back) = (scratch.path("hostile.json"), scratch.path("back.db"));
-        fs::write(&json, bytes).unwrap();
-        let error = json::import(&json, &back, &Context::quiet()).expect_err(what);
-        assert_eq!(
-            (error.kind(), error.message()),
-            (ErrorKind::Corrupted, "Backup file is corrupted"),
-            "{what}: {error:?}"
-        );
-        assert_eq!(fs::read_dir(scratch.0.path()).unwrap().count(), 1, "{what} left something behind");
-    }
-}
-
-#[test]
-fn an_import_replaces_nothing() {
-    let scratch = Scratch::new();
-    let json = scratch.export(&scratch.made_of("CREATE TABLE t(a)"));
-    let target = scratch.path("kept.db");
-    fs::write(&target, "mine").unwrap();
-    let error = json::import(&json, &target, &Context::quiet()).unwrap_err();
-    assert_eq!((error.kind(), fs::read(&target).unwrap()), (ErrorKind::WouldOverwrite, b"mine".to_vec()));
-    let error = json::export(&scratch.path("source.db"), &header(), &[], &target, &Context::quiet()).unwrap_err();
-    assert_eq!((error.kind(), fs::read(&target).unwrap()), (ErrorKind::WouldOverwrite, b"mine".to_vec()));
-}
-
-#[test]
-fn a_newer_document_is_refused_by_its_number() {
-    let scratch = Scratch::new();
-    let text = fs::read_to_string(scratch.export(&scratch.made_of("CREATE TABLE t(a)"))).unwrap();
-    let newer = text.replace("\"recoup_json\": 1,", "\"recoup_json\": 2,");
-    let error = json::check(newer.as_bytes(), &Context::quiet()).unwrap_err();
-    assert_eq!((error.code(), error.message()), ("version_newer", "Backup from newer version, cannot restore"));
-}
-
-#[test]
 fn what_could_not_be_imported_is_refused_when_it_is_exported() {
     let app = "import sqlite3,sys; c=sqlite3.connect(sys.argv[1]); c.create_collation('app', lambda a,b: (a>b)-(a<b)); \
-               c.create_function('app_f', 1, lambda x: x, deterministic=True); c.executescript(sys.argv[2]); c.commit()";
+               c.create_function('app_f', 1, lambda x: x, deterministic=True); \
+               c.executescript(sys.argv[2]); c.commit()";
     let edited = "CREATE TABLE t(a TEXT); INSERT INTO t VALUES ('12'), ('x'); PRAGMA writable_schema = ON; \
                   UPDATE sqlite_schema SET sql = 'CREATE TABLE t(a INTEGER)'";
     let cases = [
@@ -369,25 +229,12 @@ fn what_could_not_be_imported_is_refused_when_it_is_exported() {
 fn what_only_triggers_and_views_need_of_the_application_is_no_hindrance() {
     let scratch = Scratch::new();
     let db = scratch.made_of(
-        "CREATE TABLE t(a); INSERT INTO t VALUES (1); CREATE VIEW v AS SELECT app_f(a) FROM t ORDER BY a COLLATE app;
+        "CREATE TABLE t(a); INSERT INTO t VALUES (1);
+         CREATE VIEW v AS SELECT app_f(a) FROM t ORDER BY a COLLATE app;
          CREATE TRIGGER x AFTER INSERT ON t BEGIN SELECT app_f(new.a); END",
     );
     let (back, _) = scratch.round_trip(&db);
     assert_eq!(digest(&back), digest(&db));
-}
-
-#[test]
-fn a_stopped_export_or_import_leaves_nothing() {
-    let scratch = Scratch::new();
-    let db = scratch.everything("UTF-8");
-    let json = scratch.export(&db);
-    let stopped = Context::quiet();
-    stopped.cancel.cancel();
-    let (json_2, back) = (scratch.path("stopped.json"), scratch.path("stopped.db"));
-    let export = json::export(&db, &header(), &[], &json_2, &stopped).unwrap_err();
-    let import = json::import(&json, &back, &stopped).unwrap_err();
-    assert_eq!((export.kind(), import.kind()), (ErrorKind::Cancelled, ErrorKind::Cancelled));
-    assert!(!json_2.exists() && !back.exists());
 }
 
 #[test]
@@ -430,8 +277,10 @@ fn the_logical_digest_sees_every_difference() {
         assert_ne!(digest(&scratch.made_of(&format!("{base}; {change}"))), before, "{change}");
     }
     let scratch = Scratch::new();
-    let moved = scratch
-        .made_of(&format!("{base}; CREATE TABLE u(x); INSERT INTO u VALUES (zeroblob(99999)); DROP TABLE u; VACUUM"));
+    let moved = scratch.made_of(&format!(
+        "{base}; CREATE TABLE u(x); INSERT INTO u VALUES (zeroblob(99999)); DROP TABLE u;
+        VACUUM"
+    ));
     assert_eq!(digest(&moved), before);
 }
 
@@ -440,7 +289,8 @@ fn a_curated_export_says_what_it_is() {
     let scratch = Scratch::new();
     let db = scratch.made_of(
         "CREATE TABLE channels(id INTEGER PRIMARY KEY, name, url); CREATE TABLE saved(at, n, icon BLOB);
-         INSERT INTO channels VALUES (1, 'One', 'https://one'), (2, NULL, ''); INSERT INTO saved VALUES ('2027', 1.5, x'00')",
+         INSERT INTO channels VALUES (1, 'One', 'https://one'), (2, NULL, '');
+         INSERT INTO saved VALUES ('2027', 1.5, x'00')",
     );
     let queries = [
         ("channels".to_owned(), "SELECT id, name, url AS \"channel url\" FROM channels".to_owned()),
@@ -493,10 +343,27 @@ fn a_query_that_does_not_just_read_is_refused() {
     assert_eq!(error.code(), "query_twice");
 }
 
+#[test]
+#[ignore = "needs a gigabyte of memory"]
+fn a_row_that_is_too_long_for_a_line_is_refused() {
+    let scratch = Scratch::new();
+    let db = scratch.made_of("CREATE TABLE t(a); INSERT INTO t VALUES (zeroblob(202000000))");
+    let error = json::export(&db, &header(), &[], &scratch.path("out.json"), &Context::quiet()).unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Unsupported, "row_too_large"));
+    let db_2 = scratch.path("smaller.db");
+    Connection::open(&db_2)
+        .unwrap()
+        .execute_batch("CREATE TABLE t(a); INSERT INTO t VALUES (zeroblob(201000000))")
+        .unwrap();
+    let (back, _) = scratch.round_trip(&db_2);
+    assert_eq!(line::<i64>(&back, "SELECT length(a) FROM t"), 201_000_000);
+}
+
 /// The child of the next test: exports and imports, and tells its own peak of memory.
 #[test]
+#[ignore = "run by the next test"]
 fn in_a_child_of_the_memory_test() {
-    let Some(dir) = std::env::var_os("RECOUP_TEST_MEMORY").map(PathBuf::from) else { return };
+    let dir = PathBuf::from(std::env::var_os("RECOUP_TEST_MEMORY").unwrap());
     let (db, json, back) = (dir.join("big.db"), dir.join("big.json"), dir.join("back.db"));
     json::export(&db, &header(), &[], &json, &Context::quiet()).unwrap();
     assert_eq!(json::check(fs::File::open(&json).unwrap(), &Context::quiet()).unwrap(), []);
@@ -507,6 +374,7 @@ fn in_a_child_of_the_memory_test() {
 }
 
 #[test]
+#[allow(clippy::print_stdout)]
 fn memory_stays_flat_for_a_large_database() {
     let scratch = Scratch::new();
     let path = scratch.path("big.db");
@@ -524,7 +392,7 @@ fn memory_stays_flat_for_a_large_database() {
     db.close().unwrap();
     assert!(fs::metadata(&path).unwrap().len() > 110 << 20);
     let status = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "in_a_child_of_the_memory_test"])
+        .args(["--exact", "in_a_child_of_the_memory_test", "--ignored"])
         .env("RECOUP_TEST_MEMORY", scratch.0.path())
         .status()
         .unwrap();

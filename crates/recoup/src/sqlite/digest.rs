@@ -52,7 +52,7 @@ pub fn table_digest(connection: &Connection, table: &Table, encoding: Encoding, 
     let mut reading = prepare(connection, table, encoding)?;
     let mut rows = reading.rows()?;
     let mut unreported = 0;
-    while let Some(row) = rows.next()? {
+    while let Some(row) = rows.next_row()? {
         line.clear();
         write_json_row(&row, &mut line);
         hash.add(&line);

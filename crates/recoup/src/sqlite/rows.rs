@@ -202,7 +202,7 @@ pub fn encode(text: &str, encoding: Encoding) -> Vec<u8> {
 }
 
 fn decode(bytes: &[u8], encoding: Encoding) -> Option<String> {
-    if bytes.len() % 2 != 0 {
+    if !bytes.len().is_multiple_of(2) {
         return None;
     }
     let unit = |pair: &[u8]| match encoding {
@@ -293,7 +293,7 @@ pub struct Cursor<'s> {
 
 impl Cursor<'_> {
     /// The next row, or `None` at the end.
-    pub fn next(&mut self) -> Result<Option<Vec<Value<'_>>>> {
+    pub fn next_row(&mut self) -> Result<Option<Vec<Value<'_>>>> {
         let shape = self.shape;
         let Some(row) = self.rows.next().map_err(failed("reading rows"))? else { return Ok(None) };
         let mut values = Vec::with_capacity(shape.width);

@@ -422,7 +422,8 @@ mod tests {
     #[test]
     fn generated_columns_and_keys_are_told_apart() {
         let schema = schema(
-            "CREATE TABLE t(a, b AS (a + 1), c TEXT NOT NULL AS (a || 'x') STORED, d, PRIMARY KEY (d, a)) WITHOUT ROWID",
+            "CREATE TABLE t(a, b AS (a + 1), c TEXT NOT NULL AS (a || 'x') STORED, d, PRIMARY KEY (d, a))
+             WITHOUT ROWID",
         );
         let table = schema.table("t").unwrap();
         let stored: Vec<&str> = table.stored_columns().map(|column| column.name.as_str()).collect();

@@ -94,10 +94,10 @@ pub struct LeftOut {
 
 const RULES: [&str; 5] = [
     "Files are UTF-8 and follow RFC 4180; the first line names the columns.",
-    "NULL is an empty field without quotes; the empty string is \"\". In a table with one column an empty line is NULL.",
+    "NULL is an empty field without quotes, so with one column an empty line; the empty string is \"\".",
     "Blobs are base64, and so is text that is not valid Unicode; the encoding of each column says whether it has any.",
     "Integers are decimal; reals always have a point or an exponent, or are inf or -inf.",
-    "Rows are in the order of the rowid or of the primary key. Nothing is escaped for spreadsheets: a field may begin with =.",
+    "Rows are in rowid or primary key order. Nothing is escaped for spreadsheets: a field may begin with =.",
 ];
 
 /// An error of the ZIP crate: what is wrong with the archive, or with reading and writing it.

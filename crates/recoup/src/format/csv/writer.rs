@@ -129,7 +129,7 @@ fn write_table(
             context.advance(std::mem::take(&mut unreported))?;
         }
         line.clear();
-        let Some(row) = rows.next()? else { break };
+        let Some(row) = rows.next_row()? else { break };
         for (at, value) in row.iter().skip(rowid_first).enumerate() {
             write_value(at, value, &mut seen[at], &mut line);
         }

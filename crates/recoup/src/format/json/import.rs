@@ -98,7 +98,7 @@ fn fill<R: std::io::Read>(
     let mut hashes = Hashes::new();
     loop {
         context.check()?;
-        match document.next()? {
+        match document.next_event()? {
             Event::Table(head) => {
                 let mut table = Target::new(connection, &schema, &head)?;
                 let mut rows = 0;
@@ -129,7 +129,7 @@ fn rest_of_table<R: std::io::Read>(
     mut each: impl FnMut(Vec<Value<'static>>) -> Result<()>,
 ) -> Result<String> {
     loop {
-        match document.next()? {
+        match document.next_event()? {
             Event::Row(row) => each(row)?,
             Event::TableEnd(Some(sha256)) => return Ok(sha256),
             _ => return Err(Error::corrupted("a table without its end")),

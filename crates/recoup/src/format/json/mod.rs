@@ -27,7 +27,8 @@
 //! `{"$int":"9223372036854775807"}` beyond ±(2^53-1), `{"$real":"inf"}`, `{"$blob":"base64"}`, and
 //! `{"$text":"base64"}` for text that is not valid Unicode, in the bytes of the database's encoding. Reals always
 //! have a point or an exponent. Tables that virtual tables keep their data in are exported like all others, so
-//! that every module's data comes back, whether or not this build has the module; so is `sqlite_sequence`, as the last one.
+//! that every module's data comes back, whether or not this build has the module; so is `sqlite_sequence`, as
+//! the last one.
 //! A curated export has `"queries": [{"name", "sql"}]` and `"data": {name: [{column: value}]}` in place of
 //! `"schema"` and `"tables"`.
 

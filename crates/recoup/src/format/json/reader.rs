@@ -25,7 +25,7 @@ use crate::sqlite::rows::Value;
 pub fn check(json: impl Read, context: &Context) -> Result<Vec<Problem>> {
     let read = || -> Result<()> {
         let mut document = Document::open(json, context)?;
-        while document.next()? != Event::End {}
+        while document.next_event()? != Event::End {}
         Ok(())
     };
     match read() {
@@ -113,7 +113,7 @@ impl<'a, R: Read> Document<'a, R> {
     }
 
     /// What comes next.
-    pub fn next(&mut self) -> Result<Event> {
+    pub fn next_event(&mut self) -> Result<Event> {
         let curated = self.header.coverage == Coverage::Curated;
         match std::mem::replace(&mut self.at, At::End) {
             At::Tables => match self.lines.advance()? {

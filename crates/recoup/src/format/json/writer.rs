@@ -141,7 +141,7 @@ fn write_table(connection: &Connection, table: &Table, encoding: Encoding, out: 
     let mut line = Vec::new();
     let mut reading = rows::prepare(connection, table, encoding)?;
     let mut rows = reading.rows()?;
-    while let Some(row) = rows.next()? {
+    while let Some(row) = rows.next_row()? {
         if row.iter().zip(&affinities).any(|(value, affinity)| affinity.would_change(value)) {
             return Err(unsupported(
                 "json_cannot_hold_value",
