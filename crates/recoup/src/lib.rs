@@ -2,6 +2,7 @@
 //! settings. A backup that Recoup calls good has been read back, opened and checked.
 //!
 //! The library never prints, never reads the environment by itself, never touches the home directory.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod backup;
 pub mod clock;

@@ -529,7 +529,7 @@ fn a_deletion_killed_at_any_call_leaves_all_or_nothing() {
             assert!(protected, "{doing}");
             store.delete(&id, true).unwrap();
         }
-        assert_eq!(whole_and_tidy(&root, &doing), [kept.clone()]);
+        assert_eq!(whole_and_tidy(&root, &doing), std::slice::from_ref(&kept));
         outcomes[usize::from(there)] += 1;
     }
     assert!(outcomes[0] > 2 && outcomes[1] > 2, "{outcomes:?}");
@@ -555,7 +555,7 @@ fn fail_a_commit_everywhere(syscalls: &[&str], error: &'static str, expected: &s
             // Tidy by itself, without a sweep; only an announcement may remain.
             let left = files(&root).into_iter().filter(|name| !name.ends_with(".lease")).collect::<Vec<_>>();
             assert_eq!(left, files_of(&[&kept]), "{doing}");
-            assert_eq!(whole_and_tidy(&root, &doing), [kept.id.clone()]);
+            assert_eq!(whole_and_tidy(&root, &doing), std::slice::from_ref(&kept.id));
         }
     }
 }

@@ -65,7 +65,7 @@ impl Directory {
     /// Device and inode.
     pub fn id(&self) -> io::Result<(u64, u64)> {
         let stat = rustix::fs::fstat(&self.fd)?;
-        Ok((u64::from(stat.st_dev), stat.st_ino))
+        Ok((stat.st_dev, stat.st_ino))
     }
 
     /// What a name is, without following it.

@@ -78,10 +78,13 @@ mod tests {
 
     #[test]
     fn only_exact_names_are_ours() {
-        let parse = |key| StoredName::parse(key).map(|name| (name.base, name.extension));
+        fn parse(key: &str) -> Option<(&str, &str)> {
+            StoredName::parse(key).map(|name| (name.base, name.extension))
+        }
         let base = "shop/shop-20270115T080000Z-k3f9qz";
         for extension in DATA.iter().chain(&[MANIFEST, PROTECTED, PENDING]) {
-            assert_eq!(parse(&format!("{base}{extension}")), Some((base, *extension)));
+            let key = format!("{base}{extension}");
+            assert_eq!(parse(&key), Some((base, *extension)));
         }
         for foreign in [
             "shop/shop-20270115T080000Z-k3f9qz.zip.bak",
