@@ -51,10 +51,11 @@ pub(super) fn plan_name(path: &Path) -> String {
     let mut name = String::new();
     for c in stem.chars() {
         let fits = c.is_ascii_lowercase() || c.is_ascii_digit() || "._".contains(c);
-        if fits && !(name.is_empty() && !c.is_ascii_alphanumeric()) {
-            name.push(c);
-        } else if !fits && !name.is_empty() && !name.ends_with('-') {
-            name.push('-');
+        let first = name.is_empty();
+        match fits {
+            true if !first || c.is_ascii_alphanumeric() => name.push(c),
+            false if !first && !name.ends_with('-') => name.push('-'),
+            _ => {}
         }
     }
     name.truncate(64);
