@@ -70,6 +70,7 @@ fn text(variables: &[(OsString, OsString)], name: &'static str) -> Result<Option
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
