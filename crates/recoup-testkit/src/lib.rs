@@ -7,3 +7,4 @@ pub mod contract;
 pub mod faults;
 pub mod matrix;
 pub mod memory;
+pub mod sample;

@@ -9,12 +9,13 @@ pub mod directory;
 pub mod file;
 pub mod settings;
 pub mod sqlite;
+pub mod stable;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::Result;
-use crate::model::{DatabaseFacts, PartKind, PathBytes, SettingsFacts, Sink, Warning};
+use crate::model::{DatabaseFacts, PartKind, PathBytes, SettingsFacts, Sink, SourceSpec, Warning};
 use crate::progress::Context;
 
 /// Identity of a file or directory, whatever it is called: device and inode.
@@ -96,3 +97,18 @@ pub trait Source: Send {
 
 /// Makes a source afresh for every backup, so that runs share no state.
 pub type SourceFactory = Arc<dyn Fn() -> Result<Box<dyn Source>> + Send + Sync>;
+
+/// Makes the factory of a source that a configuration names. Relative paths are meant from `base`; `compact`
+/// is for databases; `environment` is asked for settings, at every backup anew.
+pub fn factory(spec: &SourceSpec, base: &Path, compact: bool, environment: settings::Environment) -> SourceFactory {
+    let (spec, base) = (spec.clone(), base.to_owned());
+    Arc::new(move || {
+        Ok(match &spec {
+            SourceSpec::Database(spec) => Box::new(sqlite::SqliteSource::new(spec, &base, compact)?) as Box<dyn Source>,
+            SourceSpec::Directory(spec) => Box::new(directory::DirectorySource::new(spec, &base)?),
+            SourceSpec::File(spec) => Box::new(file::FileSource::new(spec, &base)),
+            SourceSpec::Settings(spec) => Box::new(settings::SettingsSource::new(spec, &base, environment.clone())),
+            SourceSpec::Command(spec) => Box::new(command::CommandSource::new(spec)),
+        })
+    })
+}
