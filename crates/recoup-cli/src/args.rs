@@ -120,9 +120,6 @@ pub struct Backup {
     /// Compact the copies of databases
     #[arg(long)]
     pub compact: bool,
-    /// Also restore it to scratch and compare before calling it good
-    #[arg(long)]
-    pub test_restore: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

@@ -73,14 +73,19 @@ pub fn context(screen: &Screen, cancel: &Cancel) -> Context {
 /// A private directory for unpacking: below `chosen`, else `$TMPDIR`, else `/var/tmp`, which unlike `/tmp` is
 /// meant for large things.
 pub fn scratch(chosen: Option<&Path>) -> Result<tempfile::TempDir> {
-    let below = match (chosen, std::env::var_os("TMPDIR")) {
+    let below = scratch_root(chosen);
+    let made = tempfile::Builder::new().prefix("recoup-").tempdir_in(&below);
+    made.map_err(|error| Error::at("making a scratch directory in", &below, error).hint("--scratch DIR names another"))
+}
+
+/// Where scratch directories are made.
+pub fn scratch_root(chosen: Option<&Path>) -> PathBuf {
+    match (chosen, std::env::var_os("TMPDIR")) {
         (Some(chosen), _) => chosen.to_path_buf(),
         (None, Some(directory)) if !directory.is_empty() => PathBuf::from(directory),
         (None, _) if Path::new("/var/tmp").is_dir() => PathBuf::from("/var/tmp"),
         (None, _) => std::env::temp_dir(),
-    };
-    let made = tempfile::Builder::new().prefix("recoup-").tempdir_in(&below);
-    made.map_err(|error| Error::at("making a scratch directory in", &below, error).hint("--scratch DIR names another"))
+    }
 }
 
 struct Found {

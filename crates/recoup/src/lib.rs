@@ -5,6 +5,7 @@
 
 pub mod backup;
 pub mod clock;
+pub mod config;
 pub mod destination;
 pub mod diff;
 pub mod error;

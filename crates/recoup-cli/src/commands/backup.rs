@@ -16,7 +16,7 @@ use crate::args::Backup;
 use crate::exit;
 use crate::output::{self, Mark, Reply, Screen, error_line};
 use crate::places::Place;
-use crate::session::Session;
+use crate::session::{self, Session};
 use crate::words;
 
 /// What is backed up, from where relative paths count, and where it goes.
@@ -38,12 +38,12 @@ pub fn run(args: &Backup, session: &Session) -> Result<Reply> {
         plan: task.plan.name.clone(),
         sources: sources.collect(),
         format: args.format.unwrap_or(task.plan.format),
-        compact: args.compact || task.plan.compact,
+        queries: task.plan.queries.clone(),
         kind: args.kind.into(),
         label: args.name.clone(),
         protect: args.protect,
-        test_restore: args.test_restore,
         host: host(),
+        scratch: session::scratch_root(None),
     };
     let context = session.work()?;
     let (places, closed) = open(&task.destinations)?;
@@ -51,9 +51,9 @@ pub fn run(args: &Backup, session: &Session) -> Result<Reply> {
     let mut report = backup::run(&request, &stores, &context)?;
     if !closed.is_empty() {
         report.outcome = Outcome::Warnings;
-        report.failed_stores.extend(closed);
+        report.failed.extend(closed);
     }
-    let failed: Vec<&String> = report.failed_stores.iter().map(|(name, _)| name).collect();
+    let failed: Vec<&String> = report.failed.iter().map(|(name, _)| name).collect();
     let places: Vec<&Place> = places.iter().filter(|place| !failed.contains(&&place.store.describe())).collect();
     let mut text = human(&report, &places, &session.screen);
     if session.screen.for_people() {
@@ -136,8 +136,12 @@ fn looks_like_a_path(name: &str, error: Error) -> Error {
 
 /// Relative paths are resolved once and said once.
 fn tell_resolved(task: &Task, session: &Session) {
-    let mut written: Vec<String> = task.resolved.iter().map(|resolved| resolved.written.clone()).collect();
-    written.dedup();
+    let mut written: Vec<&str> = Vec::new();
+    for resolved in &task.resolved {
+        if !written.contains(&resolved.written.as_str()) {
+            written.push(&resolved.written);
+        }
+    }
     if !written.is_empty() {
         let place = match &session.settings.file {
             Some(file) if file.parent() == Some(&task.base) => {
@@ -225,7 +229,7 @@ fn human(report: &Report, places: &[&Place], screen: &Screen) -> String {
     for part in manifest.parts.iter().filter(|part| part.absent) {
         text.push_str(&format!("  {} was not there (optional).\n", part.name));
     }
-    for (name, error) in &report.failed_stores {
+    for (name, error) in &report.failed {
         text.push_str(&format!("{} Not stored at {name}: {}\n", screen.mark(Mark::Bad), error_line(error)));
     }
     for warning in &manifest.warnings {
@@ -240,11 +244,7 @@ fn next(args: &Backup, manifest: &Manifest, places: &[&Place]) -> String {
         (Some(to), Some(_)) => format!(" --at {to}"),
         _ => String::new(),
     };
-    if args.test_restore {
-        format!("Next: recoup show {}{at}\n", manifest.id.tail())
-    } else {
-        format!("Next: recoup verify {}{at} --level restore\n", manifest.id.tail())
-    }
+    format!("Next: recoup verify {}{at} --level restore\n", manifest.id.tail())
 }
 
 fn json(report: &Report, places: &[&Place]) -> Value {
@@ -259,7 +259,7 @@ fn json(report: &Report, places: &[&Place]) -> Value {
             json!({ "destination": place.name, "path": path, "bytes": object.bytes, "sha256": object.sha256 })
         })
     });
-    let failed = report.failed_stores.iter();
+    let failed = report.failed.iter();
     let failed = failed.map(|(name, e)| json!({ "destination": name, "code": e.code(), "text": error_line(e) }));
     json!({
         "id": manifest.id.as_str(),

@@ -1,7 +1,7 @@
 //! `recoup config print`: every setting in effect, and where each comes from.
 
 use recoup::Result;
-use recoup::config::Value;
+use recoup::config::{Origin, Value};
 use serde_json::json;
 
 use crate::output::Reply;
@@ -16,11 +16,13 @@ pub fn print(origin: bool, session: &Session) -> Result<Reply> {
     }
     values.extend(session.settings.values.iter().cloned());
 
-    let mut table = Table::new(&["", "", "", ""]);
+    let mut table = Table::new(&["", "", ""]);
     for value in &values {
-        let resolved = value.resolved.as_ref().map(|path| format!("→ {}", path.display()));
-        let from = if origin { format!("# {}", value.origin) } else { String::new() };
-        table.row([value.key.clone(), format!("= {}", value.value), resolved.unwrap_or_default(), from]);
+        let mut notes = Vec::new();
+        notes.extend(origin.then(|| shown(&value.origin)));
+        notes.extend(value.resolved.as_ref().map(|path| format!("→ {}", path.display())));
+        let notes = if notes.is_empty() { String::new() } else { format!("# {}", notes.join("  ")) };
+        table.row([value.key.clone(), format!("= {}", value.value), notes]);
     }
     let mut text = table.draw("");
     if session.config.is_none() {
@@ -37,4 +39,15 @@ pub fn print(origin: bool, session: &Session) -> Result<Reply> {
         })
         .collect();
     Ok(Reply::good(json!({ "settings": settings }), text.clone(), text))
+}
+
+/// An origin for people, who have read above where the file is.
+fn shown(origin: &Origin) -> String {
+    match origin {
+        Origin::File { path, line } => {
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+            format!("{}:{line}", name.unwrap_or_default())
+        }
+        other => other.to_string(),
+    }
 }

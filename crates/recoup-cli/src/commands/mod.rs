@@ -42,7 +42,7 @@ pub fn run(cli: Cli, screen: Screen) -> Result<Reply> {
     }
 }
 
-/// A backup in one phrase: `shop 7q2m4d, 2 h ago`.
+/// A backup in one phrase: `shop 7q2m4d (2 h ago)`.
 fn phrase(manifest: &Manifest, now: jiff::Timestamp) -> String {
-    format!("{} {}, {}", manifest.plan, manifest.id.tail(), words::age(manifest.created_at, now))
+    format!("{} {} ({})", manifest.plan, manifest.id.tail(), words::age(manifest.created_at, now))
 }

@@ -114,9 +114,10 @@ fn describe(part: &Part, screen: &Screen) -> String {
         }
     }
     if let Some(facts) = &part.directory {
-        let mut parts = vec![words::things(facts.files, "file"), words::things(facts.directories, "directory")];
-        parts.extend((facts.links > 0).then(|| words::things(facts.links, "link")));
-        text.push_str(&format!("    {}\n", words::list(&parts)));
+        let links =
+            if facts.links > 0 { format!(" and {}", words::things(facts.links, "link")) } else { String::new() };
+        let (files, directories) = (words::things(facts.files, "file"), words::things(facts.directories, "directory"));
+        text.push_str(&format!("    {files}{links} in {directories}\n"));
         if facts.skipped > 0 {
             let skipped = words::things(facts.skipped, "socket, pipe or device");
             text.push_str(&format!("    left out: {skipped}\n"));

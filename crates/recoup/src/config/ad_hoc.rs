@@ -54,7 +54,6 @@ impl AdHoc {
                 location: text.clone(),
                 optional: false,
                 busy_timeout_ms: DEFAULT_BUSY_TIMEOUT_MS,
-                queries: Vec::new(),
             }));
         }
         let mut place = |written: &Path| -> Result<PathBuf> {
@@ -93,7 +92,10 @@ impl AdHoc {
         let resolved = |(written, path)| Resolved { plan: name.clone(), written, path };
         let resolved = moved.into_iter().map(resolved).collect();
         let format = self.format.unwrap_or(settings.format);
-        Ok((Plan { name, sources, format, compact: self.compact, destinations: Vec::new() }, resolved))
+        Ok((
+            Plan { name, sources, format, compact: self.compact, destinations: Vec::new(), queries: Vec::new() },
+            resolved,
+        ))
     }
 }
 
@@ -111,7 +113,6 @@ pub fn from_origins(manifest: &Manifest) -> (Vec<SourceSpec>, Vec<String>) {
                     location: path.to_owned(),
                     optional: true,
                     busy_timeout_ms: DEFAULT_BUSY_TIMEOUT_MS,
-                    queries: Vec::new(),
                 })),
                 None => without.push(name),
             },

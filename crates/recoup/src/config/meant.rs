@@ -170,19 +170,24 @@ impl Meaning<'_> {
             Some(at) => (self.named(known, &at.value, Some(&name))?, self.origin(at.line)),
             None => (known.default_destinations(self.base)?, self.inherited("destinations")),
         };
-        if written.destinations.is_none() && known.defaults.is_empty() {
-            let path = self.base.join("backups");
-            self.resolved.push(Resolved { plan: name.clone(), written: "./backups".into(), path });
-        }
         let destinations: Vec<String> = list.into_iter().map(|destination| destination.name).collect();
         self.note(format!("{key}.destinations"), json!(destinations), None, origin);
 
         let sources = self.sources(&name, &key, written)?;
+        if written.destinations.is_none() && known.defaults.is_empty() {
+            let path = self.base.join("backups");
+            self.resolved.push(Resolved { plan: name.clone(), written: "./backups".into(), path });
+        }
         if sources.is_empty() {
             let error = self.wrong(&written.name, "has nothing to back up");
             return Err(error.hint("add databases, directories, files, commands or settings"));
         }
-        Ok(Plan { name, sources, format, compact, destinations })
+        let mut queries = Vec::new();
+        for (array, query) in &written.export {
+            self.note(query.key.clone(), json!(query.value), None, self.origin(query.line));
+            queries.push((array.clone(), query.value.clone()));
+        }
+        Ok(Plan { name, sources, format, compact, destinations, queries })
     }
 
     /// The origin of a default that a plan takes over.
@@ -208,7 +213,6 @@ impl Meaning<'_> {
             let database = self.database(plan, key, source, &mut names)?;
             sources.push(SourceSpec::Database(database));
         }
-        self.export(written, &mut sources)?;
         for source in &written.directories {
             let path = self.resolve(Some(plan), &source.path)?;
             let name = self.name(source, &path, true, &mut names);
@@ -256,33 +260,7 @@ impl Meaning<'_> {
         let name = self.name(source, &path, false, names);
         self.note_source(key, "databases", &name, source, &path);
         let busy_timeout_ms = source.busy_timeout.as_ref().map_or(DEFAULT_BUSY_TIMEOUT_MS, |at| milliseconds(at.value));
-        Ok(DatabaseSpec { name, location, optional: source.optional, busy_timeout_ms, queries: Vec::new() })
-    }
-
-    /// Hands every query of `export` to its database: the only one, or the one that is named.
-    fn export(&mut self, written: &written::Plan, sources: &mut [SourceSpec]) -> Result<()> {
-        for query in &written.export {
-            let many = sources.len() != 1;
-            let databases = sources.iter_mut().filter_map(|source| match source {
-                SourceSpec::Database(spec) => Some(spec),
-                _ => None,
-            });
-            let meant = |spec: &&mut DatabaseSpec| query.database.as_ref().map_or(!many, |at| spec.name == at.value);
-            let database = { databases }.find(meant);
-            let (array, text) = (query.array.value.clone(), query.query.clone());
-            match (database, &query.database) {
-                (Some(database), _) => database.queries.push((array, text)),
-                (None, Some(at)) => {
-                    return Err(self.wrong(at, format!("the plan has no database {:?}", at.value)));
-                }
-                (None, None) => {
-                    let error = self.wrong(&query.array, "which database?");
-                    return Err(error.hint("write it as { database = \"NAME\", query = \"SELECT …\" }"));
-                }
-            }
-            self.note(query.array.key.clone(), json!(query.query), None, self.origin(query.array.line));
-        }
-        Ok(())
+        Ok(DatabaseSpec { name, location, optional: source.optional, busy_timeout_ms })
     }
 
     fn settings(&mut self, plan: &str, key: &str, written: &written::Settings) -> Result<SettingsSpec> {
@@ -312,12 +290,21 @@ impl Meaning<'_> {
             let path = self.resolve(Some(plan), at)?;
             spec.json.push(path);
         }
-        let mut kept = vec![("environment", json!(spec.environment)), ("json", json!(texts(&written.json)))];
-        let tables = spec.tables.iter().map(|table| format!("{} in {}", table.table, table.database));
-        kept.push(("tables", json!(tables.collect::<Vec<_>>())));
-        kept.extend([("secret", json!(spec.secret)), ("not_secret", json!(spec.not_secret))]);
-        for (name, value) in kept.into_iter().filter(|(_, value)| value != &json!([])) {
-            self.note(format!("{key}.settings.{name}"), value, None, self.origin(written.line));
+        let lists = [
+            ("environment", &written.environment),
+            ("json", &written.json),
+            ("secret", &written.secret),
+            ("not_secret", &written.not_secret),
+        ];
+        for (name, list) in lists {
+            if let Some(first) = list.first() {
+                self.note(format!("{key}.settings.{name}"), json!(texts(list)), None, self.origin(first.line));
+            }
+        }
+        if let Some(first) = written.tables.first() {
+            let tables = spec.tables.iter().map(|table| format!("{} in {}", table.table, table.database));
+            let tables = json!(tables.collect::<Vec<_>>());
+            self.note(format!("{key}.settings.tables"), tables, None, self.origin(first.database.line));
         }
         Ok(spec)
     }

@@ -23,7 +23,7 @@ tables = [{ database = "shop.db", table = "settings", key = "key", value = "valu
 json = ["settings.json"]
 
 [plan.shop.export]
-saved = { database = "shop", query = "SELECT 1" }
+saved = "SELECT 1"
 
 [plan.small]
 databases = ["/a.db"]
@@ -53,7 +53,8 @@ fn a_full_file_means_what_it_says() {
     let names: Vec<&str> = plan.sources.iter().map(SourceSpec::name).collect();
     assert_eq!(names, ["shop", "jobs", "shop-2", "thumbs", "config.yml", "ldap.ldif", "settings"]);
     let SourceSpec::Database(shop) = &plan.sources[0] else { panic!() };
-    assert_eq!((shop.busy_timeout_ms, shop.queries.len(), shop.location.as_str()), (30_000, 1, "shop.db"));
+    assert_eq!((shop.busy_timeout_ms, shop.location.as_str()), (30_000, "shop.db"));
+    assert_eq!(plan.queries, [("saved".to_owned(), "SELECT 1".to_owned())]);
     let SourceSpec::Database(jobs) = &plan.sources[1] else { panic!() };
     assert_eq!((jobs.busy_timeout_ms, jobs.optional), (5_000, true));
     let SourceSpec::Directory(thumbs) = &plan.sources[3] else { panic!() };

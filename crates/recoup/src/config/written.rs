@@ -39,7 +39,8 @@ pub(super) struct Plan {
     pub files: Vec<Located>,
     pub commands: Vec<Command>,
     pub settings: Option<Settings>,
-    pub export: Vec<Query>,
+    /// `[plan.NAME.export]`: array name and query.
+    pub export: Vec<(String, At<String>)>,
 }
 
 /// A database, directory or file: a path alone, or a table.
@@ -79,14 +80,6 @@ pub(super) struct KeyValue {
     pub table: At<String>,
     pub key: At<String>,
     pub value: At<String>,
-}
-
-/// A member of `[plan.NAME.export]`: a query alone, or with the database it belongs to.
-#[derive(Debug)]
-pub(super) struct Query {
-    pub array: At<String>,
-    pub query: String,
-    pub database: Option<At<String>>,
 }
 
 /// What an element of `databases`, `directories` and `files` may say.
@@ -160,7 +153,10 @@ fn plan(name: At<String>, field: &Field<'_>) -> Result<Plan> {
         settings: table.take("settings").map(|f| settings(&f)).transpose()?,
         export: match table.take("export") {
             None => Vec::new(),
-            Some(export) => export.table()?.take_all().into_iter().map(query).collect::<Result<_>>()?,
+            Some(export) => {
+                let queries = export.table()?.take_all().into_iter();
+                queries.map(|(name, field)| Ok((name, field.string()?))).collect::<Result<_>>()?
+            }
         },
     };
     table.finish()?;
@@ -240,16 +236,4 @@ fn settings(field: &Field<'_>) -> Result<Settings> {
     })?;
     table.finish()?;
     Ok(Settings { line: field.line, environment, tables, json, secret, not_secret })
-}
-
-fn query((name, field): (String, Field<'_>)) -> Result<Query> {
-    let array = At { value: name, line: field.line, key: field.key.clone() };
-    if field.is_string() {
-        return Ok(Query { array, query: field.string()?.value, database: None });
-    }
-    let mut table = field.table()?;
-    let query = table.need("query")?.string()?.value;
-    let database = table.take("database").map(|f| f.string()).transpose()?;
-    table.finish()?;
-    Ok(Query { array, query, database })
 }

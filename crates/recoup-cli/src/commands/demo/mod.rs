@@ -6,17 +6,16 @@
 mod shop;
 pub mod writer;
 
-use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use recoup::backup::{self, Report, Request};
 use recoup::config::{Inputs, Settings};
-use recoup::model::{Kind, Manifest};
+use recoup::model::{Kind, Level, Manifest};
 use recoup::progress::Cancel;
 use recoup::source::factory;
-use recoup::{Error, Result};
+use recoup::{Error, Result, verify};
 use serde_json::json;
 
 use crate::args::Demo;
@@ -40,6 +39,7 @@ pub fn run(args: &Demo, screen: &Screen) -> Result<Reply> {
 
     let selling = writer::Selling::start(&directory.join(shop::DATABASE))?;
     let (report, place) = back_up(&directory, screen, &cancel)?;
+    test_restore(&report.manifest, &place, screen, &cancel)?;
     let sold = selling.stop()?;
     let thumbnail = shop::add_thumbnail(&directory)?;
 
@@ -75,8 +75,10 @@ pub fn run(args: &Demo, screen: &Screen) -> Result<Reply> {
     screen.say("");
     screen.say(format!("Since then {} and {thumbnail} came in. Try next:", words::things(later, "order")));
     let next = next(&args.directory, &files);
+    let width = next.iter().filter(|(_, what)| !what.is_empty()).map(|(command, _)| command.len()).max().unwrap_or(0);
     for (command, what) in &next {
-        screen.say(format!("  {command:44} {}", screen.dim(what)).trim_end());
+        let what = if what.is_empty() { String::new() } else { screen.dim(what) };
+        screen.say(format!("  {command:width$}  {what}").trim_end());
     }
     let json = json!({
         "directory": directory.display().to_string(),
@@ -102,23 +104,19 @@ fn back_up(directory: &Path, screen: &Screen, cancel: &Cancel) -> Result<(Report
     let inputs = Inputs { file: Some((&file, &text)), environment: &[], current_directory: directory };
     let settings = Settings::resolve(inputs)?;
     let plan = settings.plan(shop::PLAN)?;
-    let environment: session::Environment = Arc::new(|| {
-        let mut variables: Vec<(OsString, OsString)> = std::env::vars_os().collect();
-        variables.extend(shop::ENVIRONMENT.iter().map(|(name, value)| (name.into(), value.into())));
-        variables
-    });
+    let environment: session::Environment = Arc::new(|| std::env::vars_os().collect());
     let sources = plan.sources.iter();
     let sources = sources.map(|spec| factory(spec, &settings.base, plan.compact, Arc::clone(&environment)));
     let request = Request {
         plan: plan.name.clone(),
         sources: sources.collect(),
         format: plan.format,
-        compact: plan.compact,
+        queries: plan.queries.clone(),
         kind: Kind::Manual,
         label: None,
         protect: false,
-        test_restore: true,
         host: super::backup::host(),
+        scratch: session::scratch_root(None),
     };
     let mut places = Vec::new();
     for destination in settings.destinations_of(plan)? {
@@ -128,6 +126,19 @@ fn back_up(directory: &Path, screen: &Screen, cancel: &Cancel) -> Result<(Report
     let report = backup::run(&request, &stores, &session::context(screen, cancel))?;
     let place = places.into_iter().next();
     Ok((report, place.ok_or_else(|| Error::usage("no_destination", "The plan has no destination"))?))
+}
+
+/// Restores the backup to scratch and compares it with what its manifest says.
+fn test_restore(manifest: &Manifest, place: &Place, screen: &Screen, cancel: &Cancel) -> Result<()> {
+    let listing = place.store.list(Some(&manifest.plan))?;
+    let listed = listing.find(manifest.id.as_str())?;
+    let scratch = session::scratch(None)?;
+    let context = session::context(screen, cancel);
+    let report = verify::run(place.store.as_ref(), listed, Level::Restore, scratch.path(), &context)?;
+    match report.problems.first() {
+        None => Ok(()),
+        Some(problem) => Err(Error::corrupted(problem.text.clone()).while_("test-restoring the demo's backup")),
+    }
 }
 
 /// `Backed up shop: …` without the level, which has a line of its own.
@@ -152,15 +163,16 @@ fn left_out(manifest: &Manifest) -> Vec<String> {
 
 /// What to try next, as it can be typed here.
 fn next(directory: &Path, files: &[PathBuf]) -> Vec<(String, &'static str)> {
-    let recoup = command_name();
-    let mut next = vec![
-        (format!("cd {}", quoted(&directory.display().to_string())), ""),
-        (format!("{recoup} list"), "the backups"),
-        (format!("{recoup} show latest"), "what is in the newest"),
-        (format!("{recoup} diff latest live"), "what changed since"),
-        (format!("{recoup} backup --name \"my first\""), "another one, with a label"),
-        (format!("{recoup} verify --all --level restore"), "prove that all of them restore"),
+    let mut next = vec![(format!("cd {}", quoted(&directory.display().to_string())), "")];
+    next.extend(elsewhere().map(|this| (format!("alias recoup={}", quoted(&this)), "")));
+    let commands = [
+        ("recoup list", "the backups"),
+        ("recoup show latest", "what is in the newest"),
+        ("recoup diff latest live", "what changed since"),
+        ("recoup backup --name \"my first\"", "another one, with a label"),
+        ("recoup verify --all --level restore", "prove that all of them restore"),
     ];
+    next.extend(commands.map(|(command, what)| (command.to_owned(), what)));
     if let Some(name) =
         files.iter().find(|file| file.extension().is_some_and(|e| e == "zip")).and_then(|f| f.file_name())
     {
@@ -170,13 +182,13 @@ fn next(directory: &Path, files: &[PathBuf]) -> Vec<(String, &'static str)> {
     next
 }
 
-/// `recoup` when that is found by its name and is this program, else where this program lies.
-fn command_name() -> String {
-    let Ok(this) = std::env::current_exe() else { return "recoup".to_owned() };
+/// Where this program lies, unless a shell finds it by its name.
+fn elsewhere() -> Option<String> {
+    let this = std::env::current_exe().ok()?;
     let same = |found: &PathBuf| fs::canonicalize(found).ok() == fs::canonicalize(&this).ok();
     let path = std::env::var_os("PATH").unwrap_or_default();
     let first = std::env::split_paths(&path).map(|directory| directory.join("recoup")).find(|found| found.is_file());
-    if first.as_ref().is_some_and(same) { "recoup".to_owned() } else { quoted(&this.display().to_string()) }
+    if first.as_ref().is_some_and(same) { None } else { Some(this.display().to_string()) }
 }
 
 fn quoted(text: &str) -> String {

@@ -7,13 +7,14 @@ use std::path::Path;
 use recoup::{Error, ErrorKind, Result};
 use rusqlite::Connection;
 
+use super::writer;
+
 /// The plan's name.
 pub const PLAN: &str = "shop";
 /// The database's file name.
 pub const DATABASE: &str = "shop.db";
-/// What the shop's environment would be.
-pub const ENVIRONMENT: &[(&str, &str)] =
-    &[("SHOP_CURRENCY", "EUR"), ("SHOP_MAX_ITEMS", "12"), ("SHOP_SMTP_PASSWORD", "correct-horse-battery")];
+/// Orders that the shop begins with.
+const ORDERS: i64 = 2_000;
 
 const THUMBNAILS: u32 = 200;
 const FIRST_LINE: &str = "# Made by `recoup demo`: a small shop, and how it is backed up. Change what you like.";
@@ -24,7 +25,7 @@ databases = ["shop.db"]
 directories = [{ path = "thumbs", exclude = ["*.tmp"] }]
 
 [plan.shop.settings]
-environment = ["SHOP_*"]
+environment = ["SHOP_*", "LANG", "USER"]   # nothing else of the environment is looked at
 tables = [{ database = "shop.db", table = "settings", key = "key", value = "value" }]
 json = ["settings.json"]
 "#;
@@ -45,7 +46,8 @@ CREATE INDEX orders_by_customer ON orders (customer);
 CREATE TABLE order_items (order_id INTEGER NOT NULL REFERENCES orders, position INTEGER NOT NULL, product_id INTEGER NOT NULL REFERENCES products,
   quantity INTEGER NOT NULL, PRIMARY KEY (order_id, position)) STRICT, WITHOUT ROWID;
 CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-INSERT INTO settings VALUES ('currency', 'EUR'), ('newsletter', 'weekly'), ('theme', 'sea'), ('vat_percent', '19');
+INSERT INTO settings VALUES ('currency', 'EUR'), ('newsletter', 'weekly'), ('smtp_password', 'correct-horse-battery'),
+  ('theme', 'sea'), ('vat_percent', '19');
 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300)
 INSERT INTO products (id, name, price_cents) SELECT i, printf('%s no. %d', CASE i % 5 WHEN 0 THEN 'Lamp' WHEN 1 THEN 'Rope'
   WHEN 2 THEN 'Lantern' WHEN 3 THEN 'Map' ELSE 'Compass' END, i), 199 + (i * 7919) % 9800 FROM n;
@@ -85,10 +87,16 @@ pub fn open(directory: &Path) -> Result<bool> {
     let database = directory.join(DATABASE);
     let failed =
         |error| Error::new(ErrorKind::Failed, "demo_database", "Cannot make the demo's database").because(error);
-    let connection = Connection::open(&database).map_err(failed)?;
+    let mut connection = Connection::open(&database).map_err(failed)?;
     if !connection.table_exists(None, "products").map_err(failed)? {
         connection.execute_batch(SCHEMA).map_err(failed)?;
     }
+    let transaction = connection.transaction().map_err(failed)?;
+    let last = writer::last_order(&transaction).map_err(failed)?;
+    for id in last + 1..=ORDERS {
+        writer::order(&transaction, id).map_err(failed)?;
+    }
+    transaction.commit().map_err(failed)?;
     Ok(empty)
 }
 

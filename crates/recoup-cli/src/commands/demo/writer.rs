@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use recoup::{Error, ErrorKind, Result};
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionBehavior};
 
 use crate::args::DemoWriter;
 use crate::output::Reply;
@@ -18,7 +18,7 @@ use crate::output::Reply;
 /// Items of every order: more or fewer would be an order that is cut in half.
 pub const ITEMS: u64 = 3;
 
-const PAUSE: Duration = Duration::from_millis(3);
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// The shop while it sells.
 pub struct Selling {
@@ -90,11 +90,14 @@ fn sell(database: &Path, stop: &AtomicBool) -> std::result::Result<(), Box<dyn s
     connection.busy_timeout(Duration::from_secs(10))?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     let tell = |orders: i64| writeln!(io::stdout(), "{orders}").and_then(|()| io::stdout().flush());
-    let mut last: i64 = connection.query_row("SELECT coalesce(max(id), 0) FROM orders", [], |row| row.get(0))?;
+    let mut last = last_order(&connection)?;
     let first = last + 1;
     while last < first || !stop.load(Ordering::Relaxed) {
         last += 1;
-        order(&mut connection, last)?;
+        // One order and its items: all or nothing.
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        order(&transaction, last)?;
+        transaction.commit()?;
         if last == first {
             tell(last)?;
         }
@@ -104,11 +107,15 @@ fn sell(database: &Path, stop: &AtomicBool) -> std::result::Result<(), Box<dyn s
     Ok(())
 }
 
-/// One order and its items, in one transaction.
-fn order(connection: &mut Connection, id: i64) -> rusqlite::Result<()> {
+/// The number of the last order.
+pub fn last_order(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("SELECT coalesce(max(id), 0) FROM orders", [], |row| row.get(0))
+}
+
+/// One order and its items, in the transaction of the caller.
+pub fn order(transaction: &Connection, id: i64) -> rusqlite::Result<()> {
     const NAMES: [&str; 8] = ["Ada", "Ben", "Chloé", "Dmitri", "Emeka", "Fatima", "Grace", "Håkon"];
     let customer = NAMES[(id * 31 % 8) as usize];
-    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let order = "INSERT INTO orders (id, customer, placed_at, total_cents) VALUES (?1, ?2, datetime('now'), 0)";
     transaction.prepare_cached(order)?.execute((id, customer))?;
     for position in 0..ITEMS as i64 {
@@ -121,5 +128,5 @@ fn order(connection: &mut Connection, id: i64) -> rusqlite::Result<()> {
     let total = "UPDATE orders SET total_cents = (SELECT sum(quantity * price_cents) FROM order_items JOIN products
          ON products.id = product_id WHERE order_id = ?1) WHERE id = ?1";
     transaction.prepare_cached(total)?.execute([id])?;
-    transaction.commit()
+    Ok(())
 }
