@@ -6,6 +6,7 @@
 
 pub mod backup;
 pub mod clock;
+pub mod config;
 pub mod destination;
 pub mod diff;
 pub mod error;

@@ -1,0 +1,261 @@
+//! The command line as clap sees it: names, flags and their help. A contract: scripts depend on it.
+//! What the commands do is in [`crate::commands`].
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use recoup::model::{Format, Kind, Level};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0 good   1 failed   2 usage or configuration   3 finished with warnings
+  10 not found   11 busy or in use   12 denied, wrong key   13 corrupted   14 unreachable
+  15 no space   16 unsupported, newer version   17 would overwrite   130 cancelled
+
+New here? `recoup demo` makes a small shop, backs it up while it is written to, and shows the way.";
+
+const EVERYWHERE: &str = "Options of every command";
+
+/// Backs up an application's data (SQLite databases, directories, files, settings) as one restore point, and
+/// proves that the backup restores.
+#[derive(Debug, Parser)]
+#[command(name = "recoup", version = VERSION.as_str(), max_term_width = 100, after_help = EXIT_CODES, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options that every command has.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Configuration file [default: the first of $RECOUP_CONFIG, ./recoup.toml,
+    /// ~/.config/recoup/recoup.toml, /etc/recoup/recoup.toml]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+    /// Print one JSON document and nothing else
+    #[arg(long, global = true, help_heading = EVERYWHERE, conflicts_with = "quiet")]
+    pub json: bool,
+    /// Print only what a script needs: ids, or nothing
+    #[arg(long, short, global = true, help_heading = EVERYWHERE)]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Back up a plan, or what the options name
+    Backup(Backup),
+    /// List backups, newest first
+    List(List),
+    /// Show what a backup holds
+    Show(Show),
+    /// Prove that backups are still good
+    Verify(Verify),
+    /// Compare a backup with another one or with the live data
+    Diff(Diff),
+    /// Protect backups from being removed
+    Protect(Which),
+    /// Lift the protection of backups
+    Unprotect(Which),
+    /// Delete backups
+    Delete(Delete),
+    /// Check this machine, the configuration, sources and destinations
+    Doctor(Doctor),
+    /// Make a small shop, back it up while it is written to, and look at the result
+    Demo(Demo),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(Config),
+    /// Print the completions of a shell
+    Completions(Completions),
+    /// The writer of `demo`
+    #[command(hide = true)]
+    DemoWriter(DemoWriter),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  recoup backup                                   the only plan of recoup.toml
+  recoup backup shop --name \"before the sale\"     a plan, with a label
+  recoup backup --database app.db --to /mnt/usb   one database, no configuration needed
+  recoup backup --database sqlite:///./app.db --directory uploads --exclude '*.tmp'")]
+pub struct Backup {
+    /// Plan of recoup.toml [default: the only one]
+    #[arg(conflicts_with_all = ["database", "directory", "file", "exclude", "plan_name"])]
+    pub plan: Option<String>,
+    /// SQLite database, as a path or a URL such as sqlite:///data/app.db
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub database: Vec<String>,
+    /// Directory
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::DirPath)]
+    pub directory: Vec<PathBuf>,
+    /// File
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub file: Vec<PathBuf>,
+    /// Leave out of the directories what matches: '*.tmp', 'cache/**'
+    #[arg(long, value_name = "GLOB", requires = "directory")]
+    pub exclude: Vec<String>,
+    /// Name for what the options above name [default: the first source's file name]
+    #[arg(long = "plan", value_name = "NAME", id = "plan_name")]
+    pub plan_name: Option<String>,
+    /// Destination: a name of recoup.toml, or a directory [default: the plan's, else ./backups]
+    #[arg(long, value_name = "DEST", value_hint = ValueHint::DirPath)]
+    pub to: Vec<String>,
+    /// Shape of the backup [default: the plan's, else archive]
+    #[arg(long, value_parser = format_parser())]
+    pub format: Option<Format>,
+    /// Label
+    #[arg(long, value_name = "LABEL")]
+    pub name: Option<String>,
+    /// Why: pre-migration is protected from being removed
+    #[arg(long, value_enum, default_value = "manual")]
+    pub kind: KindWord,
+    /// Protect it from being removed
+    #[arg(long)]
+    pub protect: bool,
+    /// Compact the copies of databases
+    #[arg(long)]
+    pub compact: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum KindWord {
+    Manual,
+    PreMigration,
+}
+
+impl From<KindWord> for Kind {
+    fn from(word: KindWord) -> Kind {
+        match word {
+            KindWord::Manual => Kind::Manual,
+            KindWord::PreMigration => Kind::PreMigration,
+        }
+    }
+}
+
+/// Where backups are looked for.
+#[derive(Debug, Args)]
+pub struct At {
+    /// Look only here: a name of recoup.toml, or a directory [default: everywhere recoup.toml names,
+    /// and ./backups]
+    #[arg(long, value_name = "DEST", value_hint = ValueHint::DirPath)]
+    pub at: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct List {
+    /// Only backups of this plan
+    pub plan: Option<String>,
+    #[command(flatten)]
+    pub at: At,
+}
+
+const REFERENCE: &str = "Id, the beginning or the last six characters of one, file name, or `latest`";
+
+#[derive(Debug, Args)]
+pub struct Show {
+    #[arg(help = REFERENCE)]
+    pub backup: String,
+    #[command(flatten)]
+    pub at: At,
+}
+
+#[derive(Debug, Args)]
+pub struct Verify {
+    #[arg(value_name = "BACKUP", help = format!("{REFERENCE} [default: latest]"))]
+    pub backups: Vec<String>,
+    /// Every backup
+    #[arg(long, conflicts_with = "backups")]
+    pub all: bool,
+    /// How much to prove; each level includes the ones before it
+    #[arg(long, default_value = "integrity", value_parser = level_parser())]
+    pub level: Level,
+    /// Where to unpack; needs room for a restored copy [default: $TMPDIR, else /var/tmp]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub scratch: Option<PathBuf>,
+    #[command(flatten)]
+    pub at: At,
+}
+
+#[derive(Debug, Args)]
+pub struct Diff {
+    #[arg(value_name = "BACKUP", help = REFERENCE)]
+    pub left: String,
+    /// Another backup, or `live` for the data as it is now
+    #[arg(value_name = "BACKUP|live", default_value = "live")]
+    pub right: String,
+    /// Where to unpack; needs room for both [default: $TMPDIR, else /var/tmp]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub scratch: Option<PathBuf>,
+    #[command(flatten)]
+    pub at: At,
+}
+
+#[derive(Debug, Args)]
+pub struct Which {
+    #[arg(value_name = "BACKUP", required = true, help = REFERENCE)]
+    pub backups: Vec<String>,
+    #[command(flatten)]
+    pub at: At,
+}
+
+#[derive(Debug, Args)]
+pub struct Delete {
+    #[arg(value_name = "BACKUP", required = true, help = REFERENCE)]
+    pub backups: Vec<String>,
+    /// Delete protected backups too
+    #[arg(long)]
+    pub force: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub yes: bool,
+    #[command(flatten)]
+    pub at: At,
+}
+
+#[derive(Debug, Args)]
+pub struct Doctor {}
+
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Directory of the demo
+    #[arg(default_value = "./recoup-demo", value_hint = ValueHint::DirPath)]
+    pub directory: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct DemoWriter {
+    pub database: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Config {
+    /// Print every setting in effect
+    Print {
+        /// Say where each value comes from
+        #[arg(long)]
+        origin: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// Shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+fn format_parser() -> impl TypedValueParser<Value = Format> {
+    PossibleValuesParser::new(["archive", "database", "json", "csv", "both"]).try_map(|word| word.parse::<Format>())
+}
+
+fn level_parser() -> impl TypedValueParser<Value = Level> {
+    PossibleValuesParser::new(["checksum", "integrity", "restore"]).try_map(|word| word.parse::<Level>())
+}
+
+static VERSION: LazyLock<String> =
+    LazyLock::new(|| format!("{} (SQLite {})", env!("CARGO_PKG_VERSION"), rusqlite::version()));

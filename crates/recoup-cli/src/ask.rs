@@ -1,0 +1,23 @@
+//! Questions to the person at the terminal. Without a terminal nothing is asked and nothing is assumed.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use recoup::{Error, Result};
+
+use crate::output::Screen;
+
+/// Asks a yes-or-no question; only `y` and `yes` are yes. Fails when there is nobody to ask.
+pub fn confirm(screen: &Screen, question: &str) -> Result<()> {
+    if !screen.for_people() || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        let error = Error::usage("confirm_required", question.to_owned());
+        return Err(error.hint("nobody is there to answer; --yes says yes"));
+    }
+    let failed = |error| Error::io("asking", error);
+    write!(io::stderr(), "{question} [y/N] ").and_then(|()| io::stderr().flush()).map_err(failed)?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer).map_err(failed)?;
+    match answer.trim().to_lowercase().as_str() {
+        "y" | "yes" => Ok(()),
+        _ => Err(Error::cancelled().hint("nothing was changed")),
+    }
+}

@@ -1,0 +1,278 @@
+//! `recoup backup`: a plan of the configuration, or what the options name.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use recoup::backup::{self, Report, Request};
+use recoup::config::{AdHoc, DestinationSettings, Resolved};
+use recoup::model::{Manifest, Outcome, PartKind, Plan};
+use recoup::source::factory;
+use recoup::store::Store;
+use recoup::{Error, Result};
+use serde_json::{Value, json};
+
+use crate::args::Backup;
+use crate::exit;
+use crate::output::{self, Mark, Reply, Screen, error_line};
+use crate::places::Place;
+use crate::session::{self, Session};
+use crate::words;
+
+/// What is backed up, from where relative paths count, and where it goes.
+struct Task {
+    plan: Plan,
+    base: PathBuf,
+    resolved: Vec<Resolved>,
+    destinations: Vec<DestinationSettings>,
+}
+
+pub fn run(args: &Backup, session: &Session) -> Result<Reply> {
+    let task = task(args, session)?;
+    tell_resolved(&task, session);
+    let sources = task.plan.sources.iter().map(|spec| {
+        let compact = args.compact || task.plan.compact;
+        factory(spec, &task.base, compact, Arc::clone(&session.environment))
+    });
+    let request = Request {
+        plan: task.plan.name.clone(),
+        sources: sources.collect(),
+        format: args.format.unwrap_or(task.plan.format),
+        queries: task.plan.queries.clone(),
+        kind: args.kind.into(),
+        label: args.name.clone(),
+        protect: args.protect,
+        host: host(),
+        scratch: session::scratch_root(None),
+    };
+    let context = session.work()?;
+    let (places, closed) = open(&task.destinations)?;
+    let stores: Vec<Arc<dyn Store>> = places.iter().map(|place| Arc::clone(&place.store)).collect();
+    let mut report = backup::run(&request, &stores, &context)?;
+    if !closed.is_empty() {
+        report.outcome = Outcome::Warnings;
+        report.failed.extend(closed);
+    }
+    let failed: Vec<&String> = report.failed.iter().map(|(name, _)| name).collect();
+    let places: Vec<&Place> = places.iter().filter(|place| !failed.contains(&&place.store.describe())).collect();
+    let mut text = human(&report, &places, &session.screen);
+    if session.screen.for_people() {
+        text.push_str(&session.screen.dim(&next(args, &report.manifest, &places)));
+    }
+    let quiet = report.manifest.id.to_string();
+    Ok(Reply { json: json(&report, &places), text, quiet, exit: exit::of_outcome(report.outcome) })
+}
+
+fn task(args: &Backup, session: &Session) -> Result<Task> {
+    let settings = &session.settings;
+    let mut ad_hoc = AdHoc {
+        plan: args.plan_name.clone(),
+        databases: args.database.clone(),
+        directories: args.directory.clone(),
+        files: args.file.clone(),
+        exclude: args.exclude.clone(),
+        format: args.format,
+        compact: args.compact,
+    };
+    let plan = match (&args.plan, settings.plans.as_slice()) {
+        (Some(name), _) => Some(settings.plan(name).map_err(|error| looks_like_a_path(name, error))?),
+        (None, _) if !ad_hoc.is_empty() => None,
+        (None, [only]) if args.plan_name.is_none() => Some(only),
+        (None, []) => match &settings.database {
+            Some((database, origin)) => {
+                session.screen.aside(format!("Backing up the database of {origin}."));
+                ad_hoc.databases.push(database.clone());
+                None
+            }
+            None => return Err(nothing_named()),
+        },
+        (None, several) => return Err(which_plan(several, args.plan_name.as_deref())),
+    };
+    let (plan, base, resolved, mut destinations) = match plan {
+        Some(plan) => {
+            let resolved = settings.resolved.iter().filter(|resolved| resolved.plan == plan.name);
+            let resolved = resolved.cloned().collect();
+            (plan.clone(), settings.base.clone(), resolved, settings.destinations_of(plan)?)
+        }
+        None => {
+            let (plan, resolved) = ad_hoc.plan(settings, &session.current)?;
+            let destinations = settings.default_destinations(&session.current)?;
+            (plan, session.current.clone(), resolved, destinations)
+        }
+    };
+    if !args.to.is_empty() {
+        let open = |to: &String| settings.destination(to, &session.current);
+        destinations = args.to.iter().map(open).collect::<Result<_>>()?;
+    }
+    Ok(Task { plan, base, resolved, destinations })
+}
+
+fn nothing_named() -> Error {
+    Error::usage("no_sources", "Nothing to back up: there is no recoup.toml and nothing is named")
+        .hint("recoup backup --database PATH, or try recoup demo")
+}
+
+fn which_plan(plans: &[Plan], given: Option<&str>) -> Error {
+    let names: Vec<&str> = plans.iter().map(|plan| plan.name.as_str()).collect();
+    match given {
+        Some(_) => {
+            Error::usage("no_sources", "--plan names what --database, --directory and --file give; none is there")
+                .hint("recoup backup NAME backs up a plan of recoup.toml")
+        }
+        None => Error::usage("which_plan", format!("Which plan? There are {}", names.join(", ")))
+            .hint(format!("recoup backup {}", names.first().copied().unwrap_or_default())),
+    }
+}
+
+/// `recoup backup app.db` is a likely slip.
+fn looks_like_a_path(name: &str, error: Error) -> Error {
+    let path = Path::new(name);
+    if !name.contains('/') && !path.exists() {
+        return error;
+    }
+    let option = if path.is_dir() { "--directory" } else { "--database" };
+    error.hint(format!("to back up that path: recoup backup {option} {name}"))
+}
+
+/// Relative paths are resolved once and said once.
+fn tell_resolved(task: &Task, session: &Session) {
+    let mut written: Vec<&str> = Vec::new();
+    for resolved in &task.resolved {
+        if !written.contains(&resolved.written.as_str()) {
+            written.push(&resolved.written);
+        }
+    }
+    if !written.is_empty() {
+        let place = match &session.settings.file {
+            Some(file) if file.parent() == Some(&task.base) => {
+                format!("{} (where recoup.toml is)", task.base.display())
+            }
+            _ => task.base.display().to_string(),
+        };
+        session.screen.aside(session.screen.dim(&format!("Relative to {place}: {}", written.join(", "))));
+    }
+}
+
+/// Destinations that could not be opened, and why.
+type Closed = Vec<(String, Error)>;
+
+/// Opens the destinations. One that cannot be opened is a warning as long as another one can.
+fn open(destinations: &[DestinationSettings]) -> Result<(Vec<Place>, Closed)> {
+    let mut places = Vec::new();
+    let mut closed = Vec::new();
+    for settings in destinations {
+        match Place::open(settings, true) {
+            Ok(place) => places.push(place),
+            Err(error) => closed.push((settings.name.clone(), error)),
+        }
+    }
+    match (places.is_empty(), closed.pop()) {
+        (true, Some((name, error))) => Err(error.while_(format!("opening destination {name}"))),
+        (_, last) => {
+            closed.extend(last);
+            Ok((places, closed))
+        }
+    }
+}
+
+/// The host's name, for backups that are found elsewhere later.
+pub fn host() -> Option<String> {
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let name = kernel.or_else(|| std::env::var("HOSTNAME").ok())?;
+    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
+/// `2 databases, 1 directory (204 files) and settings`.
+pub fn contents(manifest: &Manifest) -> String {
+    let mut told = Vec::new();
+    let kinds = [
+        (PartKind::Database, "database"),
+        (PartKind::Directory, "directory"),
+        (PartKind::File, "file"),
+        (PartKind::Settings, "settings"),
+        (PartKind::Command, "command"),
+        (PartKind::Application, "part of the application"),
+    ];
+    for (kind, word) in kinds {
+        let parts: Vec<_> = manifest.parts.iter().filter(|part| part.kind == kind && !part.absent).collect();
+        let files: u64 = parts.iter().filter_map(|part| part.directory.as_ref()).map(|facts| facts.files).sum();
+        match (parts.len() as u64, kind) {
+            (0, _) => {}
+            (_, PartKind::Settings) => told.push(word.to_owned()),
+            (n, PartKind::Directory) => {
+                told.push(format!("{} ({})", words::things(n, word), words::things(files, "file")))
+            }
+            (n, _) => told.push(words::things(n, word)),
+        }
+    }
+    words::list(&told)
+}
+
+/// `Backed up shop: 2 databases, 12.3 MiB → 4.1 MiB in 1.2 s. Verified: integrity.`
+pub fn sentence(manifest: &Manifest) -> String {
+    let from = words::size(manifest.parts.iter().map(|part| part.bytes).sum());
+    let to = words::size(manifest.stored_bytes());
+    let took = words::duration(Duration::from_millis(manifest.duration_ms));
+    let verified = manifest.verified.map(|level| format!(" Verified: {level}.")).unwrap_or_default();
+    format!("Backed up {}: {}, {from} → {to} in {took}.{verified}", manifest.plan, contents(manifest))
+}
+
+fn human(report: &Report, places: &[&Place], screen: &Screen) -> String {
+    let manifest = &report.manifest;
+    let mark = if report.outcome == Outcome::Good { Mark::Good } else { Mark::Warning };
+    let mut text = format!("{} {}\n", screen.mark(mark), sentence(manifest));
+    for place in places {
+        for object in &manifest.objects {
+            text.push_str(&format!("  {}\n", place.path_of(manifest, &object.name).display()));
+        }
+    }
+    for part in manifest.parts.iter().filter(|part| part.absent) {
+        text.push_str(&format!("  {} was not there (optional).\n", part.name));
+    }
+    for (name, error) in &report.failed {
+        text.push_str(&format!("{} Not stored at {name}: {}\n", screen.mark(Mark::Bad), error_line(error)));
+    }
+    for warning in &manifest.warnings {
+        text.push_str(&format!("{} {}\n", screen.mark(Mark::Warning), crate::table::printable(&warning.text)));
+    }
+    text
+}
+
+/// What to do next, as it can be typed.
+fn next(args: &Backup, manifest: &Manifest, places: &[&Place]) -> String {
+    let at = match (args.to.first(), places.first()) {
+        (Some(to), Some(_)) => format!(" --at {to}"),
+        _ => String::new(),
+    };
+    format!("Next: recoup verify {}{at} --level restore\n", manifest.id.tail())
+}
+
+fn json(report: &Report, places: &[&Place]) -> Value {
+    let manifest = &report.manifest;
+    let parts = manifest.parts.iter().map(|part| {
+        json!({ "name": part.name, "kind": part.kind, "path": part.path, "bytes": part.bytes, "sha256": part.sha256,
+            "absent": part.absent })
+    });
+    let objects = places.iter().flat_map(|place| {
+        manifest.objects.iter().map(|object| {
+            let path = place.path_of(manifest, &object.name).display().to_string();
+            json!({ "destination": place.name, "path": path, "bytes": object.bytes, "sha256": object.sha256 })
+        })
+    });
+    let failed = report.failed.iter();
+    let failed = failed.map(|(name, e)| json!({ "destination": name, "code": e.code(), "text": error_line(e) }));
+    json!({
+        "id": manifest.id.as_str(),
+        "plan": manifest.plan,
+        "kind": manifest.kind,
+        "outcome": output::outcome(report.outcome),
+        "format": manifest.format,
+        "created_at": manifest.created_at,
+        "duration_ms": manifest.duration_ms,
+        "parts": parts.collect::<Vec<_>>(),
+        "objects": objects.collect::<Vec<_>>(),
+        "verified": manifest.verified,
+        "warnings": output::warnings(&manifest.warnings),
+        "failed_destinations": failed.collect::<Vec<_>>(),
+    })
+}

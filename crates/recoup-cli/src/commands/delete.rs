@@ -1,0 +1,44 @@
+//! `recoup delete`: every copy of a backup, after a question.
+
+use jiff::Timestamp;
+use recoup::{Error, ErrorKind, Result};
+use serde_json::json;
+
+use crate::args::Delete;
+use crate::ask;
+use crate::output::{Mark, Reply};
+use crate::places::Shelf;
+use crate::session::Session;
+use crate::words;
+
+pub fn run(args: &Delete, session: &Session) -> Result<Reply> {
+    let shelf = Shelf::open(session, args.at.at.as_deref())?;
+    let backups = shelf.find_all(&args.backups)?;
+    if let Some(listed) = backups.iter().find(|listed| listed.protected && !args.force) {
+        let text = format!("{} is protected", listed.manifest.file_stem());
+        return Err(Error::new(ErrorKind::Denied, "backup_protected", text).hint("--force deletes it all the same"));
+    }
+    if !args.yes {
+        let now = Timestamp::now();
+        let described: Vec<String> = backups.iter().map(|listed| super::phrase(&listed.manifest, now)).collect();
+        let what = match described.as_slice() {
+            [one] => format!("Delete {one}?"),
+            several => format!("Delete {} backups ({})?", several.len(), several.join("; ")),
+        };
+        ask::confirm(&session.screen, &format!("{what} It cannot be brought back."))?;
+    }
+    let mut deleted = Vec::new();
+    let mut freed = 0;
+    for listed in backups {
+        let manifest = &listed.manifest;
+        for copy in shelf.copies(&manifest.id) {
+            copy.place.store.delete(&manifest.id, args.force)?;
+            freed += manifest.stored_bytes();
+        }
+        let (mark, size) = (session.screen.mark(Mark::Good), words::size(manifest.stored_bytes()));
+        session.screen.say(format!("{mark} Deleted {}, {size}.", manifest.file_stem()));
+        deleted.push(manifest.id.to_string());
+    }
+    let quiet = deleted.join("\n");
+    Ok(Reply::good(json!({ "deleted": deleted, "freed_bytes": freed }), "", quiet))
+}

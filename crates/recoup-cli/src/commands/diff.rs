@@ -1,0 +1,99 @@
+//! `recoup diff`: what differs between a backup and another one, or the live data.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use recoup::Result;
+use recoup::config::from_origins;
+use recoup::diff::{self, Report, Right};
+use recoup::model::{Manifest, SourceSpec};
+use recoup::source::{SourceFactory, factory};
+
+use crate::args::Diff;
+use crate::output::{Reply, Screen};
+use crate::places::Shelf;
+use crate::session::{self, Session};
+use crate::table::{Table, printable};
+use crate::words;
+
+pub fn run(args: &Diff, session: &Session) -> Result<Reply> {
+    let shelf = Shelf::open(session, args.at.at.as_deref())?;
+    let left = shelf.find(&args.left)?;
+    let context = session.work()?;
+    let scratch = session::scratch(args.scratch.as_deref())?;
+    let now = Timestamp::now();
+    let name = super::phrase(&left.listed.manifest, now);
+    let (report, title) = if args.right == "live" {
+        let sources = live(session, &left.listed.manifest)?;
+        let store = left.place.store.as_ref();
+        let report = diff::run(store, left.listed, Right::Live(&sources), scratch.path(), &context)?;
+        (report, format!("From {name} to the live data"))
+    } else {
+        let right = shelf.find(&args.right)?;
+        let side = Right::Backup(right.place.store.as_ref(), right.listed);
+        let report = diff::run(left.place.store.as_ref(), left.listed, side, scratch.path(), &context)?;
+        (report, format!("From {name} to {}", super::phrase(&right.listed.manifest, now)))
+    };
+    let json = serde_json::to_value(&report).unwrap_or_default();
+    Ok(Reply::good(json, human(&title, &report, &session.screen), ""))
+}
+
+/// The sources as they are now: of the plan if the configuration has it, else from where the parts came from.
+fn live(session: &Session, manifest: &Manifest) -> Result<Vec<SourceFactory>> {
+    let make = |spec: &SourceSpec| factory(spec, &session.settings.base, false, Arc::clone(&session.environment));
+    if let Ok(plan) = session.settings.plan(&manifest.plan) {
+        return Ok(plan.sources.iter().map(make).collect());
+    }
+    let (sources, without) = from_origins(manifest);
+    if !without.is_empty() {
+        let parts = words::list(&without);
+        session.screen.aside(format!("Not compared, because no plan {} says where from: {parts}", manifest.plan));
+    }
+    Ok(sources.iter().map(make).collect())
+}
+
+fn human(title: &str, report: &Report, screen: &Screen) -> String {
+    let mut text = format!("{}\n", screen.bold(title));
+    for database in &report.databases {
+        let mut table = Table::new(&["", ">", ">", ">"]);
+        for change in &database.tables {
+            table.row([
+                change.name.clone(),
+                some(change.added, "added"),
+                some(change.removed, "removed"),
+                some(change.changed, "changed"),
+            ]);
+        }
+        if database.tables.is_empty() && database.schema.is_empty() {
+            continue;
+        }
+        text.push_str(&format!("  Database {}\n{}", database.name, table.draw("    ")));
+        for line in &database.schema {
+            text.push_str(&format!("    {}\n", printable(line)));
+        }
+    }
+    for directory in &report.directories {
+        let numbers = [(directory.added, "added"), (directory.removed, "removed"), (directory.changed, "changed")];
+        let told: Vec<String> = numbers.iter().map(|(n, word)| some(*n, word)).filter(|t| !t.is_empty()).collect();
+        if told.is_empty() {
+            continue;
+        }
+        text.push_str(&format!("  {}  {}\n", directory.name, told.join(", ")));
+        for line in &directory.examples {
+            text.push_str(&format!("    {}\n", printable(line)));
+        }
+        let more =
+            (directory.added + directory.removed + directory.changed).saturating_sub(directory.examples.len() as u64);
+        if more > 0 {
+            text.push_str(&format!("    … and {} more\n", words::count(more)));
+        }
+    }
+    if !text.trim_end().contains('\n') {
+        text.push_str("  Nothing differs.\n");
+    }
+    text
+}
+
+fn some(n: u64, word: &str) -> String {
+    if n == 0 { String::new() } else { format!("{} {word}", words::count(n)) }
+}

@@ -1,0 +1,48 @@
+//! One file per command. Each takes its arguments and what the session found, and gives a reply.
+
+mod backup;
+mod completions;
+mod config;
+mod delete;
+mod demo;
+mod diff;
+mod doctor;
+mod list;
+mod protect;
+mod show;
+mod verify;
+
+use recoup::Result;
+use recoup::model::Manifest;
+
+use crate::args::{Cli, Command, Config};
+use crate::output::{Reply, Screen};
+use crate::session::Session;
+use crate::words;
+
+/// Runs a command.
+pub fn run(cli: Cli, screen: Screen) -> Result<Reply> {
+    recoup::sqlite::open::assert_version()?;
+    let session = || Session::open(&cli.global, screen.clone());
+    match &cli.command {
+        Command::Backup(args) => backup::run(args, &session()?),
+        Command::List(args) => list::run(args, &session()?),
+        Command::Show(args) => show::run(args, &session()?),
+        Command::Verify(args) => verify::run(args, &session()?),
+        Command::Diff(args) => diff::run(args, &session()?),
+        Command::Protect(args) => protect::run(args, true, &session()?),
+        Command::Unprotect(args) => protect::run(args, false, &session()?),
+        Command::Delete(args) => delete::run(args, &session()?),
+        Command::Doctor(_) => doctor::run(&session, &screen),
+        Command::Config(Config::Print { origin }) => config::print(*origin, &session()?),
+        // These look at no configuration: they work for somebody who has none, or a wrong one.
+        Command::Demo(args) => demo::run(args, &screen),
+        Command::DemoWriter(args) => demo::writer::run(args),
+        Command::Completions(args) => completions::run(args),
+    }
+}
+
+/// A backup in one phrase: `shop 7q2m4d (2 h ago)`.
+fn phrase(manifest: &Manifest, now: jiff::Timestamp) -> String {
+    format!("{} {} ({})", manifest.plan, manifest.id.tail(), words::age(manifest.created_at, now))
+}

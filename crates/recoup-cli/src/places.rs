@@ -1,0 +1,174 @@
+//! The destinations that a command looks at, and the backups found there: one list over all of them, in which
+//! copies of the same backup are one.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use recoup::config::DestinationSettings;
+use recoup::destination::Destination;
+use recoup::destination::local::LocalDestination;
+use recoup::model::{BackupId, Manifest};
+use recoup::store::{FilesStore, Listed, Listing, Store};
+use recoup::{Error, Result};
+
+use crate::session::Session;
+
+/// An open destination.
+pub struct Place {
+    /// Its name, or its directory.
+    pub name: String,
+    /// Its directory.
+    pub path: PathBuf,
+    /// The backups there.
+    pub store: Arc<dyn Store>,
+}
+
+impl Place {
+    /// Opens a destination; `create` makes a directory that is not there, unless it must carry a marker.
+    pub fn open(settings: &DestinationSettings, create: bool) -> Result<Self> {
+        let mut destination = LocalDestination::open(&settings.path, create && !settings.marker)?;
+        if settings.marker {
+            destination = destination.with_marker();
+        }
+        let destination: Arc<dyn Destination> = Arc::new(destination);
+        let store = Arc::new(FilesStore::new(destination));
+        Ok(Place { name: settings.name.clone(), path: settings.path.clone(), store })
+    }
+
+    /// Where an object lies.
+    pub fn path_of(&self, manifest: &Manifest, object: &str) -> PathBuf {
+        self.path.join(&manifest.plan).join(object)
+    }
+}
+
+/// All backups at some destinations.
+pub struct Shelf {
+    /// The destinations that could be looked at.
+    pub places: Vec<Place>,
+    /// Every backup once, newest first; and manifests that could not be read.
+    pub listing: Listing,
+    /// Destinations that could not be looked at.
+    pub unreachable: Vec<(String, Error)>,
+    /// Directories that nobody has made yet.
+    pub absent: Vec<PathBuf>,
+    copies: Vec<(usize, Listed)>,
+}
+
+/// One copy of a backup.
+pub struct Copy<'a> {
+    /// Where it is.
+    pub place: &'a Place,
+    /// What is there.
+    pub listed: &'a Listed,
+}
+
+impl Shelf {
+    /// Looks at `at`, or at every destination of the configuration and at the default one.
+    pub fn open(session: &Session, at: Option<&str>) -> Result<Self> {
+        let mut shelf = Shelf {
+            places: Vec::new(),
+            listing: Listing::default(),
+            unreachable: Vec::new(),
+            absent: Vec::new(),
+            copies: Vec::new(),
+        };
+        if let Some(at) = at {
+            let settings = session.settings.destination(at, &session.current)?;
+            let place = Place::open(&settings, false)?;
+            shelf.look(place)?;
+            return Ok(shelf.sorted());
+        }
+        for settings in everywhere(session)? {
+            if !settings.marker && fs::symlink_metadata(&settings.path).is_err() {
+                shelf.absent.push(settings.path);
+                continue;
+            }
+            let looked = Place::open(&settings, false).and_then(|place| shelf.look(place));
+            if let Err(error) = looked {
+                shelf.unreachable.push((settings.name, error));
+            }
+        }
+        Ok(shelf.sorted())
+    }
+
+    fn look(&mut self, place: Place) -> Result<()> {
+        let found = place.store.list(None)?;
+        let index = self.places.len();
+        self.places.push(place);
+        self.listing.damaged.extend(found.damaged);
+        for listed in found.backups {
+            let known = self.listing.backups.iter_mut().find(|known| known.manifest.id == listed.manifest.id);
+            match known {
+                None => self.listing.backups.push(listed.clone()),
+                Some(known) => {
+                    known.protected |= listed.protected;
+                    if listed.missing.is_empty() {
+                        known.missing.clear();
+                    }
+                }
+            }
+            self.copies.push((index, listed));
+        }
+        Ok(())
+    }
+
+    fn sorted(mut self) -> Self {
+        let key = |listed: &Listed| std::cmp::Reverse((listed.manifest.created_at, listed.manifest.id.clone()));
+        self.listing.backups.sort_by_key(key);
+        self
+    }
+
+    /// Every copy of a backup.
+    pub fn copies(&self, id: &BackupId) -> Vec<Copy<'_>> {
+        let of = self.copies.iter().filter(|(_, listed)| listed.manifest.id == *id);
+        of.map(|(index, listed)| Copy { place: &self.places[*index], listed }).collect()
+    }
+
+    /// Finds a backup by what a person calls it, and the best of its copies: a whole one, if there is one.
+    pub fn find(&self, reference: &str) -> Result<Copy<'_>> {
+        let found = self.listing.find(reference);
+        let found = found.map_err(|error| match self.unreachable.first() {
+            Some((name, why)) => error.because(format!("{name} could not be looked at: {}", why.message())),
+            None => error,
+        })?;
+        let copies = self.copies(&found.manifest.id);
+        let whole = copies.iter().position(|copy| copy.listed.missing.is_empty()).unwrap_or(0);
+        let gone = || Error::new(recoup::ErrorKind::NotFound, "backup_missing", "Backup not found");
+        copies.into_iter().nth(whole).ok_or_else(gone)
+    }
+
+    /// The backups of several references, each once, in the order given.
+    pub fn find_all(&self, references: &[String]) -> Result<Vec<&Listed>> {
+        let mut seen = HashSet::new();
+        let mut found = Vec::new();
+        for reference in references {
+            let copy = self.find(reference)?;
+            if seen.insert(copy.listed.manifest.id.clone()) {
+                found.push(copy.listed);
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Every destination of the configuration; the default one when there is no plan, or when it exists.
+fn everywhere(session: &Session) -> Result<Vec<DestinationSettings>> {
+    let settings = &session.settings;
+    let mut all = Vec::new();
+    for plan in &settings.plans {
+        all.extend(settings.destinations_of(plan)?);
+    }
+    all.extend(settings.destinations.iter().cloned());
+    for default in settings.default_destinations(&session.current)? {
+        if settings.plans.is_empty() || default.path.exists() {
+            all.push(default);
+        }
+    }
+    let mut seen = HashSet::new();
+    all.retain(|destination| {
+        seen.insert(fs::canonicalize(&destination.path).unwrap_or_else(|_| destination.path.clone()))
+    });
+    Ok(all)
+}

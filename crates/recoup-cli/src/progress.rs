@@ -1,0 +1,110 @@
+//! The progress bar on a terminal: phase, bytes, rate, remaining time. Remaining time is told only once it
+//! can be known, and never as zero.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use recoup::progress::{Observer, Phase};
+
+use crate::words;
+
+/// One bar that changes with the phase.
+pub struct Bar(ProgressBar);
+
+impl Bar {
+    /// A bar on standard error, not drawn before the first phase.
+    pub fn new() -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        Bar(bar)
+    }
+
+    /// Prints something without tearing the bar.
+    pub fn suspend(&self, print: impl FnMut()) {
+        self.0.suspend(print);
+    }
+
+    /// Takes the bar away.
+    pub fn clear(&self) {
+        self.0.disable_steady_tick();
+        self.0.finish_and_clear();
+    }
+}
+
+impl Observer for Bar {
+    fn phase(&self, phase: Phase, what: &str, total: Option<u64>) {
+        let total = total.filter(|total| *total > 0);
+        self.0.reset();
+        match total {
+            Some(total) => self.0.set_length(total),
+            None => self.0.unset_length(),
+        }
+        self.0.set_style(style(total.is_some()));
+        self.0.set_prefix(phase.words());
+        self.0.set_message(crate::table::printable(what));
+        self.0.enable_steady_tick(Duration::from_millis(120));
+    }
+
+    fn advance(&self, bytes: u64) {
+        self.0.inc(bytes);
+    }
+
+    fn note(&self, text: &str) {
+        self.0.suspend(|| {
+            let line = format!("{}\n", crate::table::printable(text));
+            drop(std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes()));
+        });
+    }
+}
+
+fn style(known: bool) -> ProgressStyle {
+    let template = if known {
+        "{spinner} {prefix} {wide_msg} {bar:20} {percent:>3}% of {size} {speed}{left}"
+    } else {
+        "{spinner} {prefix} {wide_msg} {done} {speed}"
+    };
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    style
+        .progress_chars("━━─")
+        .tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ ")
+        .with_key("size", |state: &ProgressState, out: &mut dyn Write| {
+            let _ = out.write_str(&words::size(state.len().unwrap_or(0)));
+        })
+        .with_key("done", |state: &ProgressState, out: &mut dyn Write| {
+            let _ = out.write_str(&words::size(state.pos()));
+        })
+        .with_key("speed", |state: &ProgressState, out: &mut dyn Write| {
+            let _ = write!(out, "{}/s", words::size(state.per_sec() as u64));
+        })
+        .with_key("left", |state: &ProgressState, out: &mut dyn Write| {
+            let _ = out.write_str(&left(state.elapsed(), state.fraction(), state.eta()));
+        })
+}
+
+/// Remaining time: hidden for three seconds and two percent, then rounded, then `finishing`.
+fn left(elapsed: Duration, fraction: f32, eta: Duration) -> String {
+    if elapsed < Duration::from_secs(3) || fraction < 0.02 {
+        return String::new();
+    }
+    match eta.as_secs() {
+        0 => " finishing".to_owned(),
+        s @ 1..60 => format!(" {s} s left"),
+        s @ 60..3600 => format!(" about {} min left", (s + 30) / 60),
+        s => format!(" about {} h {} min left", s / 3600, s % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn remaining_time_is_told_late_and_never_as_zero() {
+        let s = Duration::from_secs;
+        assert_eq!(left(s(2), 0.5, s(2)), "");
+        assert_eq!(left(s(30), 0.01, s(900)), "");
+        assert_eq!(left(s(4), 0.5, s(4)), " 4 s left");
+        assert_eq!(left(s(60), 0.5, s(100)), " about 2 min left");
+        assert_eq!(left(s(60), 0.999, s(0)), " finishing");
+    }
+}

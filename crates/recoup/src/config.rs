@@ -1,1 +1,0 @@
-//! `recoup.toml` and the environment as written, resolved to settings as meant.

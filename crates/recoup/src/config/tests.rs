@@ -1,0 +1,181 @@
+//! The configuration through its public door: a file and an environment in, settings or a useful error out.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::path::{Path, PathBuf};
+
+use super::*;
+use crate::model::SourceSpec;
+
+const FULL: &str = r#"
+format = "json"
+
+[plan.shop]
+destinations = ["here", "./more"]
+compact = true
+databases = ["shop.db", { name = "jobs", path = "/srv/jobs.db", optional = true, busy_timeout = "5s" }, "old/shop.db"]
+directories = [{ path = "thumbs", exclude = ["*.tmp"], optional = true }]
+files = ["/etc/shop/config.yml"]
+commands = [{ name = "ldap.ldif", argv = ["slapcat"], timeout = "2m" }]
+
+[plan.shop.settings]
+environment = ["SHOP_*"]
+tables = [{ database = "shop.db", table = "settings", key = "key", value = "value" }]
+json = ["settings.json"]
+
+[plan.shop.export]
+saved = "SELECT 1"
+
+[plan.small]
+databases = ["/a.db"]
+
+[destination.here]
+path = "/srv/backups"
+marker = true
+"#;
+
+fn resolve(text: &str, environment: &[(&str, &str)]) -> Result<Settings> {
+    let environment: Vec<_> = environment.iter().map(|(k, v)| (k.into(), v.into())).collect();
+    let file = Some((Path::new("/app/recoup.toml"), text));
+    Settings::resolve(Inputs { file, environment: &environment, current_directory: Path::new("/cwd") })
+}
+
+fn error(text: &str) -> (String, String) {
+    let error = resolve(text, &[]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Usage);
+    (error.message().to_owned(), error.hint_text().unwrap_or_default().to_owned())
+}
+
+#[test]
+fn a_full_file_means_what_it_says() {
+    let settings = resolve(FULL, &[]).unwrap();
+    let plan = settings.plan("shop").unwrap();
+    assert_eq!((plan.format, plan.compact), (Format::Json, true));
+    let names: Vec<&str> = plan.sources.iter().map(SourceSpec::name).collect();
+    assert_eq!(names, ["shop", "jobs", "shop-2", "thumbs", "config.yml", "ldap.ldif", "settings"]);
+    let SourceSpec::Database(shop) = &plan.sources[0] else { panic!() };
+    assert_eq!((shop.busy_timeout_ms, shop.location.as_str()), (30_000, "shop.db"));
+    assert_eq!(plan.queries, [("saved".to_owned(), "SELECT 1".to_owned())]);
+    let SourceSpec::Database(jobs) = &plan.sources[1] else { panic!() };
+    assert_eq!((jobs.busy_timeout_ms, jobs.optional), (5_000, true));
+    let SourceSpec::Directory(thumbs) = &plan.sources[3] else { panic!() };
+    assert_eq!((thumbs.path.as_path(), thumbs.optional), (Path::new("/app/thumbs"), true));
+    let SourceSpec::Command(command) = &plan.sources[5] else { panic!() };
+    assert_eq!(command.timeout_ms, 120_000);
+
+    let destinations = settings.destinations_of(plan).unwrap();
+    let paths: Vec<&Path> = destinations.iter().map(|d| d.path.as_path()).collect();
+    assert_eq!(paths, [Path::new("/srv/backups"), Path::new("/app/more")]);
+    assert!(destinations[0].marker && !destinations[1].marker);
+    let small = settings.destinations_of(settings.plan("small").unwrap()).unwrap();
+    assert_eq!(small[0].path, Path::new("/app/backups"));
+}
+
+#[test]
+fn every_relative_path_is_resolved_against_the_file_and_told() {
+    let settings = resolve(FULL, &[]).unwrap();
+    let told: Vec<(&str, PathBuf)> = settings
+        .resolved
+        .iter()
+        .filter(|resolved| resolved.plan == "shop")
+        .map(|resolved| (resolved.written.as_str(), resolved.path.clone()))
+        .collect();
+    for (written, path) in [
+        ("shop.db", "/app/shop.db"),
+        ("old/shop.db", "/app/old/shop.db"),
+        ("thumbs", "/app/thumbs"),
+        ("settings.json", "/app/settings.json"),
+        ("./more", "/app/more"),
+    ] {
+        assert!(told.contains(&(written, PathBuf::from(path))), "{written}: {told:?}");
+    }
+    assert!(!told.iter().any(|(written, _)| written.starts_with('/')), "{told:?}");
+}
+
+#[test]
+fn every_value_knows_its_origin() {
+    let settings = resolve(FULL, &[("RECOUP_FORMAT", "both"), ("RECOUP_DESTINATION", "out")]).unwrap();
+    let origin = |key: &str| {
+        let value = settings.values.iter().find(|value| value.key == key).unwrap_or_else(|| panic!("{key}"));
+        (value.value.to_string(), value.origin.to_string())
+    };
+    assert_eq!(origin("format"), ("\"both\"".into(), "environment RECOUP_FORMAT".into()));
+    assert_eq!(origin("plan.small.format"), ("\"both\"".into(), "environment RECOUP_FORMAT".into()));
+    assert_eq!(origin("plan.small.destinations"), ("[\"/cwd/out\"]".into(), "environment RECOUP_DESTINATION".into()));
+    assert_eq!(origin("plan.shop.compact"), ("true".into(), "/app/recoup.toml:6".into()));
+    assert_eq!(origin("plan.small.compact"), ("false".into(), "default".into()));
+    assert_eq!(origin("destination.here.marker"), ("true".into(), "/app/recoup.toml:25".into()));
+    let small = settings.destinations_of(settings.plan("small").unwrap()).unwrap();
+    assert_eq!(small[0].path, Path::new("/cwd/out"));
+}
+
+#[test]
+fn an_unknown_key_names_file_line_and_the_nearest_key() {
+    let (message, hint) = error("[plan.shop]\ndatabases = [\"a.db\"]\nfromat = \"json\"\n");
+    assert_eq!(message, "/app/recoup.toml:3: plan.shop.fromat: unknown key");
+    assert_eq!(hint, "did you mean plan.shop.format?");
+    let (message, hint) = error("[plan.shop]\ndatabases = [\n  { path = \"a.db\", optinal = true },\n]\n");
+    assert_eq!(message, "/app/recoup.toml:3: plan.shop.databases[0].optinal: unknown key");
+    assert_eq!(hint, "did you mean plan.shop.databases[0].optional?");
+    let (message, hint) = error("[plans.shop]\ndatabases = []\n");
+    assert_eq!(message, "/app/recoup.toml:1: plans: unknown key");
+    assert_eq!(hint, "did you mean plan?");
+}
+
+#[test]
+fn every_other_mistake_names_file_line_and_key_too() {
+    let plan = |line: &str| error(&format!("[plan.shop]\ndatabases = [\"a.db\"]\n{line}\n")).0;
+    for (line, message) in [
+        ("compact = \"yes\"", "/app/recoup.toml:3: plan.shop.compact: expected true or false, found string"),
+        ("format = \"zip\"", "/app/recoup.toml:3: plan.shop.format: Unknown format: zip"),
+        ("files = \"x\"", "/app/recoup.toml:3: plan.shop.files: expected an array, found string"),
+        ("files = [{}]", "/app/recoup.toml:3: plan.shop.files[0].path: is missing"),
+        ("destinations = [\"nas\"]", "/app/recoup.toml:3: plan.shop.destinations[0]: there is no destination \"nas\""),
+        ("commands = [{ name = \"x\", argv = [] }]", "/app/recoup.toml:3: plan.shop.commands[0].argv: needs a program"),
+        (
+            "directories = [{ path = \"a\", name = \"x/y\" }]",
+            "/app/recoup.toml:3: plan.shop.directories[0].name: not a name: \"x/y\"; at most 100 bytes, no slash, no dot at the beginning",
+        ),
+    ] {
+        assert_eq!(plan(line), message);
+    }
+    assert_eq!(error("[plan.Shop]\n").0, "/app/recoup.toml:1: plan.Shop: Not a plan name: Shop");
+    assert_eq!(error("[plan.shop]\n").0, "/app/recoup.toml:1: plan.shop: has nothing to back up");
+    assert!(error("[plan.shop\n").0.starts_with("/app/recoup.toml:1: not valid TOML: "));
+    let durations = error("[plan.shop]\ndatabases = [{ path = \"a\", busy_timeout = \"soon\" }]\n");
+    assert_eq!(durations.0, "/app/recoup.toml:2: plan.shop.databases[0].busy_timeout: not a duration: \"soon\"");
+}
+
+#[test]
+fn the_same_name_twice_is_an_error_and_derived_names_give_way() {
+    let text =
+        "[plan.shop]\ndatabases = [\"b.db\"]\nfiles = [{ name = \"b\", path = \"x\" }, { name = \"B\", path = \"y\" }]";
+    assert_eq!(error(text).0, "/app/recoup.toml:3: plan.shop.files[1].name: \"B\" is taken by another source");
+    let settings = resolve(&text.replace("\"B\"", "\"c\""), &[]).unwrap();
+    let names: Vec<&str> = settings.plans[0].sources.iter().map(SourceSpec::name).collect();
+    assert_eq!(names, ["b-2", "b", "c"]);
+}
+
+#[test]
+fn what_the_command_line_names_becomes_a_plan() {
+    let settings = resolve("", &[("RECOUP_FORMAT", "json")]).unwrap();
+    let ad_hoc = AdHoc {
+        databases: vec!["data/My App.db".into()],
+        directories: vec!["up.d".into(), "/other/up.d".into()],
+        exclude: vec!["*.tmp".into()],
+        ..AdHoc::default()
+    };
+    let (plan, resolved) = ad_hoc.plan(&settings, Path::new("/cwd")).unwrap();
+    assert_eq!((plan.name.as_str(), plan.format), ("my-app", Format::Json));
+    let names: Vec<&str> = plan.sources.iter().map(SourceSpec::name).collect();
+    assert_eq!(names, ["My App", "up.d", "up-2.d"]);
+    let told: Vec<&str> = resolved.iter().map(|resolved| resolved.written.as_str()).collect();
+    assert_eq!(told, ["data/My App.db", "up.d"]);
+    assert_eq!(AdHoc::default().plan(&settings, Path::new("/cwd")).unwrap_err().code(), "no_sources");
+}
+
+#[test]
+fn a_plan_that_does_not_exist_names_the_nearest() {
+    let settings = resolve(FULL, &[]).unwrap();
+    let error = settings.plan("shp").unwrap_err();
+    assert_eq!((error.kind(), error.hint_text()), (ErrorKind::NotFound, Some("did you mean shop?")));
+}

@@ -1,0 +1,239 @@
+//! `recoup.toml` as written: every key of the file, with its place, nothing filled in and nothing resolved.
+//! What the values mean together is [`super::meant`].
+
+use std::path::Path;
+use std::time::Duration;
+
+use toml::de::DeTable;
+
+use super::walk::{At, Document, Field, Table};
+use crate::error::Result;
+use crate::model::Format;
+
+/// The file.
+#[derive(Debug, Default)]
+pub(super) struct File {
+    pub format: Option<At<Format>>,
+    pub default_destinations: Option<At<Vec<At<String>>>>,
+    pub plans: Vec<Plan>,
+    pub destinations: Vec<Destination>,
+}
+
+/// `[destination.NAME]`.
+#[derive(Debug)]
+pub(super) struct Destination {
+    pub name: At<String>,
+    pub path: At<String>,
+    pub marker: Option<At<bool>>,
+}
+
+/// `[plan.NAME]`.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub name: At<String>,
+    pub format: Option<At<Format>>,
+    pub destinations: Option<At<Vec<At<String>>>>,
+    pub compact: Option<At<bool>>,
+    pub databases: Vec<Located>,
+    pub directories: Vec<Located>,
+    pub files: Vec<Located>,
+    pub commands: Vec<Command>,
+    pub settings: Option<Settings>,
+    /// `[plan.NAME.export]`: array name and query.
+    pub export: Vec<(String, At<String>)>,
+}
+
+/// A database, directory or file: a path alone, or a table.
+#[derive(Debug)]
+pub(super) struct Located {
+    pub path: At<String>,
+    pub name: Option<At<String>>,
+    pub optional: bool,
+    pub busy_timeout: Option<At<Duration>>,
+    pub exclude: Vec<At<String>>,
+    pub cross_mounts: bool,
+}
+
+/// An element of `commands`.
+#[derive(Debug)]
+pub(super) struct Command {
+    pub name: At<String>,
+    pub argv: Vec<At<String>>,
+    pub timeout: Option<At<Duration>>,
+}
+
+/// `[plan.NAME.settings]`.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub line: usize,
+    pub environment: Vec<At<String>>,
+    pub tables: Vec<KeyValue>,
+    pub json: Vec<At<String>>,
+    pub secret: Vec<At<String>>,
+    pub not_secret: Vec<At<String>>,
+}
+
+/// An element of `settings.tables`.
+#[derive(Debug)]
+pub(super) struct KeyValue {
+    pub database: At<String>,
+    pub table: At<String>,
+    pub key: At<String>,
+    pub value: At<String>,
+}
+
+/// What an element of `databases`, `directories` and `files` may say.
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    Database,
+    Directory,
+    File,
+}
+
+impl File {
+    /// Reads the text of the file at `path`.
+    pub fn parse(path: &Path, text: &str) -> Result<Self> {
+        let document = Document { path, text };
+        let table = DeTable::parse(text).map_err(|error| document.syntax(&error))?;
+        let mut table = Table::new(document, String::new(), 1, table.get_ref());
+        let mut file = File {
+            format: table.take("format").map(|f| f.word()).transpose()?,
+            default_destinations: destinations(&mut table)?,
+            ..File::default()
+        };
+        for (name, field) in named(&mut table, "plan")? {
+            file.plans.push(plan(name, &field)?);
+        }
+        for (name, field) in named(&mut table, "destination")? {
+            file.destinations.push(destination(name, &field)?);
+        }
+        table.finish()?;
+        Ok(file)
+    }
+}
+
+/// The tables below `[plan]` or `[destination]`, by the names the user gave.
+fn named<'a>(table: &mut Table<'a>, kind: &'static str) -> Result<Vec<(At<String>, Field<'a>)>> {
+    let Some(all) = table.take(kind) else { return Ok(Vec::new()) };
+    let fields = all.table()?.take_all();
+    Ok(fields.into_iter().map(|(value, f)| (At { value, line: f.line, key: f.key.clone() }, f)).collect())
+}
+
+fn destinations(table: &mut Table<'_>) -> Result<Option<At<Vec<At<String>>>>> {
+    let Some(field) = table.take("destinations") else { return Ok(None) };
+    let value = field.strings()?;
+    if value.is_empty() {
+        return Err(field.wrong("names no destination").hint("leave the key out to use ./backups"));
+    }
+    Ok(Some(At { value, line: field.line, key: field.key }))
+}
+
+fn destination(name: At<String>, field: &Field<'_>) -> Result<Destination> {
+    let mut table = field.table()?;
+    let destination = Destination {
+        name,
+        path: table.need("path")?.string()?,
+        marker: table.take("marker").map(|f| f.flag()).transpose()?,
+    };
+    table.finish()?;
+    Ok(destination)
+}
+
+fn plan(name: At<String>, field: &Field<'_>) -> Result<Plan> {
+    let mut table = field.table()?;
+    let plan = Plan {
+        name,
+        format: table.take("format").map(|f| f.word()).transpose()?,
+        destinations: destinations(&mut table)?,
+        compact: table.take("compact").map(|f| f.flag()).transpose()?,
+        databases: located(&mut table, "databases", Place::Database)?,
+        directories: located(&mut table, "directories", Place::Directory)?,
+        files: located(&mut table, "files", Place::File)?,
+        commands: each(&mut table, "commands", command)?,
+        settings: table.take("settings").map(|f| settings(&f)).transpose()?,
+        export: match table.take("export") {
+            None => Vec::new(),
+            Some(export) => {
+                let queries = export.table()?.take_all().into_iter();
+                queries.map(|(name, field)| Ok((name, field.string()?))).collect::<Result<_>>()?
+            }
+        },
+    };
+    table.finish()?;
+    Ok(plan)
+}
+
+fn each<'a, T>(table: &mut Table<'a>, key: &'static str, read: impl Fn(&Field<'a>) -> Result<T>) -> Result<Vec<T>> {
+    match table.take(key) {
+        None => Ok(Vec::new()),
+        Some(field) => field.elements()?.iter().map(read).collect(),
+    }
+}
+
+fn located(table: &mut Table<'_>, key: &'static str, place: Place) -> Result<Vec<Located>> {
+    each(table, key, |field| {
+        if field.is_string() {
+            let path = field.string()?;
+            let (busy_timeout, exclude) = (None, Vec::new());
+            return Ok(Located { path, name: None, optional: false, busy_timeout, exclude, cross_mounts: false });
+        }
+        let mut table = field.table()?;
+        let flag = |field: Option<Field<'_>>| -> Result<bool> {
+            Ok(field.map(|f| f.flag()).transpose()?.is_some_and(|at| at.value))
+        };
+        let mut located = Located {
+            path: table.need("path")?.string()?,
+            name: table.take("name").map(|f| f.string()).transpose()?,
+            optional: flag(table.take("optional"))?,
+            busy_timeout: None,
+            exclude: Vec::new(),
+            cross_mounts: false,
+        };
+        match place {
+            Place::Database => located.busy_timeout = table.take("busy_timeout").map(|f| f.duration()).transpose()?,
+            Place::Directory => {
+                located.exclude = table.take("exclude").map(|f| f.strings()).transpose()?.unwrap_or_default();
+                located.cross_mounts = flag(table.take("cross_mounts"))?;
+            }
+            Place::File => {}
+        }
+        table.finish()?;
+        Ok(located)
+    })
+}
+
+fn command(field: &Field<'_>) -> Result<Command> {
+    let mut table = field.table()?;
+    let argv = table.need("argv")?;
+    let command = Command {
+        name: table.need("name")?.string()?,
+        argv: argv.strings()?,
+        timeout: table.take("timeout").map(|f| f.duration()).transpose()?,
+    };
+    if command.argv.is_empty() {
+        return Err(argv.wrong("needs a program").hint("argv = [\"program\", \"argument\"]; there is no shell"));
+    }
+    table.finish()?;
+    Ok(command)
+}
+
+fn settings(field: &Field<'_>) -> Result<Settings> {
+    let mut table = field.table()?;
+    let mut strings =
+        |key| -> Result<Vec<At<String>>> { Ok(table.take(key).map(|f| f.strings()).transpose()?.unwrap_or_default()) };
+    let (environment, json) = (strings("environment")?, strings("json")?);
+    let (secret, not_secret) = (strings("secret")?, strings("not_secret")?);
+    let tables = each(&mut table, "tables", |field| {
+        let mut table = field.table()?;
+        let row = KeyValue {
+            database: table.need("database")?.string()?,
+            table: table.need("table")?.string()?,
+            key: table.need("key")?.string()?,
+            value: table.need("value")?.string()?,
+        };
+        table.finish()?;
+        Ok(row)
+    })?;
+    table.finish()?;
+    Ok(Settings { line: field.line, environment, tables, json, secret, not_secret })
+}
