@@ -600,6 +600,54 @@ fn eight_processes_that_commit_in_one_second_are_all_listed() {
     }
 }
 
+/// Cuts the power: `FS_IOC_SHUTDOWN` without flushing the log, then unmount.
+fn cut_power(mount: &Path) {
+    let script = "import fcntl, os, struct, sys\n\
+                  fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587d, struct.pack('I', 2))";
+    for command in [Command::new("python3").args(["-c", script]).arg(mount), Command::new("umount").arg(mount)] {
+        let output = faults::run(command);
+        assert!(output.status.success(), "{}", faults::text(&output));
+    }
+}
+
+fn cut_the_power_after_every_success(make: &[&str]) {
+    let directory = tempfile::tempdir().unwrap();
+    let (image, disk) = (directory.path().join("image"), directory.path().join("disk"));
+    fs::create_dir(&disk).unwrap();
+    let (root, outcome) = (disk.join("backups"), directory.path().join("outcome"));
+    let must = |command: &mut Command| {
+        let output = faults::run(command);
+        assert!(output.status.success(), "{}", faults::text(&output));
+    };
+    fs::File::create(&image).unwrap().set_len(3 << 30).unwrap();
+    must(Command::new(make[0]).args(&make[1..]).arg(&image));
+    let rounds = if faults::soak() { 250 } else { 10 };
+    for round in 0..=rounds {
+        must(Command::new("mount").args(["-o", "loop"]).args([&image, &disk]));
+        let listed = on(&root).list(None).unwrap().backups.len();
+        if listed == round {
+            whole_and_tidy(&root, "after a power cut");
+            let mut command = child("child_commits", &root, &outcome);
+            must(command.env(WHAT, if round % 2 == 0 { "staged" } else { "copied" }));
+        }
+        cut_power(&disk);
+        assert_eq!(listed, round, "a backup called good is gone");
+        assert_eq!(fs::read_to_string(&outcome).unwrap(), "good");
+    }
+}
+
+#[test]
+#[ignore = "needs root, a loop device and mkfs.ext4: cargo nextest run --run-ignored only power_cut"]
+fn power_cut_on_ext4_after_success_loses_nothing() {
+    cut_the_power_after_every_success(&["mkfs.ext4", "-q"]);
+}
+
+#[test]
+#[ignore = "needs root, a loop device and mkfs.xfs: cargo nextest run --run-ignored only power_cut"]
+fn power_cut_on_xfs_after_success_loses_nothing() {
+    cut_the_power_after_every_success(&["mkfs.xfs", "-q", "-f"]);
+}
+
 #[test]
 fn a_format_that_the_layout_does_not_know_is_refused() {
     let directory = tempfile::tempdir().unwrap();

@@ -236,6 +236,14 @@ fn sweeps_never_disturb_puts_and_staging_that_just_begin() {
         for worker in 0..2 {
             let (destination, root, working) = (&destination, &root, &working);
             scope.spawn(move || {
+                // Also when it panics: the sweeps shall end.
+                struct Done<'a>(&'a AtomicUsize);
+                impl Drop for Done<'_> {
+                    fn drop(&mut self) {
+                        self.0.fetch_sub(1, Ordering::SeqCst);
+                    }
+                }
+                let _done = Done(working);
                 for round in 0..rounds {
                     let key = format!("a/{worker}-{round}");
                     let bytes = noise(round, 10);
@@ -245,7 +253,6 @@ fn sweeps_never_disturb_puts_and_staging_that_just_begin() {
                     fs::write(staging.path().join("file"), &bytes).unwrap();
                     assert_eq!(fs::read(staging.path().join("file")).unwrap(), bytes);
                 }
-                working.fetch_sub(1, Ordering::SeqCst);
             });
         }
         for _ in 0..2 {
@@ -422,7 +429,8 @@ fn success_is_told_only_after_file_and_directories_were_synced() {
             line.starts_with("mkdir") && line.ends_with("= 0") && (line.contains(&whole) || line.contains(&below))
         };
         let mkdir = calls.iter().position(is).unwrap_or_else(|| panic!("{made:?} in {calls:#?}"));
-        assert!(synced_after(mkdir, parent).is_some(), "{made:?} in {calls:#?}");
+        let first_object = calls.iter().position(|line| line.starts_with("renameat2(")).unwrap();
+        assert!(synced_after(mkdir, parent).is_some_and(|sync| sync < first_object), "{made:?} in {calls:#?}");
     }
     // Every object: last write, fsync, rename, fsync of the directory, and only then the next object.
     let renames: Vec<usize> = (0..calls.len()).filter(|n| calls[*n].starts_with("renameat2(")).collect();
