@@ -6,8 +6,13 @@
 //! [`points`] lists every system call with its own numbers.
 
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output};
+
+/// Variables by which a child is told where and what.
+pub const ROOT: &str = "RECOUP_TEST_ROOT";
+pub const OUTCOME: &str = "RECOUP_TEST_OUTCOME";
+pub const WHAT: &str = "RECOUP_TEST_WHAT";
 
 const BEGIN: &str = "/recoup-test-begins";
 const END: &str = "/recoup-test-ends";
@@ -29,11 +34,18 @@ pub struct Point {
     pub nth: usize,
 }
 
-/// This test binary again, running only the ignored test `name`.
-pub fn child(name: &str) -> Command {
+/// This test binary again, running only the ignored test `name`, which works in `root` and writes how it went
+/// to `outcome`.
+pub fn child(name: &str, root: &Path, outcome: &Path) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", name, "--ignored", "--test-threads=1", "--nocapture", "--quiet"]);
+    command.env(ROOT, root).env(OUTCOME, outcome);
     command
+}
+
+/// In a child: one of the variables above.
+pub fn variable(name: &str) -> PathBuf {
+    PathBuf::from(std::env::var_os(name).expect("run by other tests only"))
 }
 
 /// In a child: the work begins here.

@@ -8,3 +8,4 @@ pub mod faults;
 pub mod matrix;
 pub mod memory;
 pub mod sample;
+pub mod tree;

@@ -83,6 +83,19 @@ pub fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
 }
 
+/// The files that these backups consist of, sorted.
+pub fn files_of(manifests: &[&Manifest]) -> Vec<String> {
+    let mut names: Vec<String> = manifests
+        .iter()
+        .flat_map(|m| {
+            let objects = m.objects.iter().map(|object| object.name.clone());
+            objects.chain([format!("{}.manifest.json", m.file_stem())]).map(|name| format!("{}/{name}", m.plan))
+        })
+        .collect();
+    names.sort();
+    names
+}
+
 fn ids(store: &dyn Store) -> Vec<BackupId> {
     let listing = store.list(None).unwrap();
     assert!(listing.damaged.is_empty(), "{:?}", listing.damaged);

@@ -65,7 +65,9 @@ impl Directory {
     /// Device and inode.
     pub fn id(&self) -> io::Result<(u64, u64)> {
         let stat = rustix::fs::fstat(&self.fd)?;
-        Ok((stat.st_dev, stat.st_ino))
+        // Not 64 bits wide everywhere.
+        #[allow(clippy::unnecessary_cast)]
+        Ok((stat.st_dev as u64, stat.st_ino))
     }
 
     /// What a name is, without following it.
