@@ -19,10 +19,14 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Content, DirectoryFacts, Entry, EntryKind, Manifest, PartKind, Sink};
 use crate::progress::Context;
 
-/// Deflate level by measurement (BENCHMARKS.md): most of the gain for a fraction of the time of the usual 6.
-const LEVEL: i64 = 2;
+/// Deflate levels, by measurement (BENCHMARKS.md): of a small member nobody notices the time, so it is made
+/// small; of a large one level 1 takes a fifth of the time of the usual 6 and gives a tenth more bytes.
+const LEVEL_SMALL: i64 = 4;
+const LEVEL_LARGE: i64 = 1;
+/// What counts as a large member, in bytes.
+const LARGE_MEMBER: u64 = 64 << 20;
 /// From this size on a member gets the Zip64 fields, which small members do without.
-const LARGE: u64 = 2 << 30;
+const ZIP64: u64 = 2 << 30;
 /// Bits per byte above which compressing a file is a waste: pictures, films, archives, ciphers.
 const DENSE: f64 = 7.8;
 
@@ -131,10 +135,11 @@ impl ArchiveWriter {
         }
         let database = name == "database.db" || name.starts_with("databases/");
         let stored = filled == 0 || !database && dense(&self.buffer[..filled]);
+        let level = if entry.size >= LARGE_MEMBER { LEVEL_LARGE } else { LEVEL_SMALL };
         let options = options(entry)?
             .compression_method(if stored { CompressionMethod::Stored } else { CompressionMethod::Deflated })
-            .compression_level((!stored).then_some(LEVEL))
-            .large_file(entry.size >= LARGE || filled == self.buffer.len() && entry.size < filled as u64);
+            .compression_level((!stored).then_some(level))
+            .large_file(entry.size >= ZIP64 || filled == self.buffer.len() && entry.size < filled as u64);
         self.zip.start_file(name, options).map_err(|e| failed(&self.path, e))?;
         let mut hash = Sha256::new();
         let mut length = 0;
