@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Component, PathBuf};
 use std::sync::Arc;
 
 use recoup::config::DestinationSettings;
@@ -34,7 +34,11 @@ impl Place {
         }
         let destination: Arc<dyn Destination> = Arc::new(destination);
         let store = Arc::new(FilesStore::new(destination));
-        Ok(Place { name: settings.name.clone(), path: settings.path.clone(), store })
+        let mut path = settings.path.clone();
+        if path.components().any(|part| part == Component::ParentDir) {
+            path = fs::canonicalize(&path).unwrap_or(path);
+        }
+        Ok(Place { name: settings.name.clone(), path, store })
     }
 
     /// Where an object lies.

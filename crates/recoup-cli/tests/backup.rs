@@ -18,7 +18,7 @@ fn a_database_needs_no_configuration_and_says_what_it_did() {
     assert!(told.out.contains(" Verified: integrity.\n"), "{told:?}");
     let file = shop.only("backups/shop", ".zip");
     assert!(told.out.contains(&format!("  {}\n", file.display())), "{told:?}");
-    assert_eq!(told.err, format!("Relative to {}: shop.db\n", shop.root().display()));
+    assert_eq!(told.err, format!("Relative to {}: shop.db, ./backups\n", shop.root().display()));
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
