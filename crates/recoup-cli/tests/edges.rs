@@ -56,6 +56,15 @@ fn a_reader_who_went_away_is_no_error() {
 }
 
 #[test]
+fn an_answer_that_could_not_be_written_is_an_error() {
+    let shop = Shop::new();
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output =
+        shop.command(["list"]).stdout(full).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(15));
+}
+
+#[test]
 fn an_unknown_variable_of_ours_is_an_error_that_names_the_nearest() {
     let told = Shop::new().run_with(["list"], &[("RECOUP_DESTINATON", "/x")]);
     assert_eq!(told.code, 2);
