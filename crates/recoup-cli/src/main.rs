@@ -29,11 +29,9 @@ fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     let screen = output::Screen::new(&cli.global);
-    match commands::run(cli, screen.clone()) {
-        Ok(reply) => {
-            screen.reply(&reply);
-            ExitCode::from(reply.exit)
-        }
+    let ended = commands::run(cli, screen.clone()).and_then(|reply| screen.reply(&reply).map(|()| reply.exit));
+    match ended {
+        Ok(code) => ExitCode::from(code),
         Err(error) => {
             screen.error(&error);
             ExitCode::from(exit::of(error.kind()))

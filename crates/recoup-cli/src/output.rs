@@ -4,8 +4,8 @@
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 
-use recoup::Error;
 use recoup::model::{Outcome, Warning};
+use recoup::{Error, Result};
 use serde_json::{Value, json};
 
 use crate::args::Global;
@@ -85,8 +85,8 @@ impl Screen {
         }
     }
 
-    /// Prints the answer.
-    pub fn reply(&self, reply: &Reply) {
+    /// Prints the answer. A reader who went away is no error; an answer that could not be written is.
+    pub fn reply(&self, reply: &Reply) -> Result<()> {
         if let Some(bar) = &self.bar {
             bar.clear();
         }
@@ -95,9 +95,14 @@ impl Screen {
             Shape::Json => format!("{:#}", reply.json),
             Shape::Quiet => reply.quiet.clone(),
         };
-        if !text.is_empty() {
-            let end = if text.ends_with('\n') { "" } else { "\n" };
-            self.write(&mut io::stdout(), &format!("{text}{end}"));
+        if text.is_empty() {
+            return Ok(());
+        }
+        let end = if text.ends_with('\n') { "" } else { "\n" };
+        let mut out = io::stdout();
+        match out.write_all(format!("{text}{end}").as_bytes()).and_then(|()| out.flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::io("writing the answer", error)),
+            _ => Ok(()),
         }
     }
 
@@ -133,7 +138,7 @@ impl Screen {
     }
 
     fn write(&self, stream: &mut dyn Write, text: &str) {
-        // Nobody can be told about a stream that cannot be written to; the exit code still says how it went.
+        // What is said on the way is not the answer; the exit code still says how it went.
         let mut write = || drop(stream.write_all(text.as_bytes()).and_then(|()| stream.flush()));
         match &self.bar {
             Some(bar) => bar.suspend(write),

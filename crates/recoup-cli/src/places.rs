@@ -1,9 +1,9 @@
 //! The destinations that a command looks at, and the backups found there: one list over all of them, in which
 //! copies of the same backup are one.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Component, PathBuf};
 use std::sync::Arc;
 
 use recoup::config::DestinationSettings;
@@ -34,7 +34,11 @@ impl Place {
         }
         let destination: Arc<dyn Destination> = Arc::new(destination);
         let store = Arc::new(FilesStore::new(destination));
-        Ok(Place { name: settings.name.clone(), path: settings.path.clone(), store })
+        let mut path = settings.path.clone();
+        if path.components().any(|part| part == Component::ParentDir) {
+            path = fs::canonicalize(&path).unwrap_or(path);
+        }
+        Ok(Place { name: settings.name.clone(), path, store })
     }
 
     /// Where an object lies.
@@ -53,7 +57,7 @@ pub struct Shelf {
     pub unreachable: Vec<(String, Error)>,
     /// Directories that nobody has made yet.
     pub absent: Vec<PathBuf>,
-    copies: Vec<(usize, Listed)>,
+    copies: HashMap<BackupId, Vec<(usize, Listed)>>,
 }
 
 /// One copy of a backup.
@@ -72,7 +76,7 @@ impl Shelf {
             listing: Listing::default(),
             unreachable: Vec::new(),
             absent: Vec::new(),
-            copies: Vec::new(),
+            copies: HashMap::new(),
         };
         if let Some(at) = at {
             let settings = session.settings.destination(at, &session.current)?;
@@ -99,22 +103,23 @@ impl Shelf {
         self.places.push(place);
         self.listing.damaged.extend(found.damaged);
         for listed in found.backups {
-            let known = self.listing.backups.iter_mut().find(|known| known.manifest.id == listed.manifest.id);
-            match known {
-                None => self.listing.backups.push(listed.clone()),
-                Some(known) => {
-                    known.protected |= listed.protected;
-                    if listed.missing.is_empty() {
-                        known.missing.clear();
-                    }
-                }
-            }
-            self.copies.push((index, listed));
+            self.copies.entry(listed.manifest.id.clone()).or_default().push((index, listed));
         }
         Ok(())
     }
 
     fn sorted(mut self) -> Self {
+        // Protected is what is protected anywhere, whole what is whole anywhere.
+        self.listing.backups = self
+            .copies
+            .values()
+            .filter_map(|copies| {
+                let whole = copies.iter().find(|(_, listed)| listed.missing.is_empty()).or(copies.first());
+                let (_, listed) = whole?;
+                let protected = copies.iter().any(|(_, listed)| listed.protected);
+                Some(Listed { protected, ..listed.clone() })
+            })
+            .collect();
         let key = |listed: &Listed| std::cmp::Reverse((listed.manifest.created_at, listed.manifest.id.clone()));
         self.listing.backups.sort_by_key(key);
         self
@@ -122,7 +127,7 @@ impl Shelf {
 
     /// Every copy of a backup.
     pub fn copies(&self, id: &BackupId) -> Vec<Copy<'_>> {
-        let of = self.copies.iter().filter(|(_, listed)| listed.manifest.id == *id);
+        let of = self.copies.get(id).into_iter().flatten();
         of.map(|(index, listed)| Copy { place: &self.places[*index], listed }).collect()
     }
 

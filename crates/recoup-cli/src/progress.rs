@@ -2,6 +2,7 @@
 //! can be known, and never as zero.
 
 use std::fmt::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
@@ -10,47 +11,52 @@ use recoup::progress::{Observer, Phase};
 use crate::words;
 
 /// One bar that changes with the phase.
-pub struct Bar(ProgressBar);
+pub struct Bar {
+    bar: ProgressBar,
+    shown: AtomicBool,
+}
 
 impl Bar {
     /// A bar on standard error, not drawn before the first phase.
     pub fn new() -> Self {
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        Bar(bar)
+        Bar { bar: ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()), shown: AtomicBool::new(false) }
     }
 
     /// Prints something without tearing the bar.
-    pub fn suspend(&self, print: impl FnMut()) {
-        self.0.suspend(print);
+    pub fn suspend(&self, mut print: impl FnMut()) {
+        if self.shown.load(Ordering::Relaxed) { self.bar.suspend(print) } else { print() }
     }
 
     /// Takes the bar away.
     pub fn clear(&self) {
-        self.0.disable_steady_tick();
-        self.0.finish_and_clear();
+        if self.shown.swap(false, Ordering::Relaxed) {
+            self.bar.disable_steady_tick();
+            self.bar.finish_and_clear();
+        }
     }
 }
 
 impl Observer for Bar {
     fn phase(&self, phase: Phase, what: &str, total: Option<u64>) {
+        self.shown.store(true, Ordering::Relaxed);
         let total = total.filter(|total| *total > 0);
-        self.0.reset();
+        self.bar.reset();
         match total {
-            Some(total) => self.0.set_length(total),
-            None => self.0.unset_length(),
+            Some(total) => self.bar.set_length(total),
+            None => self.bar.unset_length(),
         }
-        self.0.set_style(style(total.is_some()));
-        self.0.set_prefix(phase.words());
-        self.0.set_message(crate::table::printable(what));
-        self.0.enable_steady_tick(Duration::from_millis(120));
+        self.bar.set_style(style(total.is_some()));
+        self.bar.set_prefix(phase.words());
+        self.bar.set_message(crate::table::printable(what));
+        self.bar.enable_steady_tick(Duration::from_millis(120));
     }
 
     fn advance(&self, bytes: u64) {
-        self.0.inc(bytes);
+        self.bar.inc(bytes);
     }
 
     fn note(&self, text: &str) {
-        self.0.suspend(|| {
+        self.suspend(|| {
             let line = format!("{}\n", crate::table::printable(text));
             drop(std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes()));
         });

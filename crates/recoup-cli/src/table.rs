@@ -70,6 +70,6 @@ mod tests {
         let mut table = Table::new(&["NAME", "LABEL", ">ROWS"]);
         table.row(["orders".into(), String::new(), "1,204".into()]);
         table.row(["a\u{1b}[2J".into(), String::new(), "3".into()]);
-        assert_eq!(table.draw("  "), "  NAME        ROWS\n  orders     1,204\n  a\\u{1b}[2J      3\n");
+        assert_eq!(table.draw("  "), "  NAME         ROWS\n  orders      1,204\n  a\\u{1b}[2J      3\n");
     }
 }

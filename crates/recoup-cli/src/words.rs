@@ -38,8 +38,8 @@ pub fn count(n: u64) -> String {
 /// `1 file`, `1,204 files`, `3 directories`.
 pub fn things(n: u64, thing: &str) -> String {
     let plural = match thing.strip_suffix('y') {
-        Some(stem) => format!("{stem}ies"),
-        None => format!("{thing}s"),
+        Some(stem) if !stem.ends_with(['a', 'e', 'o', 'u']) => format!("{stem}ies"),
+        _ => format!("{thing}s"),
     };
     format!("{} {}", count(n), if n == 1 { thing } else { &plural })
 }

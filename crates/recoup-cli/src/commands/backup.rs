@@ -23,7 +23,9 @@ use crate::words;
 struct Task {
     plan: Plan,
     base: PathBuf,
-    resolved: Vec<Resolved>,
+    /// Paths as written that were resolved against `base`, and those that were against the current directory.
+    from_base: Vec<String>,
+    from_here: Vec<String>,
     destinations: Vec<DestinationSettings>,
 }
 
@@ -88,23 +90,32 @@ fn task(args: &Backup, session: &Session) -> Result<Task> {
         },
         (None, several) => return Err(which_plan(several, args.plan_name.as_deref())),
     };
-    let (plan, base, resolved, mut destinations) = match plan {
-        Some(plan) => {
-            let resolved = settings.resolved.iter().filter(|resolved| resolved.plan == plan.name);
-            let resolved = resolved.cloned().collect();
-            (plan.clone(), settings.base.clone(), resolved, settings.destinations_of(plan)?)
-        }
-        None => {
-            let (plan, resolved) = ad_hoc.plan(settings, &session.current)?;
-            let destinations = settings.default_destinations(&session.current)?;
-            (plan, session.current.clone(), resolved, destinations)
-        }
+    let written = |resolved: &Resolved| resolved.written.clone();
+    let named = |text: &str| settings.destinations.iter().any(|destination| destination.name == text);
+    let relative = |text: &&String| Path::new(text).is_relative() && !named(text);
+    let to: Vec<String> = args.to.iter().filter(relative).cloned().collect();
+    let destinations = |otherwise: Vec<DestinationSettings>| match args.to.as_slice() {
+        [] => Ok(otherwise),
+        to => to.iter().map(|to| settings.destination(to, &session.current)).collect::<Result<Vec<_>>>(),
     };
-    if !args.to.is_empty() {
-        let open = |to: &String| settings.destination(to, &session.current);
-        destinations = args.to.iter().map(open).collect::<Result<_>>()?;
+    if let Some(plan) = plan {
+        let planned = settings.destinations_of(plan)?;
+        let unused = |path: &PathBuf| !args.to.is_empty() && planned.iter().any(|planned| planned.path == *path);
+        let resolved =
+            settings.resolved.iter().filter(|resolved| resolved.plan == plan.name && !unused(&resolved.path));
+        let from_base = resolved.map(written).collect();
+        let (plan, base) = (plan.clone(), settings.base.clone());
+        return Ok(Task { plan, base, from_base, from_here: to, destinations: destinations(planned)? });
     }
-    Ok(Task { plan, base, resolved, destinations })
+    let (plan, resolved) = ad_hoc.plan(settings, &session.current)?;
+    let defaults = settings.default_destinations(&session.current)?;
+    let mut from_here: Vec<String> = resolved.iter().map(written).collect();
+    if args.to.is_empty() && defaults.iter().any(|default| default.path == session.current.join("backups")) {
+        from_here.push("./backups".to_owned());
+    }
+    from_here.extend(to);
+    let base = session.current.clone();
+    Ok(Task { plan, base, from_base: Vec::new(), from_here, destinations: destinations(defaults)? })
 }
 
 fn nothing_named() -> Error {
@@ -136,20 +147,18 @@ fn looks_like_a_path(name: &str, error: Error) -> Error {
 
 /// Relative paths are resolved once and said once.
 fn tell_resolved(task: &Task, session: &Session) {
-    let mut written: Vec<&str> = Vec::new();
-    for resolved in &task.resolved {
-        if !written.contains(&resolved.written.as_str()) {
-            written.push(&resolved.written);
-        }
-    }
-    if !written.is_empty() {
-        let place = match &session.settings.file {
-            Some(file) if file.parent() == Some(&task.base) => {
-                format!("{} (where recoup.toml is)", task.base.display())
+    let sides = [(&task.base, &task.from_base, " (where recoup.toml is)"), (&session.current, &task.from_here, "")];
+    for (base, written, note) in sides {
+        let mut told: Vec<&str> = Vec::new();
+        for text in written {
+            if !told.contains(&text.as_str()) {
+                told.push(text);
             }
-            _ => task.base.display().to_string(),
-        };
-        session.screen.aside(session.screen.dim(&format!("Relative to {place}: {}", written.join(", "))));
+        }
+        if !told.is_empty() {
+            let line = format!("Relative to {}{note}: {}", base.display(), told.join(", "));
+            session.screen.aside(session.screen.dim(&line));
+        }
     }
 }
 

@@ -80,7 +80,9 @@ fn human(title: &str, report: &Report, screen: &Screen) -> String {
         }
         text.push_str(&format!("  {}  {}\n", directory.name, told.join(", ")));
         for line in &directory.examples {
-            text.push_str(&format!("    {}\n", printable(line)));
+            // The directory itself has an empty path.
+            let itself = if line.ends_with(' ') { "." } else { "" };
+            text.push_str(&format!("    {}{itself}\n", printable(line)));
         }
         let more =
             (directory.added + directory.removed + directory.changed).saturating_sub(directory.examples.len() as u64);

@@ -84,11 +84,7 @@ impl AdHoc {
                 Error::usage("no_sources", "Nothing to back up").hint("name a --database, --directory or --file")
             );
         };
-        let name = match &self.plan {
-            Some(name) => name.clone(),
-            None => plan_name(&first),
-        };
-        Plan::check_name(&name)?;
+        let name = self.name(settings, &first)?;
         let resolved = |(written, path)| Resolved { plan: name.clone(), written, path };
         let resolved = moved.into_iter().map(resolved).collect();
         let format = self.format.unwrap_or(settings.format);
@@ -96,6 +92,27 @@ impl AdHoc {
             Plan { name, sources, format, compact: self.compact, destinations: Vec::new(), queries: Vec::new() },
             resolved,
         ))
+    }
+}
+
+impl AdHoc {
+    /// Backups of other sources must not mix with those of a plan of the file: they would be compared with
+    /// each other, and counted together.
+    fn name(&self, settings: &Settings, first: &Path) -> Result<String> {
+        let declared = |name: &str| settings.plans.iter().any(|plan| plan.name == name);
+        let name = match &self.plan {
+            Some(name) if declared(name) => {
+                let error = Error::usage("plan_declared", format!("{name} is a plan of recoup.toml"));
+                return Err(error.hint("choose another name for what the options name"));
+            }
+            Some(name) => name.clone(),
+            None => {
+                let name = plan_name(first);
+                if declared(&name) { format!("{}-by-hand", name.get(..56).unwrap_or(&name)) } else { name }
+            }
+        };
+        Plan::check_name(&name)?;
+        Ok(name)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Configuration in two stages: as written ([`written`]: `recoup.toml`, key by key with its place, and the
+//! Configuration in two stages: as written (`written`: `recoup.toml`, key by key with its place, and the
 //! environment) → as meant ([`Settings`]: plans, destinations, defaults), every value with its origin.
 //!
 //! Precedence: command line > environment > file > default. Not here: where the file is looked for and what

@@ -170,6 +170,11 @@ fn what_the_command_line_names_becomes_a_plan() {
     assert_eq!(names, ["My App", "up.d", "up-2.d"]);
     let told: Vec<&str> = resolved.iter().map(|resolved| resolved.written.as_str()).collect();
     assert_eq!(told, ["data/My App.db", "up.d"]);
+    let full = resolve(FULL, &[]).unwrap();
+    let clash = AdHoc { databases: vec!["shop.db".into()], ..AdHoc::default() };
+    assert_eq!(clash.plan(&full, Path::new("/cwd")).unwrap().0.name, "shop-by-hand");
+    let clash = AdHoc { plan: Some("shop".into()), ..clash };
+    assert_eq!(clash.plan(&full, Path::new("/cwd")).unwrap_err().code(), "plan_declared");
     assert_eq!(AdHoc::default().plan(&settings, Path::new("/cwd")).unwrap_err().code(), "no_sources");
 }
 
