@@ -60,6 +60,7 @@ pub fn run(request: &Request, stores: &[Arc<dyn Store>], context: &Context) -> R
     crate::model::Plan::check_name(&request.plan)?;
     let first = stores.first().ok_or_else(|| Error::usage("no_destination", "The plan has no destination"))?;
     let root = stores.iter().find_map(|store| store.staging_root()).unwrap_or_else(|| request.scratch.clone());
+    sweep(stores, context);
     let staging = Staging::create(&root)?;
 
     let mut sources = request.sources.iter().map(|make| make()).collect::<Result<Vec<_>>>()?;
@@ -123,6 +124,20 @@ pub fn run(request: &Request, stores: &[Arc<dyn Store>], context: &Context) -> R
         report.outcome = Outcome::Warnings;
     }
     Ok(report)
+}
+
+/// Removes what killed runs left behind, before their bytes are missing for this one. A destination that cannot
+/// be swept may still take a backup, and says why it cannot when it is put.
+fn sweep(stores: &[Arc<dyn Store>], context: &Context) {
+    for store in stores {
+        match store.sweep() {
+            Ok(removed) if removed.is_empty() => {}
+            Ok(removed) => {
+                context.observer.note(&format!("Removed {} leftovers of an interrupted run", removed.len()));
+            }
+            Err(error) => context.observer.note(&format!("Leftovers at {} stay: {error}", store.describe())),
+        }
+    }
 }
 
 /// Names are unique, and there is something to back up.

@@ -334,7 +334,9 @@ fn directory(name: &str, left: Option<&PathBuf>, right: Option<&PathBuf>, contex
         if let Some(entry) = entry
             && diff.examples.len() < EXAMPLES
         {
-            diff.examples.push(format!("{sign} {}", entry.path));
+            // The root of a tree has the empty path; people call it a dot.
+            let root = entry.path.0.is_empty();
+            diff.examples.push(if root { format!("{sign} .") } else { format!("{sign} {}", entry.path) });
         }
         if order != Ordering::Greater {
             a = left.next()?;

@@ -4,7 +4,7 @@
 //!
 //! A part file `.<name>.part-<ulid>` stays locked (flock(2)) while it is written: one that can be locked has
 //! no writer any more, and `sweep` removes it. Names with a leading dot are never listed. Empty directories
-//! may stay behind. Not here: single durable steps ([`super::durable`]), staging ([`super::staging`]).
+//! may stay behind. Not here: single durable steps (`durable`), staging ([`super::staging`]).
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};

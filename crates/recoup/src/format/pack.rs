@@ -42,6 +42,13 @@ impl Packer {
         context: &Context,
     ) -> Result<Self> {
         let databases = parts.iter().filter(|kind| **kind == PartKind::Database).count();
+        if !queries.is_empty() && !matches!(format, Format::Json | Format::Both) {
+            return Err(Error::usage(
+                "queries_need_json",
+                format!("Queries make a curated JSON export, not '{format}'"),
+            )
+            .hint("set the plan's format to 'json', or remove its export"));
+        }
         let shape = match format {
             Format::Archive => {
                 let path = directory.join("archive.zip");

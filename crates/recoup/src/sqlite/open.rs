@@ -133,7 +133,7 @@ pub fn failed(path: &Path, error: rusqlite::Error) -> Error {
             Error::new(ErrorKind::Busy, "db_in_use", "Cannot backup while database is in use")
                 .hint(format!("something holds {shown} exclusively; try again when it is done"))
         }
-        Some(ErrorCode::NotADatabase) => not_a_database(path),
+        Some(ErrorCode::NotADatabase) => return not_a_database(path),
         Some(ErrorCode::DatabaseCorrupt) => corrupted(path),
         Some(ErrorCode::DiskFull) => Error::no_space(format!("while writing {shown}")),
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {

@@ -1,7 +1,7 @@
 //! The source *directory*: a tree as it is, links kept as links, databases in it copied through SQLite, what
 //! cannot be read told by name.
 //!
-//! Not here: the order of the walk ([`walk`]) and reading a file that may change meanwhile ([`super::stable`]).
+//! Not here: the order of the walk (`walk`) and reading a file that may change meanwhile ([`super::stable`]).
 
 mod filter;
 mod walk;
