@@ -123,7 +123,7 @@ mod tests {
         connection
             .execute_batch(
                 "CREATE TABLE a(id INTEGER PRIMARY KEY AUTOINCREMENT, x TEXT COLLATE NOCASE CHECK(length(x) > 0),
-                   y AS (upper(x)) STORED) STRICT;
+                   y TEXT AS (upper(x)) STORED) STRICT;
                  CREATE UNIQUE INDEX ai ON a(lower(x)) WHERE y <> 'Z';
                  CREATE VIRTUAL TABLE s USING fts5(x, content='a', content_rowid='id');
                  CREATE VIRTUAL TABLE r USING rtree(id, a, b); CREATE TEMP TABLE t(x);
