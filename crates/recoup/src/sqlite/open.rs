@@ -40,9 +40,11 @@ pub fn assert_version() -> Result<()> {
 ///
 /// When it is in WAL mode and nobody uses it (there is no `-wal` and no `-shm`), an ordinary reader would create
 /// both files and leave them behind under its own name, which can lock the application out. Then it is opened as
-/// immutable, without locks, and [`Opened::undisturbed`] tells afterwards whether that was right.
+/// immutable, without locks, and [`Opened::undisturbed`] tells afterwards whether that was right. Closing it is safe
+/// even when an application in this process has begun to use the database: SQLite keeps a descriptor open while
+/// any connection of the process holds a lock on the file.
 pub struct Opened {
-    connection: Option<Connection>,
+    connection: Connection,
     path: PathBuf,
     inode: Inode,
     sealed: Option<Stamp>,
@@ -65,7 +67,7 @@ impl Opened {
             Some((connection, stamp)) => (connection, Some(stamp)),
             None => (shared_with_others(&real, busy)?, None),
         };
-        let opened = Opened { connection: Some(connection), path: real, inode, sealed };
+        let opened = Opened { connection, path: real, inode, sealed };
         // The file may have been exchanged between the look and the open; then SQLite has another one in hand.
         if opened.replaced() || place::openers_here(inode) == Some(0) {
             return Err(replaced(&opened.path));
@@ -74,8 +76,8 @@ impl Opened {
     }
 
     /// The connection.
-    pub fn connection(&self) -> Result<&Connection> {
-        self.connection.as_ref().ok_or_else(|| in_use(&self.path))
+    pub fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     /// Where the database is, without symbolic links.
@@ -100,24 +102,13 @@ impl Opened {
     }
 }
 
-impl Drop for Opened {
-    fn drop(&mut self) {
-        // A connection without locks closes its descriptor at once, which would drop the locks of an application
-        // in this process that began to use the database meanwhile. Leaking it is harmless.
-        if !self.undisturbed() && place::openers_here(self.inode).is_none_or(|count| count > 1) {
-            std::mem::forget(self.connection.take());
-        }
-    }
-}
-
 /// Opens the application's database without ever changing it, for a few reads. The caller pins a read transaction
 /// with [`pin`]; for anything longer there is [`super::pin::Pinned`].
 ///
 /// Errors: `source_missing`, `not_a_database`, `source_encrypted`, `source_corrupted`, `db_needs_write_access`
 /// (the log beside it cannot be read), `source_needs_recovery` (a crash left a hot journal), `db_in_use`.
 pub fn open_source(path: &Path, busy: Duration) -> Result<Connection> {
-    let mut opened = Opened::open(path, busy)?;
-    opened.connection.take().ok_or_else(|| in_use(path))
+    Ok(Opened::open(path, busy)?.connection)
 }
 
 fn missing(path: &Path) -> Error {

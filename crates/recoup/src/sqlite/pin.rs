@@ -55,7 +55,10 @@ impl Pinned {
             Err(error) if error.code() == open::NEEDS_RECOVERY => {
                 let original = fs::canonicalize(path).map_err(|e| Error::at("finding", path, e))?;
                 recover::recovered_copy(&original, scratch, context)?;
-                Self::fix(Opened::open(scratch, busy)?, Some(original))
+                let fixed = Opened::open(scratch, busy).and_then(|opened| Self::fix(opened, Some(original)));
+                fixed.inspect_err(|_| {
+                    let _ = fs::remove_file(scratch);
+                })
             }
             Err(error) => Err(error),
         }
@@ -64,7 +67,7 @@ impl Pinned {
     fn fix(opened: Opened, recovered_from: Option<PathBuf>) -> Result<Self> {
         let recovered = recovered_from.is_some();
         let original = recovered_from.unwrap_or_else(|| opened.path().to_owned());
-        let connection = opened.connection()?;
+        let connection = opened.connection();
         let pin = || -> rusqlite::Result<i64> {
             connection.execute_batch("BEGIN")?;
             connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
@@ -121,7 +124,7 @@ impl Pinned {
     }
 
     fn copy_checked(&self, to: &Path, context: &Context, busy: Duration) -> Result<()> {
-        let copied = copy::copy_pinned(self.opened.connection()?, to, context, busy);
+        let copied = copy::copy_pinned(self.opened.connection(), to, context, busy);
         if !self.opened.undisturbed() {
             return Err(open::in_use(&self.original).because("somebody began to use it while it was copied"));
         }
