@@ -40,6 +40,53 @@ while True:
     db.execute("COMMIT")
 "#;
 
+const HOLDER: &str = r#"
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1], timeout=5, isolation_level=None)
+for sql in sys.argv[2:]:
+    db.execute(sql).fetchall()
+print("ready", flush=True)
+sys.stdin.read()
+"#;
+
+/// Another process that has run some statements and keeps its connection, with whatever locks, until this is
+/// dropped; then it closes in order.
+pub struct HeldDatabase {
+    holder: Child,
+}
+
+impl HeldDatabase {
+    /// Opens `path` in another process, runs `statements` there and returns when they are done.
+    pub fn hold(path: &Path, statements: &[&str]) -> Self {
+        let mut holder = Command::new("python3")
+            .args(["-c", HOLDER])
+            .arg(path)
+            .args(statements)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(holder.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line.trim(), "ready", "the other process could not start");
+        HeldDatabase { holder }
+    }
+
+    /// Ends the process as a crash does: nothing is closed, nothing is rolled back.
+    pub fn crash(mut self) {
+        self.holder.kill().unwrap();
+        self.holder.wait().unwrap();
+    }
+}
+
+impl Drop for HeldDatabase {
+    fn drop(&mut self) {
+        // The end of its input lets Python close the connection and end.
+        drop(self.holder.stdin.take());
+        let _ = self.holder.wait();
+    }
+}
+
 /// A running writer; it ends when this is dropped.
 pub struct BusyDatabase {
     path: PathBuf,

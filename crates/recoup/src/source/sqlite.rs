@@ -1,134 +1,189 @@
-//! The source *database*: a live SQLite database, copied to staging through SQLite under one read transaction,
-//! then checked and compared with the facts of that moment.
+//! A SQLite database as a source: its moment is fixed when the run begins, its pages are copied while the
+//! application goes on, and the copy is proven before anything is made of it.
 //!
-//! Not here: how the copy is made ([`crate::sqlite::copy`]) and what becomes of it.
+//! Not here: how SQLite is opened, copied and checked without harming the application ([`crate::sqlite`]).
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
-
-use rusqlite::Connection;
+use std::time::Duration;
 
 use super::{Emitted, FileId, Presence, Scope, Source};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Content, DatabaseFacts, DatabaseSpec, Entry, PartKind, PathBytes, Sink, Warning};
 use crate::progress::{Context, Phase};
+use crate::sqlite::check::{self, Checked};
+use crate::sqlite::facts::{self, compare};
 use crate::sqlite::location::{self, Location};
-use crate::sqlite::{check, copy, facts, open};
+use crate::sqlite::pin::{Pinned, open_copy};
+use crate::sqlite::{copy, open, place, rowids};
 
-/// Magic numbers of `statfs(2)` for file systems whose locks may not hold: NFS, SMB, CIFS, FUSE, 9P.
-const DOUBTFUL_LOCKS: [u64; 6] = [0x6969, 0x517b, 0xfe53_4d42, 0xff53_4d42, 0x6573_5546, 0x0102_1997];
-
-/// A SQLite database.
+/// A SQLite database. See [`Source`] for the promises.
 pub struct SqliteSource {
     name: String,
     location: Location,
     optional: bool,
     busy: Duration,
     compact: bool,
-    held: Option<Held>,
-    staged: Option<Staged>,
-}
-
-/// The application's database while we hold a read transaction on it.
-struct Held {
-    connection: Connection,
-    identity: Option<FileId>,
-    outline: DatabaseFacts,
-    /// Opened as immutable: size and time that must still be the same afterwards.
-    quiet: Option<(u64, Option<SystemTime>)>,
-}
-
-struct Staged {
-    path: PathBuf,
-    facts: DatabaseFacts,
+    shape: Option<Shape>,
+    pinned: Option<Pinned>,
+    captured: Option<Captured>,
     warnings: Vec<Warning>,
 }
 
+/// What the file system knows of the application's file.
+#[derive(Clone, Copy)]
+struct Shape {
+    id: FileId,
+    bytes: u64,
+    mode: u32,
+    mtime_ns: i64,
+    uid: u32,
+    gid: u32,
+}
+
+struct Captured {
+    path: PathBuf,
+    facts: DatabaseFacts,
+}
+
 impl SqliteSource {
-    /// A database by its spec; a relative location is meant from `base`.
+    /// A source for `spec`; a relative location starts at `base`. Does no I/O.
     pub fn new(spec: &DatabaseSpec, base: &Path, compact: bool) -> Result<Self> {
+        if spec.name.is_empty() || spec.name.starts_with('.') || spec.name.contains(['/', '\0']) {
+            return Err(Error::usage("bad_source_name", format!("Not a usable name for a source: {:?}", spec.name)));
+        }
+        let mut location = location::parse(&spec.location, base)?;
+        location.path = std::path::absolute(&location.path).map_err(|e| Error::at("finding", &location.path, e))?;
         Ok(SqliteSource {
             name: spec.name.clone(),
-            location: location::parse(&spec.location, base)?,
+            location,
             optional: spec.optional,
             busy: Duration::from_millis(spec.busy_timeout_ms),
             compact,
-            held: None,
-            staged: None,
+            shape: None,
+            pinned: None,
+            captured: None,
+            warnings: Vec::new(),
         })
     }
 
-    fn hold(&self, context: &Context) -> Result<Held> {
-        let path = &self.location.path;
-        let identity = FileId::of(path);
-        let (connection, quiet) = match self.pinned(context) {
-            Err(error) if error.code() == "db_needs_write_access" => {
-                let seen = fs::metadata(path).map_err(|e| Error::at("looking at", path, e))?;
-                let connection = open::open_quiet(path).map_err(|_| error)?;
-                open::pin(&connection, path, self.busy, context)?;
-                (connection, Some((seen.len(), seen.modified().ok())))
+    /// Identity of the database file, so that a directory source leaves it out; after `begin`.
+    pub fn file_id(&self) -> Option<FileId> {
+        self.shape.map(|shape| shape.id)
+    }
+
+    fn pin(&self, scope: &Scope) -> Result<Pinned> {
+        let scratch = scope.staging.join(format!("{}.recovering", self.name));
+        Pinned::begin(&self.location.path, &scratch, self.busy, &scope.context).map_err(|error| match error.code() {
+            "source_missing" => self.missing(),
+            _ => error,
+        })
+    }
+
+    fn missing(&self) -> Error {
+        let configured = &self.location.configured;
+        let error = Error::new(ErrorKind::NotFound, "source_missing", format!("Database file not found: {configured}"))
+            .because(format!("looked for {}", self.location.path.display()));
+        // SQLAlchemy's three slashes are a common misunderstanding: they start a relative path.
+        if configured.contains(":///") && !configured.contains(":////") {
+            return error.hint("check the path; in a URL three slashes start a relative path, four an absolute one");
+        }
+        error.hint("check the path; mark the source as optional if it may be absent")
+    }
+
+    fn empty(&self) -> Error {
+        let text = format!("Database is empty: {}", self.location.configured);
+        Error::new(ErrorKind::Failed, "source_empty", text)
+            .hint("it has no tables; an empty database is never a good backup")
+    }
+
+    fn warn(&mut self, code: &str, text: String) {
+        self.warnings.push(Warning::new(code, format!("Database {}: {text}", self.name)));
+    }
+
+    /// The copy must be sound and say what the source said at the moment.
+    fn prove(&mut self, captured: &Captured, context: &Context) -> Result<DatabaseFacts> {
+        let (facts, checked) = prove(&captured.path, &captured.facts, &self.location.path, context)?;
+        if !checked.unchecked.is_empty() {
+            self.warn("unchecked", format!("copied faithfully, but not checked: {}", checked.unchecked.join(", ")));
+        }
+        if checked.foreign_key_violations > 0 {
+            let n = checked.foreign_key_violations;
+            self.warn("foreign_keys", format!("{n} rows violate a foreign key; the copy has them too"));
+        }
+        if checked.constraint_violations > 0 {
+            let n = checked.constraint_violations;
+            self.warn("constraints", format!("{n} values break a rule of the schema; the copy has them too"));
+        }
+        Ok(facts)
+    }
+
+    /// Replaces the copy by a compact one and proves that nothing else changed. What compaction cannot do is a
+    /// warning: the copy itself is good.
+    fn compacted(&mut self, captured: &Captured, facts: DatabaseFacts, context: &Context) -> Result<DatabaseFacts> {
+        let small = captured.path.with_extension("compact");
+        let bound = rowids::bound_index(&open::open_private(&captured.path)?)?;
+        let result = match bound {
+            Some(index) => {
+                Err(Error::new(ErrorKind::Unsupported, "row_numbers", format!("{index} refers to row numbers")))
             }
-            other => (other?, None),
+            None => copy::compact(&captured.path, &small, context).and_then(|()| {
+                let connection = open::open_private(&small)?;
+                let checked = check::check(&connection, context)?;
+                let mut found = facts::facts(&connection, &facts.journal_mode)?;
+                let expected = DatabaseFacts { page_count: found.page_count, ..facts.clone() };
+                if let Some(problem) = checked.problems.first().or(compare(&expected, &found).first()) {
+                    return Err(Error::new(ErrorKind::Failed, "compaction_differs", problem.text.clone()));
+                }
+                found.unchecked = facts.unchecked.clone();
+                found.foreign_key_violations = checked.foreign_key_violations;
+                found.compacted = true;
+                Ok(found)
+            }),
         };
-        let mode = facts::journal_mode(&connection)?;
-        let outline = facts::outline(&connection, &mode)?;
-        if facts::objects(&connection)? == 0 {
-            return Err(Error::new(
-                ErrorKind::Failed,
-                "source_empty",
-                format!("Database is empty: {}", self.location.configured),
-            )
-            .hint("it has no tables; an empty database is never a good backup"));
+        match result {
+            Ok(found) => {
+                fs::rename(&small, &captured.path).map_err(|e| Error::at("replacing", &captured.path, e))?;
+                Ok(found)
+            }
+            Err(error) => {
+                let _ = fs::remove_file(&small);
+                if matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::NoSpace) {
+                    return Err(error);
+                }
+                self.warn("not_compacted", format!("was not compacted: {}", error.message()));
+                Ok(facts)
+            }
         }
-        Ok(Held { connection, identity, outline, quiet })
     }
+}
 
-    fn pinned(&self, context: &Context) -> Result<Connection> {
-        let path = &self.location.path;
-        let connection = open::open_source(path, self.busy)?;
-        open::pin(&connection, path, self.busy, context)?;
-        Ok(connection)
-    }
-
-    /// Checks the copy at `path` and compacts it when that was asked for.
-    fn prove(&self, path: &Path, outline: &DatabaseFacts, scope: &Scope) -> Result<(DatabaseFacts, Vec<Warning>)> {
-        let origin = &self.location.path;
-        let mut warnings = doubtful_locks(origin);
-        let facts = prove(path, origin, outline, &mut warnings, &scope.context)?;
-        if !self.compact {
-            return Ok((facts, warnings));
+impl SqliteSource {
+    fn emit_proven(
+        &mut self,
+        captured: &Captured,
+        shape: Shape,
+        context: &Context,
+        sink: &mut dyn Sink,
+    ) -> Result<Emitted> {
+        context.observer.phase(Phase::Check, &self.name, None);
+        let mut facts = self.prove(captured, context)?;
+        if self.compact {
+            facts = self.compacted(captured, facts, context)?;
         }
-        let compacted = scope.staging.join(format!("{}.compact.db", self.name));
-        copy::compact(path, &compacted, &scope.context)?;
-        let (mut small, _) = described(&compacted, outline, &scope.context)?;
-        small.foreign_key_violations = facts.foreign_key_violations;
-        let same = DatabaseFacts { page_count: small.page_count, ..facts };
-        if let Some(problem) = facts::compare(&same, &small).first() {
-            return Err(open::corrupted(origin).because(problem.text.clone()).while_("comparing the compacted copy"));
-        }
-        small.compacted = true;
-        fs::rename(&compacted, path).map_err(|e| Error::at("renaming", &compacted, e))?;
-        Ok((small, warnings))
-    }
-
-    /// Whoever replaced the file while we read it has made our copy one of a file that is gone.
-    fn still_the_same(&self, held: &Held) -> Result<()> {
-        let path = &self.location.path;
-        let moved = FileId::of(path) != held.identity;
-        let touched = held
-            .quiet
-            .is_some_and(|seen| fs::metadata(path).map_or(true, |meta| (meta.len(), meta.modified().ok()) != seen));
-        if moved || touched {
-            return Err(Error::new(
-                ErrorKind::Busy,
-                "source_replaced",
-                format!("{} was replaced while it was read", path.display()),
-            )
-            .hint("run the backup again"));
-        }
-        Ok(())
+        let size = fs::metadata(&captured.path).map_err(|e| Error::at("looking at", &captured.path, e))?.len();
+        let entry = Entry {
+            mode: shape.mode,
+            mtime_ns: shape.mtime_ns,
+            uid: Some(shape.uid),
+            gid: Some(shape.gid),
+            sqlite: true,
+            ..Entry::file(format!("{}.db", self.name).as_str(), size)
+        };
+        sink.entry(&entry, Content::Staged(&captured.path))?;
+        let warnings = std::mem::take(&mut self.warnings);
+        Ok(Emitted { database: Some(facts), warnings, ..Emitted::default() })
     }
 }
 
@@ -146,133 +201,110 @@ impl Source for SqliteSource {
     }
 
     fn estimate(&self) -> u64 {
-        let staged = self.staged.as_ref().map(|staged| &staged.facts);
-        let facts = self.held.as_ref().map(|held| &held.outline).or(staged);
-        facts.map_or(0, |facts| facts.page_count * u64::from(facts.page_size))
+        self.shape.map_or(0, |shape| shape.bytes)
     }
 
     fn begin(&mut self, scope: &Scope) -> Result<Presence> {
-        match self.hold(&scope.context) {
-            Ok(held) => {
-                self.held = Some(held);
-                Ok(Presence::Present)
-            }
-            Err(error) if error.code() == "source_missing" && self.optional => Ok(Presence::Absent),
-            Err(error) if error.code() == "source_missing" => Err(Error::new(
-                ErrorKind::NotFound,
-                "source_missing",
-                format!("Database file not found: {}", self.location.configured),
-            )
-            .because(format!("looked for {}", self.location.path.display()))
-            .hint("check the path; mark the source as optional if it may be absent")),
-            Err(error) => Err(error),
+        let pinned = match self.pin(scope) {
+            Err(error) if self.optional && error.code() == "source_missing" => return Ok(Presence::Absent),
+            pinned => pinned?,
+        };
+        if pinned.is_empty() {
+            return Err(self.empty());
         }
+        let meta = fs::metadata(pinned.path()).map_err(|e| Error::at("looking at", pinned.path(), e))?;
+        self.shape = Some(Shape {
+            id: FileId { device: meta.dev(), inode: meta.ino() },
+            bytes: pinned.bytes(),
+            mode: meta.mode() & 0o7777,
+            mtime_ns: meta.mtime().saturating_mul(1_000_000_000).saturating_add(meta.mtime_nsec()),
+            uid: meta.uid(),
+            gid: meta.gid(),
+        });
+        if let Some(filesystem) = place::network_filesystem(pinned.path()) {
+            let text = format!("lies on {filesystem}, where SQLite's locks are not dependable");
+            self.warn("network_file_system", text);
+        }
+        self.pinned = Some(pinned);
+        Ok(Presence::Present)
     }
 
     fn capture(&mut self, scope: &Scope) -> Result<()> {
-        let Some(held) = self.held.take() else {
-            return Err(Error::new(ErrorKind::Failed, "not_begun", "The database was not begun"));
-        };
+        let pinned = self.pinned.take().ok_or_else(|| out_of_order("capture before begin"))?;
+        let context = &scope.context;
+        context.observer.phase(Phase::Capture, &self.name, Some(pinned.bytes()));
         let path = scope.staging.join(format!("{}.db", self.name));
-        copy::copy_pinned(&held.connection, &path, &scope.context, self.busy)?;
-        // The application is let go of here; everything after this reads the copy.
-        let _ = held.connection.execute_batch("COMMIT");
-        let proven = self.still_the_same(&held).and_then(|()| self.prove(&path, &held.outline, scope));
-        if proven.is_err() {
-            let _ = fs::remove_file(&path);
-        }
-        let (facts, warnings) = proven?;
-        self.staged = Some(Staged { path, facts, warnings });
+        let disturbed = pinned.is_sealed();
+        let facts = match pinned.copy(&path, context, self.busy) {
+            // Nobody used the database when the run began, and now somebody does: then there are locks to hold.
+            Err(error) if disturbed && error.code() == "db_in_use" => {
+                let copied = self.pin(scope)?.copy(&path, context, self.busy)?;
+                self.warn("moment_later", "its application started meanwhile, so its moment is a little later".into());
+                copied
+            }
+            copied => copied?,
+        };
+        self.captured = Some(Captured { path, facts });
         Ok(())
     }
 
-    fn emit(&mut self, _scope: &Scope, sink: &mut dyn Sink) -> Result<Emitted> {
-        let Some(staged) = self.staged.take() else {
-            return Err(Error::new(ErrorKind::Failed, "not_captured", "The database was not captured"));
+    /// Proves the copy first, here and not in `capture`: there the other sources still hold their moments.
+    fn emit(&mut self, scope: &Scope, sink: &mut dyn Sink) -> Result<Emitted> {
+        let (Some(captured), Some(shape)) = (self.captured.take(), self.shape) else {
+            return Err(out_of_order("emit before capture"));
         };
-        let meta = fs::metadata(&staged.path).map_err(|e| Error::at("looking at", &staged.path, e))?;
-        let name = format!("{}.db", self.name);
-        let entry = Entry {
-            mtime_ns: meta.mtime() * 1_000_000_000 + meta.mtime_nsec(),
-            ..Entry::file(name.as_str(), meta.len())
-        };
-        sink.entry(&entry, Content::Staged(&staged.path))?;
-        Ok(Emitted { database: Some(staged.facts), warnings: staged.warnings, ..Emitted::default() })
+        let emitted = self.emit_proven(&captured, shape, &scope.context, sink);
+        if emitted.is_err() {
+            let _ = fs::remove_file(&captured.path);
+        }
+        emitted
     }
 }
 
-/// A consistent copy of a SQLite file that was found inside a directory, checked like any other.
+fn out_of_order(what: &str) -> Error {
+    Error::new(ErrorKind::Failed, "out_of_order", format!("A source was used out of order: {what}"))
+}
+
+/// A consistent copy of a SQLite file that was found inside a directory, in the new file `to`, checked like any
+/// other; a database without tables is as good as any there.
+///
+/// Errors: those of [`open::open_source`]; `source_corrupted` when the copy is not sound. `to` is then removed.
 pub fn snapshot_file(path: &Path, to: &Path, busy: Duration, context: &Context) -> Result<DatabaseFacts> {
-    let connection = open::open_source(path, busy)?;
-    open::pin(&connection, path, busy, context)?;
-    let mode = facts::journal_mode(&connection)?;
-    let outline = facts::outline(&connection, &mode)?;
-    copy::copy_pinned(&connection, to, context, busy)?;
-    drop(connection);
-    let proven = prove(to, path, &outline, &mut Vec::new(), context);
+    let mut scratch = to.as_os_str().to_owned();
+    scratch.push(".recovering");
+    let begin = || Pinned::begin(path, Path::new(&scratch), busy, context);
+    let pinned = begin()?;
+    let sealed = pinned.is_sealed();
+    let expected = match pinned.copy(to, context, busy) {
+        Err(error) if sealed && error.code() == "db_in_use" => begin()?.copy(to, context, busy)?,
+        copied => copied?,
+    };
+    let proven = prove(to, &expected, path, context);
     if proven.is_err() {
         let _ = fs::remove_file(to);
     }
-    proven
+    Ok(proven?.0)
 }
 
-/// Checks a copy and compares it with what the source said while it was held.
-fn prove(
-    copy: &Path,
-    origin: &Path,
-    outline: &DatabaseFacts,
-    warnings: &mut Vec<Warning>,
-    context: &Context,
-) -> Result<DatabaseFacts> {
-    let (facts, checked) = described(copy, outline, context).map_err(|error| match error.kind() {
+/// Checks the copy of the database at `origin` and compares it with what the source said at the moment.
+fn prove(copy: &Path, expected: &DatabaseFacts, origin: &Path, context: &Context) -> Result<(DatabaseFacts, Checked)> {
+    let look = || {
+        let connection = open_copy(copy, expected)?;
+        let checked = check::check(&connection, context)?;
+        if !checked.problems.is_empty() {
+            return Ok((expected.clone(), checked));
+        }
+        let mut facts = facts::facts(&connection, &expected.journal_mode)?;
+        facts.unchecked.clone_from(&checked.unchecked);
+        facts.foreign_key_violations = checked.foreign_key_violations;
+        Ok((facts, checked))
+    };
+    let (facts, checked) = look().map_err(|error: Error| match error.kind() {
         ErrorKind::Corrupted => open::corrupted(origin).because(error),
         _ => error,
     })?;
-    if let Some(problem) = checked.problems.first() {
-        return Err(open::corrupted(origin).because(problem.text.clone()));
+    match checked.problems.first() {
+        Some(problem) => Err(open::corrupted(origin).because(problem.text.clone())),
+        None => Ok((facts, checked)),
     }
-    let expected = DatabaseFacts { tables: Vec::new(), ..outline.clone() };
-    if let Some(problem) = facts::compare(&expected, &facts).first() {
-        return Err(Error::new(ErrorKind::Failed, "copy_differs", "The copy differs from the database")
-            .because(problem.text.clone())
-            .while_(format!("copying {}", origin.display())));
-    }
-    let shown = origin.display();
-    for what in &facts.unchecked {
-        warnings.push(Warning::new("unchecked", format!("{shown}: copied faithfully, but not checked: {what}")));
-    }
-    let mut broken = |code: &str, count: u64, what: &str| {
-        if count > 0 {
-            warnings.push(Warning::new(code, format!("{shown}: {count} rows {what}; the copy has them too")));
-        }
-    };
-    broken("foreign_keys", checked.foreign_key_violations, "violate a foreign key");
-    broken("constraints", checked.constraint_violations, "break a rule of the schema");
-    Ok(facts)
-}
-
-fn described(copy: &Path, outline: &DatabaseFacts, context: &Context) -> Result<(DatabaseFacts, check::Checked)> {
-    context.observer.phase(Phase::Check, &copy.file_name().unwrap_or_default().to_string_lossy(), None);
-    let connection = open::open_private(copy)?;
-    let checked = check::check(&connection, context)?;
-    if !checked.problems.is_empty() {
-        return Ok((outline.clone(), checked));
-    }
-    let mut facts = facts::facts(&connection, &outline.journal_mode)?;
-    facts.foreign_key_violations = checked.foreign_key_violations;
-    for what in &checked.unchecked {
-        if !facts.unchecked.contains(what) {
-            facts.unchecked.push(what.clone());
-        }
-    }
-    Ok((facts, checked))
-}
-
-fn doubtful_locks(path: &Path) -> Vec<Warning> {
-    let doubtful = rustix::fs::statfs(path).is_ok_and(|fs| DOUBTFUL_LOCKS.contains(&(fs.f_type as u64 & 0xffff_ffff)));
-    if !doubtful {
-        return Vec::new();
-    }
-    let text = format!("{} lies on a network file system, whose locks SQLite cannot rely on", path.display());
-    vec![Warning::new("network_file_system", text)]
 }

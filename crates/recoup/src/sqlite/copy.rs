@@ -5,7 +5,6 @@
 //! Not here: deciding when to copy and checking what came out.
 
 use std::fs::File;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, ErrorCode};
 use rustix::fs::FallocateFlags;
 
+use super::check::Interruptible;
 use super::open;
 use crate::error::{Error, Result};
 use crate::progress::Context;
@@ -91,21 +91,29 @@ fn copy(source: &Connection, to: &Path, context: &Context, busy: Duration) -> Re
     Ok(stats)
 }
 
-/// Rewrites a private copy without its free pages. `VACUUM INTO` never touches what it reads
-/// (<https://www.sqlite.org/lang_vacuum.html>).
+/// Rewrites a private copy without its free pages. `VACUUM INTO` never touches what it reads, but rowids of tables
+/// without an INTEGER PRIMARY KEY may change (<https://www.sqlite.org/lang_vacuum.html>). `to` is removed when
+/// anything fails.
 pub fn compact(from: &Path, to: &Path, context: &Context) -> Result<()> {
     context.check()?;
     let done = (|| {
         // VACUUM attaches a database of its own, which a hardened connection would forbid.
-        let connection = open::open_quiet(from)?;
+        let connection = open::immutable(from)?;
+        let careful = "PRAGMA trusted_schema=OFF; PRAGMA synchronous=OFF; PRAGMA mmap_size=0; PRAGMA cache_size=-8192;";
+        connection.execute_batch(careful).map_err(|e| open::failed(from, e))?;
         // An existing empty file is accepted and keeps the mode it was created with.
-        File::options().write(true).create_new(true).mode(0o600).open(to).map_err(|e| Error::at("creating", to, e))?;
+        drop(open::create_private(to)?);
         let name = to.to_str().ok_or_else(|| Error::usage("bad_path", "Staging needs a path that is UTF-8"))?;
-        connection.execute("VACUUM INTO ?1", [name]).map_err(|e| written(to, e))?;
+        let interruptible = Interruptible::new(&connection, context)?;
+        let vacuumed = connection.execute("VACUUM INTO ?1", [name]);
+        drop(interruptible);
+        context.check()?;
+        vacuumed.map_err(|e| written(to, e))?;
         sync(to)
     })();
     if done.is_err() {
         let _ = std::fs::remove_file(to);
+        let _ = std::fs::remove_file(open::sidecar(to, "-journal"));
     }
     done
 }

@@ -7,27 +7,25 @@ use rusqlite::{Connection, ErrorCode};
 use sha2::{Digest, Sha256};
 use std::path::Path;
 
-use super::open;
+use super::{missing, open};
 use crate::error::Result;
 use crate::model::{DatabaseFacts, Problem, TableFacts};
 
-/// All facts, with a count of every table. `journal_mode` is that of the source, which a copy cannot know.
+/// All facts, with a count of every table. `journal_mode` is that of the source, which a copy cannot know. A table
+/// that plain SQLite cannot read has no count; `unchecked` names what it lacks.
 pub fn facts(connection: &Connection, journal_mode: &str) -> Result<DatabaseFacts> {
     let mut facts = outline(connection, journal_mode)?;
     for table in tables(connection)? {
-        let quoted = table.replace('"', "\"\"");
         let counted =
-            connection.query_row(&format!("SELECT count(*) FROM \"{quoted}\""), [], |row| row.get::<_, i64>(0));
+            connection.query_row(&format!("SELECT count(*) FROM {}", quoted(&table)), [], |row| row.get::<_, i64>(0));
         let rows = match counted {
             Ok(rows) => u64::try_from(rows).ok(),
-            Err(error) if is_unknown_here(&error) => {
-                facts.unchecked.push(format!("table {table}: {}", text(&error)));
-                None
-            }
+            Err(error) if is_refusal(&error) => None,
             Err(error) => return Err(failed(error)),
         };
         facts.tables.push(TableFacts { name: table, rows });
     }
+    facts.unchecked = missing::find(connection)?.iter().map(ToString::to_string).collect();
     Ok(facts)
 }
 
@@ -62,7 +60,7 @@ pub fn page_count(connection: &Connection) -> Result<u64> {
     Ok(pages.unsigned_abs())
 }
 
-/// `PRAGMA journal_mode` of a source.
+/// `PRAGMA journal_mode` of a source. A file opened as immutable always answers `delete`, whatever its header says.
 pub fn journal_mode(connection: &Connection) -> Result<String> {
     connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).map_err(failed)
 }
@@ -134,24 +132,18 @@ pub fn compare(expected: &DatabaseFacts, found: &DatabaseFacts) -> Vec<Problem> 
     problems
 }
 
-/// The application defines something that plain SQLite does not have: not a fault of the data.
-pub(super) fn is_unknown_here(error: &rusqlite::Error) -> bool {
-    let text = text(error);
-    [
-        "no such collation sequence",
-        "no such module",
-        "no such function",
-        "unknown function",
-        "unknown tokenizer",
-        "no such tokenizer",
-        "error in tokenizer",
-        "vtable constructor failed",
-        "wrong number of arguments to function",
-        "unsafe use of",
-    ]
-    .iter()
-    .any(|known| text.contains(known))
-        && !matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+/// SQLite declines a statement, usually because the application defines something that plain SQLite does not
+/// have: not a fault of the data. Damage, interruption and input/output errors have codes of their own.
+pub(super) fn is_refusal(error: &rusqlite::Error) -> bool {
+    match error {
+        rusqlite::Error::SqlInputError { .. } => true,
+        other => matches!(other.sqlite_error_code(), Some(ErrorCode::Unknown)),
+    }
+}
+
+/// An identifier for SQL text.
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// The message alone.
@@ -163,6 +155,6 @@ pub(super) fn text(error: &rusqlite::Error) -> String {
     }
 }
 
-fn failed(error: rusqlite::Error) -> crate::error::Error {
+pub(super) fn failed(error: rusqlite::Error) -> crate::error::Error {
     open::failed(Path::new("the database"), error)
 }

@@ -1,21 +1,22 @@
 //! Opening databases: the application's (read-only, never created, never checkpointed), finished private
 //! copies (immutable, hardened), and new files that we build.
 //!
-//! Not here: reading a database's header ourselves. Closing a descriptor of a file drops all POSIX locks that
-//! any SQLite connection of this process holds on it (<https://www.sqlite.org/howtocorrupt.html>, 2.2), so what
-//! a file is, is asked through SQLite.
+//! Not here: plain descriptors of a database ([`super::place`] tells why), and holding a moment ([`super::pin`]).
 
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+pub use super::place::sidecar;
+use super::place::{self, Inode, PlainFile, Stamp};
+use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::Context;
 
@@ -35,62 +36,208 @@ pub fn assert_version() -> Result<()> {
         .hint("build recoup with its bundled SQLite"))
 }
 
-/// Opens the application's database without ever changing it. The caller pins a read transaction with [`pin`].
-pub fn open_source(path: &Path, busy: Duration) -> Result<Connection> {
-    let missing = || {
-        Error::new(ErrorKind::NotFound, "source_missing", format!("Database file not found: {}", path.display()))
-            .hint("check the path; Recoup never creates a database")
-    };
-    match fs::metadata(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(missing()),
-        Err(error) => return Err(Error::at("looking at", path, error)),
-        Ok(meta) if !meta.is_file() => {
-            return Err(Error::usage("not_a_database", format!("Not a file: {}", path.display())));
-        }
-        Ok(_) => {}
-    }
-    // Symbolic links are resolved once, so that the database and its -wal and -shm are looked for together.
-    let real = fs::canonicalize(path).map_err(|e| Error::at("resolving", path, e))?;
-    let connection = Connection::open_with_flags(uri(&real, "mode=ro"), read_only()).map_err(|e| failed(path, e))?;
-    let set = || -> rusqlite::Result<()> {
-        // No PRAGMA here that reads the file: whether it is a database is asked when it is pinned.
-        connection.busy_timeout(busy.min(BUSY_SLICE))?;
-        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
-        connection.execute_batch("PRAGMA query_only=ON; PRAGMA mmap_size=0; PRAGMA cache_size=-2048;")
-    };
-    set().map_err(|e| failed(path, e))?;
-    Ok(connection)
+/// The application's database, opened so that nothing of it changes.
+///
+/// When it is in WAL mode and nobody uses it (there is no `-wal` and no `-shm`), an ordinary reader would create
+/// both files and leave them behind under its own name, which can lock the application out. Then it is opened as
+/// immutable, without locks, and [`Opened::undisturbed`] tells afterwards whether that was right. Closing it is safe
+/// even when an application in this process has begun to use the database: SQLite keeps a descriptor open while
+/// any connection of the process holds a lock on the file.
+pub struct Opened {
+    connection: Connection,
+    path: PathBuf,
+    inode: Inode,
+    sealed: Option<Stamp>,
 }
 
-/// Opens a WAL database that lies where we cannot write, which is only right while nobody changes it: the
-/// caller compares the file's identity, size and time before and after.
-pub fn open_quiet(path: &Path) -> Result<Connection> {
-    let real = fs::canonicalize(path).map_err(|e| Error::at("resolving", path, e))?;
-    let wal = sidecar(&real, "-wal");
-    if fs::metadata(&wal).is_ok_and(|meta| meta.len() > 0) {
-        return Err(Error::new(
-            ErrorKind::Denied,
-            "db_needs_write_access",
-            format!("Cannot read {} consistently: its folder is not writable and a -wal file is there", path.display()),
-        )
-        .hint("run recoup as the user or in the group that owns the database"));
+impl Opened {
+    /// Opens `path`, symbolic links resolved once, so that the database and its `-wal` and `-shm` are looked for
+    /// together. Waits up to `busy` for somebody who holds it.
+    pub fn open(path: &Path, busy: Duration) -> Result<Self> {
+        let real = fs::canonicalize(path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => missing(path),
+            _ => Error::at("looking at", path, error),
+        })?;
+        let seen = fs::metadata(&real).map_err(|e| Error::at("looking at", &real, e))?;
+        if !seen.is_file() {
+            return Err(Error::usage("not_a_database", format!("Not a file: {}", path.display())));
+        }
+        let inode = place::inode(&seen);
+        let (connection, sealed) = match sealed(&real)? {
+            Some((connection, stamp)) => (connection, Some(stamp)),
+            None => (shared_with_others(&real, busy)?, None),
+        };
+        let opened = Opened { connection, path: real, inode, sealed };
+        // The file may have been exchanged between the look and the open; then SQLite has another one in hand.
+        if opened.replaced() || place::openers_here(inode) == Some(0) {
+            return Err(replaced(&opened.path));
+        }
+        Ok(opened)
     }
-    let connection = Connection::open_with_flags(uri(&real, "mode=ro&immutable=1"), read_only());
-    connection.map_err(|e| failed(path, e))
+
+    /// The connection.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Where the database is, without symbolic links.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opened without locks because nobody used the database.
+    pub fn is_sealed(&self) -> bool {
+        self.sealed.is_some()
+    }
+
+    /// Whether everything read so far is one consistent state: always when locks protected it, else when the file
+    /// is untouched and still nobody uses it.
+    pub fn undisturbed(&self) -> bool {
+        self.sealed.as_ref().is_none_or(|stamp| unused(&self.path, stamp))
+    }
+
+    /// Whether another file lies at the path by now.
+    pub fn replaced(&self) -> bool {
+        fs::metadata(&self.path).map(|meta| place::inode(&meta)).ok() != Some(self.inode)
+    }
+}
+
+/// Opens the application's database without ever changing it, for a few reads. The caller pins a read transaction
+/// with [`pin`]; for anything longer there is [`super::pin::Pinned`].
+///
+/// Errors: `source_missing`, `not_a_database`, `source_encrypted`, `source_corrupted`, `db_needs_write_access`
+/// (the log beside it cannot be read), `source_needs_recovery` (a crash left a hot journal), `db_in_use`.
+pub fn open_source(path: &Path, busy: Duration) -> Result<Connection> {
+    Ok(Opened::open(path, busy)?.connection)
+}
+
+fn missing(path: &Path) -> Error {
+    Error::new(ErrorKind::NotFound, "source_missing", format!("Database file not found: {}", path.display()))
+        .hint("check the path; Recoup never creates a database")
+}
+
+/// `Cannot backup while database is in use`.
+pub(crate) fn in_use(path: &Path) -> Error {
+    Error::new(ErrorKind::Busy, "db_in_use", "Cannot backup while database is in use")
+        .hint(format!("something holds {} exclusively; try again when it is done", path.display()))
+}
+
+/// Another file lies at the path than the one that was read.
+pub(crate) fn replaced(path: &Path) -> Error {
+    let text = format!("{} was replaced while it was read", path.display());
+    Error::new(ErrorKind::Busy, "source_replaced", text).hint("run the backup again")
+}
+
+fn unused(path: &Path, stamp: &Stamp) -> bool {
+    !place::has_sidecars(path) && Stamp::of(path).is_ok_and(|now| now == *stamp)
+}
+
+/// Opens a WAL database that provably nobody uses; `None` when it is not in WAL mode or somebody may use it.
+fn sealed(path: &Path) -> Result<Option<(Connection, Stamp)>> {
+    if place::has_sidecars(path) || place::network_filesystem(path).is_some() {
+        return Ok(None);
+    }
+    if place::header_says_wal(path) != Some(true) {
+        return Ok(None);
+    }
+    // File systems stamp with a clock that ticks every 1 to 10 ms: only a stamp that is older than a tick changes
+    // with the next write.
+    let tick = Duration::from_millis(25);
+    let look = || Stamp::of(path).map_err(|e| Error::at("looking at", path, e));
+    let mut stamp = look()?;
+    let age = SystemClock::new().now().as_nanosecond() - stamp.modified_ns();
+    if (0..tick.as_nanos() as i128).contains(&age) {
+        std::thread::sleep(tick);
+        stamp = look()?;
+    }
+    let connection = immutable(path)?;
+    careful(&connection).and_then(|()| first_read(&connection)).map_err(|e| unreadable(path, e))?;
+    Ok(unused(path, &stamp).then_some((connection, stamp)))
+}
+
+/// Opens with SQLite's ordinary locks.
+fn shared_with_others(path: &Path, busy: Duration) -> Result<Connection> {
+    let open = || {
+        let connection = Connection::open_with_flags(uri(path, "mode=ro"), read_only() | no_symlinks())?;
+        // First of all: even `PRAGMA cache_size` reads the file, and may have to wait.
+        connection.busy_timeout(busy)?;
+        careful(&connection)?;
+        first_read(&connection)?;
+        connection.busy_timeout(busy.min(BUSY_SLICE))?;
+        Ok(connection)
+    };
+    // Classified only when the connection is gone: then a plain look at the file does no harm.
+    open().map_err(|e| unreadable(path, e))
+}
+
+fn no_symlinks() -> OpenFlags {
+    OpenFlags::SQLITE_OPEN_NOFOLLOW
+}
+
+fn careful(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+    connection.execute_batch("PRAGMA query_only=ON; PRAGMA mmap_size=0; PRAGMA cache_size=-2048;")
+}
+
+/// Classifies through SQLite itself; a header read by hand would not know about a log that changes it.
+fn first_read(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA schema_version", [], |_| Ok(()))
+}
+
+/// The code of a database that a crashed application left with a hot journal.
+pub(crate) const NEEDS_RECOVERY: &str = "source_needs_recovery";
+
+/// Why the application's database could not be read. No connection of ours has it open any more.
+fn unreadable(path: &Path, error: rusqlite::Error) -> Error {
+    let extended = error.sqlite_error().map_or(0, |error| error.extended_code);
+    match extended {
+        rusqlite::ffi::SQLITE_READONLY_ROLLBACK => {
+            let text = format!("Database was not closed properly: {}", path.display());
+            Error::new(ErrorKind::Busy, NEEDS_RECOVERY, text)
+                .because(error)
+                .hint("start the application once, it then recovers the database by itself")
+        }
+        rusqlite::ffi::SQLITE_CANTOPEN_SYMLINK => replaced(path),
+        _ => match error.sqlite_error_code() {
+            Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied)
+                if rustix::fs::access(path, rustix::fs::Access::READ_OK).is_err() =>
+            {
+                Error::at("reading", path, std::io::ErrorKind::PermissionDenied.into())
+            }
+            _ => failed(path, error),
+        },
+    }
+}
+
+/// Opens a file that nobody changes, without locks and whatever lies beside it. Only for copies of ours, and where
+/// [`sealed`] has looked before.
+pub(crate) fn immutable(path: &Path) -> Result<Connection> {
+    let path = std::path::absolute(path).map_err(|e| Error::at("finding", path, e))?;
+    let connection = Connection::open_with_flags(uri(&path, "mode=ro&immutable=1"), read_only());
+    connection.map_err(|e| failed(&path, e))
+}
+
+/// Creates an empty file of mode 0600 whatever the umask; fails when something is there.
+pub(crate) fn create_private(path: &Path) -> Result<File> {
+    let make = || {
+        let file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
+        file.set_permissions(fs::Permissions::from_mode(0o600))?;
+        Ok(file)
+    };
+    make().map_err(|e| Error::at("creating", path, e))
 }
 
 /// Opens a finished private copy, ours or somebody's upload: immutable, so that no `-wal` or `-shm` appears
 /// beside it, and hardened as <https://www.sqlite.org/security.html> advises for untrusted files.
 pub fn open_private(path: &Path) -> Result<Connection> {
-    let connection =
-        Connection::open_with_flags(uri(path, "mode=ro&immutable=1"), read_only()).map_err(|e| failed(path, e))?;
+    let connection = immutable(path)?;
     let harden = || -> rusqlite::Result<()> {
-        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
-        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
-        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+        careful(&connection)?;
         connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
-        connection.execute_batch("PRAGMA cell_size_check=ON; PRAGMA mmap_size=0; PRAGMA cache_size=-16384;")
+        connection.execute_batch("PRAGMA cell_size_check=ON; PRAGMA cache_size=-16384;")
     };
     harden().map_err(|e| failed(path, e))?;
     Ok(connection)
@@ -99,7 +246,7 @@ pub fn open_private(path: &Path) -> Result<Connection> {
 /// Opens a new database file that we build, mode 0600. Nothing protects it against a crash while it is built:
 /// who builds it finishes it with fsync, or removes it.
 pub fn open_scratch(path: &Path) -> Result<Connection> {
-    File::options().write(true).create_new(true).mode(0o600).open(path).map_err(|e| Error::at("creating", path, e))?;
+    drop(create_private(path)?);
     let connection = Connection::open_with_flags(uri(path, "mode=rw"), OpenFlags::SQLITE_OPEN_READ_WRITE | shared());
     let connection = connection.map_err(|e| failed(path, e))?;
     let set =
@@ -129,10 +276,7 @@ pub fn pin(connection: &Connection, path: &Path, busy: Duration, context: &Conte
 pub fn failed(path: &Path, error: rusqlite::Error) -> Error {
     let shown = path.display();
     match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            Error::new(ErrorKind::Busy, "db_in_use", "Cannot backup while database is in use")
-                .hint(format!("something holds {shown} exclusively; try again when it is done"))
-        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed) => in_use(path),
         Some(ErrorCode::NotADatabase) => return not_a_database(path),
         Some(ErrorCode::DatabaseCorrupt) => corrupted(path),
         Some(ErrorCode::DiskFull) => Error::no_space(format!("while writing {shown}")),
@@ -151,21 +295,20 @@ pub fn corrupted(path: &Path) -> Error {
         .hint("older backups are still there: see `recoup list`; verify the newest and restore it")
 }
 
-/// SQLite has just refused the file, so no connection of this process can hold locks on it, and a plain look
-/// at its first bytes does no harm.
+/// A look at the first bytes, unless somebody in this process has the file open.
 fn not_a_database(path: &Path) -> Error {
     let mut head = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(4096).read_to_end(&mut head));
+    let read = PlainFile::open(path).and_then(|file| file.map_or(Ok(0), |file| file.take(4096).read_to_end(&mut head)));
     if read.is_ok() && looks_random(&head) {
         return Error::new(
             ErrorKind::Unsupported,
             "source_encrypted",
             format!("Database is encrypted: {}", path.display()),
         )
-        .hint("Recoup cannot check an encrypted database; let the application export it, or back it up as a --file");
+        .hint("Recoup cannot check an encrypted database; let the application export it, or back it up as a --file; if it was a plain database before, it is damaged");
     }
     Error::usage("not_a_database", format!("Not a SQLite database: {}", path.display()))
-        .hint("back it up with --file if it is meant to be something else")
+        .hint("back it up with --file if it is meant to be something else; if it was a database before, it is damaged")
 }
 
 /// Every byte value about equally often. Text and most formats are far from it; ciphers are not.
@@ -179,13 +322,6 @@ fn looks_random(head: &[u8]) -> bool {
     let chi_square: f64 = counts.iter().map(|n| (f64::from(*n) - expected).powi(2) / expected).sum();
     // 255 degrees of freedom: 400 is beyond any random sample, and far below what text reaches.
     chi_square < 400.0
-}
-
-/// The path of a file that SQLite keeps beside a database: `-wal`, `-shm`, `-journal`.
-pub fn sidecar(path: &Path, suffix: &str) -> std::path::PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }
 
 fn shared() -> OpenFlags {
