@@ -102,7 +102,7 @@ def main():
     if not os.path.exists(big):
         subprocess.check_call(generate + ["database", big, "--mb", str(given.mb)])
     if not os.path.exists(small):
-        subprocess.check_call(generate + ["database", small, "--mb", "1.09"])
+        subprocess.check_call(generate + ["database", small, "--mb", "0.93"])
     if not os.path.exists(thumbs):
         subprocess.check_call(generate + ["thumbnails", thumbs, "--count", str(given.thumbnails)])
 
