@@ -26,6 +26,8 @@ use crate::sqlite::open::sidecar;
 
 /// How long a database inside the tree is waited for.
 const BUSY: Duration = Duration::from_secs(30);
+/// How often a database that is replaced meanwhile is read.
+const TRIES: usize = 3;
 /// Names that are told with a warning; the rest is counted.
 const NAMED: usize = 20;
 /// File names that are asked to be databases before anything opens them plainly.
@@ -225,22 +227,24 @@ impl Tree<'_> {
     /// be kept.
     fn database(&mut self, entry: &Entry, path: &Path) -> Result<bool> {
         let copy = self.scope.staging.join("nested.db");
-        match sqlite::snapshot_file(path, &copy, BUSY, &self.scope.context) {
-            Ok(_) => {}
-            Err(error) => {
-                return match error.code() {
-                    "cancelled" | "disk_full" | "db_in_use" => Err(error),
-                    "source_corrupted" => {
-                        self.told.note("database_corrupted", &entry.path);
-                        Ok(false)
-                    }
-                    "db_needs_write_access" => {
-                        self.told.note("database_as_file", &entry.path);
-                        Ok(false)
-                    }
-                    _ => Ok(false),
-                };
+        let snapshot = || sqlite::snapshot_file(path, &copy, BUSY, &self.scope.context);
+        // Replaced while it was read: the new one is read; somebody who does that all the time is told off.
+        let taken = (1..TRIES).fold(snapshot(), |taken, _| match taken {
+            Err(error) if error.code() == "source_replaced" => snapshot(),
+            taken => taken,
+        });
+        if let Err(error) = taken {
+            match error.code() {
+                "not_a_database" | "source_empty" | "source_encrypted" => {}
+                "source_missing" => {
+                    self.told.note("vanished", &entry.path);
+                    return Ok(true);
+                }
+                "source_corrupted" => self.told.note("database_corrupted", &entry.path),
+                "db_needs_write_access" => self.told.note("database_as_file", &entry.path),
+                _ => return Err(error.while_(format!("copying the database {}", path.display()))),
             }
+            return Ok(false);
         }
         let size = fs::metadata(&copy).map_err(|e| Error::at("looking at", &copy, e))?.len();
         let entry = Entry { size, sqlite: true, sparse: false, ..entry.clone() };
