@@ -7,7 +7,7 @@ TOOLS := $(TARGET)/tools
 NEXTEST_PROFILE ?= default
 SHELL := /bin/bash
 
-.PHONY: run test check fmt clippy deny doc unit soak bench fuzz docs ui tools packages
+.PHONY: run test check fmt clippy deny doc unit soak bench docs tools packages
 
 run:
 	$(CARGO) run --quiet --release -p recoup-cli -- demo

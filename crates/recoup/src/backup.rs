@@ -109,7 +109,6 @@ pub fn run(request: &Request, stores: &[Arc<dyn Store>], context: &Context) -> R
         verified: None,
         warnings: Vec::new(),
     };
-    context.observer.phase(Phase::Pack, request.format.word(), Some(expected));
     for (source, presence) in sources.iter_mut().zip(&present) {
         pack(source.as_mut(), *presence, &mut packer, &scope, &mut manifest)?;
     }
@@ -230,6 +229,8 @@ fn pack(
         settings: None,
     };
     if presence == Presence::Present {
+        // A database is checked first and says itself when its packing begins.
+        scope.context.observer.phase(Phase::Pack, source.name(), Some(source.estimate()));
         let sink = packer.begin(source.kind(), source.name())?;
         let emitted = source.emit(scope, sink).map_err(|e| e.while_(format!("packing {}", part.name)))?;
         if let Some(body) = packer.end()? {

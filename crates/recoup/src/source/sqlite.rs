@@ -181,6 +181,7 @@ impl SqliteSource {
             sqlite: true,
             ..Entry::file(format!("{}.db", self.name).as_str(), size)
         };
+        context.observer.phase(Phase::Pack, &self.name, Some(size));
         sink.entry(&entry, Content::Staged(&captured.path))?;
         let warnings = std::mem::take(&mut self.warnings);
         Ok(Emitted { database: Some(facts), warnings, ..Emitted::default() })
