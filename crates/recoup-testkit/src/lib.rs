@@ -7,5 +7,6 @@ pub mod contract;
 pub mod faults;
 pub mod matrix;
 pub mod memory;
+pub mod place;
 pub mod sample;
 pub mod tree;

@@ -1,6 +1,7 @@
 //! Contract suites: one per trait, run on every implementation.
 
 pub mod destination;
+pub mod source;
 pub mod store;
 
 use std::any::Any;

@@ -1,82 +1,99 @@
-//! The source *command*: what a program writes to its standard output. Program and arguments, never a shell.
+//! The source *command*: what a program writes to its standard output, kept as one file. An argument list,
+//! never a shell line; a process group of its own, so that nothing of it is left when it is stopped.
 //!
-//! Not here: hooks, which run beside a backup and give no data.
+//! Not here: hooks around a backup.
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::collections::VecDeque;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use super::{Emitted, Presence, Scope, Source};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{CommandSpec, Content, Entry, PartKind, PathBytes, Sink};
+use crate::progress::Context;
 
-/// Bytes of standard error that are kept for the message.
-const KEPT: i64 = 2048;
-/// Between two looks at the child.
-const PAUSE: Duration = Duration::from_millis(10);
+/// How much of the end of standard error is kept for the error.
+const ERROR_TAIL: usize = 2048;
 
-/// A command's output.
+/// How often a running command is looked after, at most.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// The standard output of a command.
 pub struct CommandSource {
-    spec: CommandSpec,
-    staged: Option<PathBuf>,
+    name: String,
+    program: PathBuf,
+    arguments: Vec<String>,
+    base: PathBuf,
+    timeout: Duration,
+    staged: Option<(PathBuf, u64, i64)>,
 }
 
 impl CommandSource {
-    /// A command by its spec.
-    pub fn new(spec: &CommandSpec) -> Self {
-        CommandSource { spec: spec.clone(), staged: None }
+    /// A command by its spec. It runs in `base`; a program with a `/` in it is meant from there.
+    pub fn new(spec: &CommandSpec, base: &Path) -> Result<Self> {
+        let Some((program, arguments)) = spec.argv.split_first().filter(|(program, _)| !program.is_empty()) else {
+            return Err(Error::usage("command_without_program", format!("The command {} names no program", spec.name)));
+        };
+        Ok(CommandSource {
+            name: spec.name.clone(),
+            program: if program.contains('/') { base.join(program) } else { PathBuf::from(program) },
+            arguments: arguments.to_vec(),
+            base: base.to_owned(),
+            timeout: Duration::from_millis(spec.timeout_ms),
+            staged: None,
+        })
     }
 
-    /// The program, without its arguments: they may hold secrets.
-    fn program(&self) -> &str {
-        self.spec.argv.first().map(String::as_str).unwrap_or_default()
+    /// Arguments are never told: they may hold passwords.
+    fn failed(&self, code: &'static str, what: &str) -> Error {
+        let program = self.program.file_name().unwrap_or(self.program.as_os_str()).to_string_lossy();
+        Error::new(ErrorKind::Failed, code, format!("{program} {what}"))
     }
 
-    fn run(&self, stdout: &File, stderr: &File, scope: &Scope) -> Result<()> {
-        let failed =
-            |what: String| Error::new(ErrorKind::Failed, "command_failed", format!("{} {what}", self.program()));
-        let handle = |file: &File| file.try_clone().map_err(|e| Error::io("preparing the command", e));
-        let mut child = Command::new(self.program())
-            .args(self.spec.argv.iter().skip(1))
-            .stdin(Stdio::null())
-            .stdout(handle(stdout)?)
-            .stderr(handle(stderr)?)
-            .process_group(0)
-            .spawn()
-            .map_err(|e| failed("could not be started".into()).because(e))?;
-        let started = scope.context.clock.monotonic();
-        loop {
-            match child.try_wait() {
-                Ok(Some(status)) if status.success() => return Ok(()),
-                Ok(Some(status)) => return Err(failed(format!("failed: {status}"))),
-                Ok(None) => {}
-                Err(error) => return Err(failed("could not be waited for".into()).because(error)),
+    fn run(&self, output: File, path: &Path, context: &Context) -> Result<()> {
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments).current_dir(&self.base).process_group(0);
+        command.stdin(Stdio::null()).stdout(output).stderr(Stdio::piped());
+        let child = command.spawn().map_err(|e| self.failed("command_failed", "could not be started").because(e))?;
+        // What it keeps of the output's descriptor must not outlive the child.
+        drop(command);
+        let mut running = Running::new(child);
+        let started = context.clock.monotonic();
+        let mut pause = Duration::from_millis(1);
+        let mut told = 0;
+        while !running.ended().map_err(|e| Error::io("waiting for a command", e))? {
+            let written = fs::metadata(path).map_or(told, |meta| meta.len());
+            context.advance(written.saturating_sub(told))?;
+            told = told.max(written);
+            if context.clock.monotonic().saturating_sub(started) >= self.timeout {
+                let limit = format!("it may take {} seconds", self.timeout.as_secs_f64());
+                return Err(self.failed("command_timeout", "took too long").because(limit));
             }
-            let late =
-                scope.context.clock.monotonic().saturating_sub(started) > Duration::from_millis(self.spec.timeout_ms);
-            if let Err(cancelled) = scope.context.check() {
-                stop(&mut child);
-                return Err(cancelled);
-            }
-            if late {
-                stop(&mut child);
-                return Err(failed(format!("took longer than {} s", self.spec.timeout_ms / 1000))
-                    .hint("give the command a longer timeout"));
-            }
-            std::thread::sleep(PAUSE);
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(LOOK);
         }
+        // Children that it left behind would go on writing to what we pack.
+        let status = running.stop().map_err(|e| Error::io("waiting for a command", e))?;
+        if status.success() {
+            return Ok(());
+        }
+        let said = running.said();
+        let cause = if said.is_empty() { status.to_string() } else { format!("{status}: {said}") };
+        Err(self.failed("command_failed", "failed").because(cause))
     }
 }
 
 impl Source for CommandSource {
     fn name(&self) -> &str {
-        &self.spec.name
+        &self.name
     }
 
     fn kind(&self) -> PartKind {
@@ -88,74 +105,106 @@ impl Source for CommandSource {
     }
 
     fn estimate(&self) -> u64 {
-        0
+        self.staged.as_ref().map_or(0, |(_, size, _)| *size)
     }
 
-    fn begin(&mut self, _scope: &Scope) -> Result<Presence> {
-        if self.program().is_empty() {
-            return Err(Error::usage("bad_command", format!("The command {} has no program", self.spec.name)));
-        }
+    fn begin(&mut self, scope: &Scope) -> Result<Presence> {
+        scope.context.check()?;
         Ok(Presence::Present)
     }
 
     fn capture(&mut self, scope: &Scope) -> Result<()> {
-        let path = scope.staging.join(format!("{}.out", self.spec.name.replace('/', "_")));
-        let told = path.with_extension("err");
-        let create = |path: &PathBuf| {
-            let mut options = File::options();
-            options
-                .read(true)
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(path)
-                .map_err(|e| Error::at("creating", path, e))
-        };
-        let (stdout, mut stderr) = (create(&path)?, create(&told)?);
-        let ran = self.run(&stdout, &stderr, scope).map_err(|error| {
-            let mut text = String::new();
-            let length = stderr.metadata().map_or(0, |meta| meta.len() as i64);
-            let _ = stderr.seek(SeekFrom::End(-length.min(KEPT)));
-            let _ = (&mut stderr).take(KEPT as u64).read_to_string(&mut text);
-            match text.trim() {
-                "" => error,
-                text => error.because(text.to_owned()),
+        scope.context.check()?;
+        let path = scope.staging.join(format!("{}.command", self.name));
+        let options = File::options().write(true).create_new(true).mode(0o600).open(&path);
+        let output = options.map_err(|e| Error::at("creating", &path, e))?;
+        let size = self.run(output, &path, &scope.context).and_then(|()| {
+            let size = fs::metadata(&path).map_err(|e| Error::at("looking at", &path, e))?.len();
+            if size > 0 { Ok(size) } else { Err(self.failed("command_empty", "wrote nothing")) }
+        });
+        match size {
+            Ok(size) => {
+                let now = i64::try_from(scope.context.clock.now().as_nanosecond()).unwrap_or(0);
+                self.staged = Some((path, size, now));
+                Ok(())
             }
-        });
-        let _ = std::fs::remove_file(&told);
-        let length = stdout.metadata().map_err(|e| Error::at("reading", &path, e))?.len();
-        let filled = ran.and_then(|()| match length {
-            0 => Err(Error::new(ErrorKind::Failed, "command_empty", format!("{} wrote nothing", self.program()))
-                .hint("an empty output is never a good backup")),
-            _ => Ok(()),
-        });
-        if filled.is_err() {
-            let _ = std::fs::remove_file(&path);
+            Err(error) => {
+                let _ = fs::remove_file(&path);
+                Err(error)
+            }
         }
-        filled?;
-        scope.context.advance(length)?;
-        self.staged = Some(path);
-        Ok(())
     }
 
-    fn emit(&mut self, scope: &Scope, sink: &mut dyn Sink) -> Result<Emitted> {
-        let path = self
-            .staged
-            .take()
-            .ok_or_else(|| Error::new(ErrorKind::Failed, "not_captured", "The command did not run"))?;
-        let size = std::fs::metadata(&path).map_err(|e| Error::at("reading", &path, e))?.len();
-        let now = i64::try_from(scope.context.clock.now().as_nanosecond()).unwrap_or(0);
-        let entry = Entry { mtime_ns: now, ..Entry::file(self.spec.name.as_str(), size) };
+    fn emit(&mut self, _scope: &Scope, sink: &mut dyn Sink) -> Result<Emitted> {
+        let Some((path, size, mtime_ns)) = self.staged.take() else {
+            return Err(Error::new(ErrorKind::Failed, "not_captured", "The command was not run"));
+        };
+        let entry = Entry { mtime_ns, ..Entry::file(self.name.as_str(), size) };
         sink.entry(&entry, Content::Staged(&path))?;
         Ok(Emitted::default())
     }
 }
 
-/// Ends a command and everything it started.
-fn stop(child: &mut Child) {
-    if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
-        let _ = rustix::process::kill_process_group(group, Signal::KILL);
+/// A command that was started; dropping it ends its whole process group.
+struct Running {
+    child: Child,
+    tail: Option<Receiver<String>>,
+    stopped: bool,
+}
+
+impl Running {
+    fn new(mut child: Child) -> Self {
+        let tail = child.stderr.take().map(|stderr| {
+            let (tell, tail) = channel();
+            std::thread::spawn(move || {
+                let _ = tell.send(last_words(stderr));
+            });
+            tail
+        });
+        Running { child, tail, stopped: false }
     }
-    let _ = child.kill();
-    let _ = child.wait();
+
+    /// Whether the command itself has ended. It is left a zombie, which keeps the number of its group from
+    /// becoming another's before [`Running::stop`].
+    fn ended(&self) -> io::Result<bool> {
+        let Some(pid) = self.pid() else { return Ok(true) };
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        Ok(waitid(WaitId::Pid(pid), options)?.is_some())
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)
+    }
+
+    /// Ends whatever is left of the group.
+    fn stop(&mut self) -> io::Result<ExitStatus> {
+        if !std::mem::replace(&mut self.stopped, true)
+            && let Some(group) = self.pid()
+        {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+        self.child.wait()
+    }
+
+    /// The end of its standard error. Somebody who left the group may hold it open, so nobody waits for long.
+    fn said(&mut self) -> String {
+        let tail = self.tail.take().and_then(|tail| tail.recv_timeout(Duration::from_secs(1)).ok());
+        tail.unwrap_or_default()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.stop();
+    }
+}
+
+fn last_words(mut stderr: ChildStderr) -> String {
+    let mut last: VecDeque<u8> = VecDeque::new();
+    let mut buffer = [0; 4096];
+    while let Ok(count @ 1..) = stderr.read(&mut buffer) {
+        last.extend(&buffer[..count]);
+        last.drain(..last.len().saturating_sub(ERROR_TAIL));
+    }
+    String::from_utf8_lossy(last.make_contiguous()).trim().to_owned()
 }

@@ -1,34 +1,68 @@
-//! The source *file*: one file, read as one moment.
+//! The source *file*: one file, read until two looks at it agree. A SQLite database is refused here, because its
+//! bytes alone are not a consistent copy.
 //!
-//! Not here: databases, which have a source of their own, and trees.
+//! Not here: how a file that changes is read ([`super::directory::read`]).
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags};
-
-use super::stable::{self, Emission};
-use super::{Emitted, Presence, Scope, Source};
+use super::directory::Findings;
+use super::directory::read::{self, Outcome, SQLITE_MAGIC};
+use super::{Emitted, FileId, Presence, Scope, Source};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Entry, FileSpec, PartKind, PathBytes, Sink, Warning};
+use crate::model::{FileSpec, PartKind, PathBytes, Sink};
 
 /// One file.
 pub struct FileSource {
-    spec: FileSpec,
+    name: String,
+    configured: PathBuf,
     path: PathBuf,
-    estimate: u64,
+    optional: bool,
+    size: u64,
 }
 
 impl FileSource {
     /// A file by its spec; a relative path is meant from `base`.
-    pub fn new(spec: &FileSpec, base: &Path) -> Self {
-        FileSource { path: base.join(&spec.path), spec: spec.clone(), estimate: 0 }
+    pub fn new(spec: &FileSpec, base: &Path) -> Result<Self> {
+        Ok(FileSource {
+            name: spec.name.clone(),
+            configured: spec.path.clone(),
+            path: base.join(&spec.path),
+            optional: spec.optional,
+            size: 0,
+        })
+    }
+
+    fn missing(&self) -> Error {
+        Error::new(ErrorKind::NotFound, "source_missing", format!("File not found: {}", self.configured.display()))
+            .because(format!("looked for {}", self.path.display()))
+            .hint("check the path; mark the source as optional if it may be absent")
+    }
+
+    /// The path is what the user named, so links are followed; a pipe that has taken its place does not block.
+    fn open(&self) -> io::Result<File> {
+        let flags = rustix::fs::OFlags::NONBLOCK.bits();
+        File::options().read(true).custom_flags(flags.cast_signed()).open(&self.path)
+    }
+
+    fn failed(&self, error: io::Error) -> Error {
+        match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => self.missing(),
+            _ => Error::at("reading", &self.path, error),
+        }
+    }
+
+    fn is_database(&self) -> Error {
+        Error::usage("file_is_database", format!("This file is a SQLite database: {}", self.configured.display()))
+            .hint("back it up with --database, so that the copy is consistent")
     }
 }
 
 impl Source for FileSource {
     fn name(&self) -> &str {
-        &self.spec.name
+        &self.name
     }
 
     fn kind(&self) -> PartKind {
@@ -40,25 +74,30 @@ impl Source for FileSource {
     }
 
     fn estimate(&self) -> u64 {
-        self.estimate
+        self.size
     }
 
-    fn begin(&mut self, _scope: &Scope) -> Result<Presence> {
-        let shown = self.spec.path.display();
-        match fs::metadata(&self.path) {
-            Ok(meta) if meta.is_file() => {
-                self.estimate = meta.len();
-                Ok(Presence::Present)
-            }
-            Ok(_) => Err(Error::usage("not_a_file", format!("Not a file: {shown}"))
-                .hint("name a directory with --directory or `directories`")),
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(Error::at("looking at", &self.path, error))
-            }
-            Err(_) if self.spec.optional => Ok(Presence::Absent),
-            Err(_) => Err(Error::new(ErrorKind::NotFound, "source_missing", format!("File not found: {shown}"))
-                .hint("check the path; mark the source as optional if it may be absent")),
+    fn begin(&mut self, scope: &Scope) -> Result<Presence> {
+        scope.context.check()?;
+        let meta = match fs::metadata(&self.path).map_err(|error| self.failed(error)) {
+            Err(error) if error.code() == "source_missing" && self.optional => return Ok(Presence::Absent),
+            other => other?,
+        };
+        if !meta.is_file() {
+            return Err(Error::usage("not_a_file", format!("Not a file: {}", self.configured.display())));
         }
+        // Databases of this run are not even opened: closing them would drop the locks held on them.
+        if FileId::of(&self.path).is_some_and(|id| scope.databases.contains(&id)) {
+            return Err(self.is_database());
+        }
+        let mut head = Vec::new();
+        let read = self.open().and_then(|file| file.take(SQLITE_MAGIC.len() as u64).read_to_end(&mut head));
+        read.map_err(|error| self.failed(error))?;
+        if head == SQLITE_MAGIC {
+            return Err(self.is_database());
+        }
+        self.size = meta.len();
+        Ok(Presence::Present)
     }
 
     fn capture(&mut self, _scope: &Scope) -> Result<()> {
@@ -66,32 +105,14 @@ impl Source for FileSource {
     }
 
     fn emit(&mut self, scope: &Scope, sink: &mut dyn Sink) -> Result<Emitted> {
-        use std::os::unix::fs::MetadataExt;
-        let meta = fs::metadata(&self.path).map_err(|e| Error::at("looking at", &self.path, e))?;
-        let entry = Entry {
-            mode: meta.mode() & 0o7777,
-            uid: Some(meta.uid()),
-            gid: Some(meta.gid()),
-            ..Entry::file(self.spec.name.as_str(), meta.len())
-        };
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let open = || rustix::fs::openat(CWD, &self.path, flags, Mode::empty());
-        let mut emitted = Emitted::default();
-        match stable::emit(&entry, &open, sink, &scope.context)? {
-            Emission::Whole => {}
-            Emission::Changed => emitted.warnings.push(Warning::new(
-                "changed_during_backup",
-                format!("{} changed while it was read, three times in a row", self.path.display()),
-            )),
-            Emission::Database => {
-                return Err(Error::usage(
-                    "file_is_database",
-                    format!("{} is a SQLite database", self.spec.path.display()),
-                )
-                .hint("name it with --database or `databases`: copied as a file it could be torn"));
-            }
-            Emission::Failed(error) => return Err(Error::at("reading", &self.path, error.into())),
+        let path = PathBytes::from(self.name.as_str());
+        let mut findings = Findings::default();
+        match read::file(&|| self.open(), &path, true, &mut Vec::new(), sink, &scope.context)? {
+            Outcome::Kept => {}
+            Outcome::Changed => findings.add("changed_during_backup", &path),
+            Outcome::Database => return Err(self.is_database()),
+            Outcome::Failed(error) => return Err(self.failed(error)),
         }
-        Ok(emitted)
+        Ok(Emitted { warnings: findings.warnings(&self.name), ..Emitted::default() })
     }
 }

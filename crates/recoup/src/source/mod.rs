@@ -9,12 +9,11 @@ pub mod directory;
 pub mod file;
 pub mod settings;
 pub mod sqlite;
-pub mod stable;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::{DatabaseFacts, PartKind, PathBytes, SettingsFacts, Sink, SourceSpec, Warning};
 use crate::progress::Context;
 
@@ -98,17 +97,27 @@ pub trait Source: Send {
 /// Makes a source afresh for every backup, so that runs share no state.
 pub type SourceFactory = Arc<dyn Fn() -> Result<Box<dyn Source>> + Send + Sync>;
 
-/// Makes the factory of a source that a configuration names. Relative paths are meant from `base`; `compact`
-/// is for databases; `environment` is asked for settings, at every backup anew.
+/// The factory for a source of a plan. Relative paths are meant from `base`; `compact` concerns databases.
+/// What is wrong with the spec itself is told when a source is made.
 pub fn factory(spec: &SourceSpec, base: &Path, compact: bool, environment: settings::Environment) -> SourceFactory {
     let (spec, base) = (spec.clone(), base.to_owned());
     Arc::new(move || {
+        check_name(spec.name())?;
         Ok(match &spec {
-            SourceSpec::Database(spec) => Box::new(sqlite::SqliteSource::new(spec, &base, compact)?) as Box<dyn Source>,
+            SourceSpec::Database(spec) => Box::new(sqlite::SqliteSource::new(spec, &base, compact)?),
             SourceSpec::Directory(spec) => Box::new(directory::DirectorySource::new(spec, &base)?),
-            SourceSpec::File(spec) => Box::new(file::FileSource::new(spec, &base)),
-            SourceSpec::Settings(spec) => Box::new(settings::SettingsSource::new(spec, &base, environment.clone())),
-            SourceSpec::Command(spec) => Box::new(command::CommandSource::new(spec)),
+            SourceSpec::File(spec) => Box::new(file::FileSource::new(spec, &base)?),
+            SourceSpec::Settings(spec) => Box::new(settings::SettingsSource::new(spec, &base, environment.clone())?),
+            SourceSpec::Command(spec) => Box::new(command::CommandSource::new(spec, &base)?),
         })
     })
+}
+
+/// A source's name becomes a file name, in staging and in backups.
+fn check_name(name: &str) -> Result<()> {
+    if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) || name.len() > 128 {
+        return Err(Error::usage("bad_source_name", format!("Not a source name: {name:?}"))
+            .hint("at most 128 bytes, without '/'"));
+    }
+    Ok(())
 }

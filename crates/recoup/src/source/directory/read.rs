@@ -1,0 +1,199 @@
+//! Reading one file while its owner may write to it: what `stat` says of it, a reader that reports progress,
+//! and the three tries until two looks at it agree.
+//!
+//! Not here: which files are read ([`super::walk`]) and what a warning says ([`super::findings`]).
+
+use std::fs::File;
+use std::io::{self, Read};
+
+use rustix::fs::{FileType, Stat};
+
+use crate::error::{Error, Result};
+use crate::model::{Content, Entry, EntryKind, PathBytes, Sink};
+use crate::progress::Context;
+use crate::source::FileId;
+
+/// The first bytes of every SQLite database (<https://www.sqlite.org/fileformat2.html>, 1.3).
+pub(in crate::source) const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
+
+/// How often a file that changes while it is read is read before it is kept as it came.
+pub(super) const TRIES: u32 = 3;
+
+/// Bytes asked for at once.
+const BUFFER: usize = 128 * 1024;
+
+/// What one look at a file said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::source) struct Seen {
+    /// Device and inode.
+    pub id: FileId,
+    /// Regular file, directory, link or something special.
+    pub kind: FileType,
+    /// Permission bits.
+    pub mode: u32,
+    /// Bytes.
+    pub size: u64,
+    /// Number of names.
+    pub links: u64,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    blocks: u64,
+    mtime_ns: i64,
+    ctime_ns: i64,
+}
+
+impl Seen {
+    /// Fields have other widths on other systems, hence the casts.
+    #[allow(clippy::unnecessary_cast)]
+    pub fn new(stat: &Stat) -> Self {
+        let nanoseconds = |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
+        Seen {
+            id: FileId { device: stat.st_dev as u64, inode: stat.st_ino as u64 },
+            kind: FileType::from_raw_mode(stat.st_mode as _),
+            mode: stat.st_mode as u32 & 0o7777,
+            size: stat.st_size as u64,
+            links: stat.st_nlink as u64,
+            uid: stat.st_uid,
+            gid: stat.st_gid,
+            blocks: stat.st_blocks as u64,
+            mtime_ns: nanoseconds(stat.st_mtime as i64, stat.st_mtime_nsec as i64),
+            ctime_ns: nanoseconds(stat.st_ctime as i64, stat.st_ctime_nsec as i64),
+        }
+    }
+
+    /// A look at an open file.
+    pub fn open(file: &File) -> io::Result<Self> {
+        Ok(Seen::new(&rustix::fs::fstat(file)?))
+    }
+
+    /// Whether another look says that the bytes were left alone in between.
+    pub fn same_bytes(&self, other: &Seen) -> bool {
+        (self.id, self.size, self.mtime_ns, self.ctime_ns) == (other.id, other.size, other.mtime_ns, other.ctime_ns)
+    }
+
+    /// The entry for it.
+    pub fn entry(&self, path: PathBytes, kind: EntryKind) -> Entry {
+        let file = kind == EntryKind::File;
+        Entry {
+            path,
+            kind,
+            size: if file { self.size } else { 0 },
+            mode: self.mode,
+            mtime_ns: self.mtime_ns,
+            uid: Some(self.uid),
+            gid: Some(self.gid),
+            target: None,
+            sha256: None,
+            sqlite: false,
+            sparse: file && self.blocks.saturating_mul(512) < self.size,
+        }
+    }
+}
+
+/// A file on its way to a sink. It ends where the file ended when it was opened, so that a log which grows
+/// as fast as we read has an end; and it ends where the disk fails, which the caller then finds in `failure`.
+struct Watched<'a> {
+    file: &'a File,
+    buffer: &'a mut Vec<u8>,
+    ready: std::ops::Range<usize>,
+    left: u64,
+    failure: Option<io::Error>,
+    context: &'a Context,
+}
+
+impl<'a> Watched<'a> {
+    fn new(file: &'a File, seen: &Seen, buffer: &'a mut Vec<u8>, context: &'a Context) -> Self {
+        buffer.resize(BUFFER, 0);
+        // Files of the kernel have size 0 and still say something.
+        let left = if seen.size == 0 { u64::MAX } else { seen.size };
+        Watched { file, buffer, ready: 0..0, left, failure: None, context }
+    }
+
+    fn fill(&mut self) -> io::Result<()> {
+        self.context.check()?;
+        let most = usize::try_from(self.left).unwrap_or(BUFFER).min(BUFFER);
+        let got = loop {
+            match self.file.read(&mut self.buffer[..most]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    self.failure = Some(error);
+                    break 0;
+                }
+                Ok(got) => break got,
+            }
+        };
+        self.context.advance(got as u64)?;
+        self.left = if got == 0 { 0 } else { self.left - got as u64 };
+        self.ready = 0..got;
+        Ok(())
+    }
+}
+
+impl Read for Watched<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.ready.is_empty() && self.left > 0 {
+            self.fill()?;
+        }
+        let count = into.len().min(self.ready.len());
+        into[..count].copy_from_slice(&self.buffer[self.ready.start..self.ready.start + count]);
+        self.ready.start += count;
+        Ok(count)
+    }
+}
+
+/// What became of a file.
+pub(in crate::source) enum Outcome {
+    /// Emitted; two looks at it agreed.
+    Kept,
+    /// Emitted as the last try found it.
+    Changed,
+    /// Nothing emitted: it is a SQLite database and `databases` says that those are not wanted as bytes.
+    Database,
+    /// Nothing emitted: it could not be opened or read.
+    Failed(io::Error),
+}
+
+/// Emits one file. `open` opens it afresh for every try. `path` is the entry's; when `databases` is set, a
+/// file that begins like a SQLite database is not emitted.
+pub(in crate::source) fn file(
+    open: &dyn Fn() -> io::Result<File>,
+    path: &PathBytes,
+    databases: bool,
+    buffer: &mut Vec<u8>,
+    sink: &mut dyn Sink,
+    context: &Context,
+) -> Result<Outcome> {
+    for attempt in 1..=TRIES {
+        let opened = open().and_then(|file| Seen::open(&file).map(|seen| (file, seen)));
+        let (file, before) = match opened {
+            Ok(opened) => opened,
+            Err(error) => return Ok(Outcome::Failed(error)),
+        };
+        if before.kind != FileType::RegularFile {
+            return Ok(Outcome::Failed(io::ErrorKind::NotFound.into()));
+        }
+        let mut reader = Watched::new(&file, &before, buffer, context);
+        reader.fill().map_err(|e| Error::io("reading", e))?;
+        if let Some(error) = reader.failure.take() {
+            return Ok(Outcome::Failed(error));
+        }
+        if databases && reader.buffer[reader.ready.clone()].starts_with(SQLITE_MAGIC) {
+            return Ok(Outcome::Database);
+        }
+        sink.entry(&before.entry(path.clone(), EntryKind::File), Content::Stream(&mut reader))?;
+        if let Some(error) = reader.failure.take() {
+            sink.retract()?;
+            return Ok(Outcome::Failed(error));
+        }
+        let after = Seen::open(&file).map_err(|e| Error::at("looking at", path.as_path(), e))?;
+        if after.same_bytes(&before) {
+            return Ok(Outcome::Kept);
+        }
+        if attempt < TRIES {
+            sink.retract()?;
+        }
+    }
+    Ok(Outcome::Changed)
+}
