@@ -9,6 +9,7 @@ mod fresh_file;
 pub mod json;
 pub mod pack;
 pub mod proof;
+mod zip_file;
 
 use std::path::PathBuf;
 

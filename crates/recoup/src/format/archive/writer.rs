@@ -16,6 +16,7 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use super::{CHUNK, METADATA, RESTORE, member, text};
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::zip_file::ZipFile;
 use crate::model::{Content, DirectoryFacts, Entry, EntryKind, Manifest, PartKind, Sink};
 use crate::progress::Context;
 
@@ -45,7 +46,7 @@ pub struct PartBody {
 
 /// Writes one archive.
 pub struct ArchiveWriter {
-    zip: ZipWriter<BufWriter<File>>,
+    zip: ZipWriter<ZipFile>,
     path: PathBuf,
     single_database: bool,
     context: Context,
@@ -74,7 +75,7 @@ impl ArchiveWriter {
     pub fn create(path: &Path, single_database: bool, context: &Context) -> Result<Self> {
         let file = create(path)?;
         Ok(ArchiveWriter {
-            zip: ZipWriter::new(BufWriter::with_capacity(CHUNK, file)),
+            zip: ZipWriter::new(ZipFile::new(CHUNK, file)),
             path: path.to_owned(),
             single_database,
             context: context.clone(),
@@ -120,7 +121,7 @@ impl ArchiveWriter {
         let bytes = inner.to_json()?;
         self.member(METADATA, &Entry::file("", bytes.len() as u64), &mut bytes.as_slice())?;
         let file = self.zip.finish().map_err(|e| failed(&self.path, e))?;
-        let file = file.into_inner().map_err(|e| Error::at("writing", &self.path, e.into_error()))?;
+        let file = file.into_file().map_err(|e| Error::at("writing", &self.path, e))?;
         file.sync_all().map_err(|e| Error::at("writing", &self.path, e))
     }
 
@@ -219,7 +220,7 @@ impl Sink for ArchiveWriter {
         self.zip.abort_file().map_err(|e| failed(&self.path, e))?;
         // The crate goes back to where the member began but leaves its bytes there; a tail that nothing
         // overwrites would lie between the members and their directory.
-        let Some(mut file) = self.zip.get_ref().map(BufWriter::get_ref) else { return Ok(()) };
+        let Some(mut file) = self.zip.get_ref().map(ZipFile::get_ref) else { return Ok(()) };
         let cut = file.stream_position().and_then(|at| file.set_len(at));
         cut.map_err(|e| Error::at("writing", &self.path, e))
     }

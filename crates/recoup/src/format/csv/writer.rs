@@ -2,7 +2,7 @@
 //! last, when everything about the tables is known.
 
 use std::collections::HashSet;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::Path;
 
 use data_encoding::{BASE64, HEXLOWER};
@@ -14,6 +14,7 @@ use zip::{CompressionMethod, ZipWriter};
 use super::{COVERAGE, CSV_VERSION, ColumnEncoding, Coverage, CoveredColumn, CoveredTable, LeftOut, RULES, zip_failed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::fresh_file::FreshFile;
+use crate::format::zip_file::ZipFile;
 use crate::progress::Context;
 use crate::sqlite::open::open_private;
 use crate::sqlite::rows::{Value, prepare};
@@ -27,7 +28,7 @@ pub fn export(db: &Path, to: &Path, context: &Context) -> Result<()> {
     let schema = schema::read(&reading)?;
     let (fresh, file) = FreshFile::create(to)?;
     let writing = |error| zip_failed("writing", to, error);
-    let mut zip = ZipWriter::new(BufWriter::with_capacity(1 << 18, file));
+    let mut zip = ZipWriter::new(ZipFile::new(1 << 18, file));
     // How long a member gets cannot be known before; room for Zip64 must be left at its beginning.
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
@@ -65,8 +66,8 @@ pub fn export(db: &Path, to: &Path, context: &Context) -> Result<()> {
         .map_err(|e| Error::new(ErrorKind::Failed, "json", "Could not write the coverage").because(e))?;
     zip.start_file(COVERAGE, options).map_err(writing)?;
     zip.write_all(&document).map_err(|e| Error::at("writing", to, e))?;
-    let mut file = zip.finish().map_err(writing)?;
-    file.flush().map_err(|e| Error::at("writing", to, e))?;
+    let file = zip.finish().map_err(writing)?;
+    file.into_file().map_err(|e| Error::at("writing", to, e))?;
     fresh.keep();
     Ok(())
 }
