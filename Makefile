@@ -31,7 +31,7 @@ unit: tools packages
 
 doc:
 	$(CARGO) test --quiet --workspace --doc
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --quiet --workspace --no-deps
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" $(CARGO) doc --quiet --workspace --no-deps
 
 docs:
 	$(CARGO) doc --workspace --no-deps --open

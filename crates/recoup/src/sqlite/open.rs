@@ -1,7 +1,7 @@
 //! Opening databases: the application's (read-only, never created, never checkpointed), finished private
 //! copies (immutable, hardened), and new files that we build.
 //!
-//! Not here: plain descriptors of a database ([`super::place`] tells why), and holding a moment ([`super::pin`]).
+//! Not here: plain descriptors of a database (`super::place` tells why), and holding a moment ([`super::pin`]).
 
 use std::fs::{self, File};
 use std::io::Read;

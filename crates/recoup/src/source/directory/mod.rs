@@ -1,8 +1,8 @@
 //! The source *directory*: a tree of files, links and directories. Files are read until two looks at them
 //! agree; SQLite databases are copied through SQLite; sockets, pipes and devices are never opened.
 //!
-//! Not here: the order of the walk ([`walk`]), reading one file ([`read`]), the patterns ([`rules`]), one
-//! entry ([`tree`]).
+//! Not here: the order of the walk (`walk`), reading one file (`read`), the patterns (`rules`), one
+//! entry (`tree`).
 
 mod findings;
 pub(in crate::source) mod read;

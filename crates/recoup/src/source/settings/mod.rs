@@ -1,7 +1,7 @@
 //! The source *settings*: environment variables by allow-list, key/value tables and JSON files, as one document.
 //! Secrets are left out and their names are listed.
 //!
-//! Not here: what a secret is ([`secret`]). The environment is handed in, never read.
+//! Not here: what a secret is (`secret`). The environment is handed in, never read.
 
 mod secret;
 mod table;
