@@ -56,7 +56,7 @@ fn databases_inside_are_copied_through_sqlite() {
 fn a_database_inside_that_somebody_writes_to_is_one_moment() {
     for mode in ["wal", "delete"] {
         let place = Place::new();
-        let mut busy = BusyDatabase::start(&place.at("busy.db"), 200.0, mode, 0);
+        let mut busy = BusyDatabase::start(&place.at("busy.db"), 50.0, mode, 0);
         let mut last = 0;
         for _ in 0..3 {
             let committed = busy.committed();

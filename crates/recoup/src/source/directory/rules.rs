@@ -47,8 +47,8 @@ impl Rules {
             let anchored = relative != pattern || body.contains('/');
             let glob = GlobBuilder::new(body).literal_separator(true).build();
             let bad = |why: String| Error::usage("bad_exclude", format!("Not a pattern: {pattern}")).because(why);
-            if body.is_empty() {
-                return Err(bad("it names nothing".into()));
+            if body.is_empty() || body == "**" {
+                return Err(bad("it names nothing, or everything".into()));
             }
             let glob = glob.map_err(|e| bad(e.to_string()))?;
             sets[if which < 4 && anchored { which + 1 } else { which }].add(glob);

@@ -125,8 +125,8 @@ fn words(name: &str) -> impl Iterator<Item = String> {
     let characters: Vec<char> = name.chars().collect();
     let mut words = vec![String::new()];
     for (at, character) in characters.iter().enumerate() {
-        let lower = |at: usize| characters.get(at).is_some_and(|c| c.is_lowercase() || c.is_ascii_digit());
-        let begins = character.is_uppercase() && at > 0 && (lower(at - 1) || lower(at + 1));
+        let lower = |at: usize| characters.get(at).is_some_and(|c| c.is_lowercase());
+        let begins = character.is_uppercase() && at > 0 && (!characters[at - 1].is_uppercase() || lower(at + 1));
         if begins || !character.is_alphanumeric() {
             words.push(String::new());
         }
