@@ -3,7 +3,7 @@
 //! Not here: what members are called ([`super::member`]) and where the finished file goes.
 
 use std::fs::File;
-use std::io::{BufWriter, Read, Seek, Write};
+use std::io::{BufWriter, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -220,8 +220,7 @@ impl Sink for ArchiveWriter {
         self.zip.abort_file().map_err(|e| failed(&self.path, e))?;
         // The crate goes back to where the member began but leaves its bytes there; a tail that nothing
         // overwrites would lie between the members and their directory.
-        let Some(mut file) = self.zip.get_ref().map(ZipFile::get_ref) else { return Ok(()) };
-        let cut = file.stream_position().and_then(|at| file.set_len(at));
+        let cut = self.zip.get_ref().map_or(Ok(()), ZipFile::cut);
         cut.map_err(|e| Error::at("writing", &self.path, e))
     }
 }

@@ -124,7 +124,8 @@ impl<'a> Watched<'a> {
                 Ok(got) => break got,
             }
         };
-        self.context.advance(got as u64)?;
+        // The sink counts what it takes.
+        self.context.check()?;
         self.left = if got == 0 { 0 } else { self.left - got as u64 };
         self.ready = 0..got;
         Ok(())

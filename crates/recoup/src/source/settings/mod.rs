@@ -192,12 +192,11 @@ impl Source for SettingsSource {
         Ok(())
     }
 
-    fn emit(&mut self, scope: &Scope, sink: &mut dyn Sink) -> Result<Emitted> {
+    fn emit(&mut self, _scope: &Scope, sink: &mut dyn Sink) -> Result<Emitted> {
         let Some(document) = self.document.take() else {
             return Err(Error::new(ErrorKind::Failed, "not_captured", "The settings were not captured"));
         };
         let size = document.len() as u64;
-        scope.context.advance(size)?;
         let entry = Entry { mtime_ns: self.mtime_ns, ..Entry::file("settings.json", size) };
         sink.entry(&entry, Content::Stream(&mut document.as_slice()))?;
         let Found { facts, warnings, .. } = std::mem::take(&mut self.found);
