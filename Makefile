@@ -4,6 +4,8 @@
 CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 TOOLS := $(TARGET)/tools
+# Databases of other people that tests back up.
+DATABASES := $(TARGET)/databases
 NEXTEST_PROFILE ?= default
 SHELL := /bin/bash
 
@@ -27,7 +29,8 @@ deny: tools
 
 unit: tools packages
 	$(CARGO) build --quiet --workspace --bins --examples
-	PATH="$(abspath $(TOOLS))/bin:$$PATH" $(CARGO) nextest run --workspace --profile $(NEXTEST_PROFILE)
+	RECOUP_REAL_DATABASES="$(abspath $(DATABASES))" PATH="$(abspath $(TOOLS))/bin:$$PATH" \
+	    $(CARGO) nextest run --workspace --profile $(NEXTEST_PROFILE)
 
 doc:
 	$(CARGO) test --quiet --workspace --doc
@@ -39,7 +42,8 @@ docs:
 # The full sizes of the crash, fault and property runs; an hour or more.
 soak: tools packages
 	$(CARGO) build --quiet --workspace --bins --examples
-	RECOUP_SOAK=1 PATH="$(abspath $(TOOLS))/bin:$$PATH" $(CARGO) nextest run --workspace --profile soak
+	RECOUP_SOAK=1 RECOUP_REAL_DATABASES="$(abspath $(DATABASES))" PATH="$(abspath $(TOOLS))/bin:$$PATH" \
+	    $(CARGO) nextest run --workspace --profile soak
 
 bench: packages
 	$(CARGO) build --release -p recoup-cli -p recoup-testkit --bins
@@ -53,4 +57,4 @@ $(TOOLS)/bin/cargo-%:
 	.ci/tool $* "$(TOOLS)"
 
 packages:
-	.ci/packages
+	.ci/packages "$(DATABASES)"

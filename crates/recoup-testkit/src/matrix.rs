@@ -121,13 +121,14 @@ pub fn build(
             .unwrap();
     }
     let mut features = features.to_vec();
+    features.sort();
+    features.dedup();
     // ALTER TABLE refuses to work beside a broken view, and ANALYZE must find something to say.
     features.sort_by_key(|feature| match feature {
         Feature::Altered => 0,
         Feature::Statistics => 2,
         _ => 1,
     });
-    features.dedup();
     for feature in features {
         add(&db, feature, &mut random);
     }

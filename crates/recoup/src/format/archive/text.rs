@@ -12,7 +12,9 @@ pub fn restore(manifest: &Manifest) -> String {
         "This is a backup of \"{}\", made {} by {}.\nIt can be put back without Recoup, with tools that every machine has.\n\n",
         manifest.plan, manifest.created_at, manifest.made_by
     );
-    text.push_str("1. Unpack it into an empty folder:\n\n       unzip THIS.zip -d restored && cd restored\n\n");
+    text.push_str(
+        "1. Unpack it into an empty folder:\n\n       LC_ALL=C.UTF-8 unzip THIS.zip -d restored && cd restored\n\n",
+    );
     text.push_str("2. What is in it, and where it came from:\n\n");
     for part in &manifest.parts {
         let origin = part.origin.as_ref().map(ToString::to_string).unwrap_or_default();

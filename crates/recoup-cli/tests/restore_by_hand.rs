@@ -1,0 +1,183 @@
+//! The pages that tell people what to type, typed literally: `docs/restore-by-hand.md` block by block on a backup
+//! of everything that is awkward, and the first commands of the README.
+//!
+//! Not here: what `recoup` itself restores.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs::{self, FileTimes, Permissions};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, SystemTime};
+
+use recoup::format::json::logical_digest;
+use recoup::progress::Context;
+use rusqlite::Connection;
+
+fn page(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name)).unwrap()
+}
+
+/// The shell blocks that follow `mark`, as they stand.
+fn blocks(text: &str, mark: &str) -> Vec<String> {
+    let after = text.split(mark).skip(1);
+    after
+        .map(|rest| rest.trim_start().strip_prefix("```sh\n").unwrap().split("```").next().unwrap().to_owned())
+        .collect()
+}
+
+/// One shell for all of them, in an environment that holds nothing else and knows no UTF-8.
+fn type_in(script: &str, variables: &[(&str, &Path)]) -> Output {
+    let bin = Path::new(env!("CARGO_BIN_EXE_recoup")).parent().unwrap().to_owned();
+    let path = std::env::join_paths([bin].into_iter().chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())));
+    let mut shell = Command::new("sh");
+    shell.args(["-e", "-c", script]).env_clear().env("PATH", path.unwrap()).env("LC_ALL", "C").current_dir("/");
+    let output = shell.envs(variables.iter().copied()).output().unwrap();
+    assert!(output.status.success(), "{script}\n{}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+fn stamp(path: &Path, seconds: u64, nanoseconds: u32) {
+    let time = SystemTime::UNIX_EPOCH + Duration::new(seconds, nanoseconds);
+    fs::File::open(path).unwrap().set_times(FileTimes::new().set_modified(time)).unwrap();
+}
+
+/// A tree with everything that gets lost.
+fn awkward(tree: &Path) {
+    fs::create_dir_all(tree.join("deep/er/empty")).unwrap();
+    let names: [&[u8]; 16] = [
+        b"plain.txt",
+        "Gr\u{fc}\u{df}e \u{65e5}\u{672c} \u{1f600}.txt".as_bytes(),
+        b"caf\xe9",
+        b"caf%E9",
+        b"caf%25E9",
+        b"100%",
+        b"100%.txt",
+        b"line\nfeed",
+        b"back\\slash",
+        b" spaced ",
+        b"-rf",
+        b"quote'\"$(x)*?[a]",
+        b"a:b",
+        b"\xff\xfe",
+        b"deep/er/\xe4\xf6\xfc.bin",
+        b"empty file",
+    ];
+    for (n, name) in names.into_iter().enumerate() {
+        let path = tree.join(OsStr::from_bytes(name));
+        fs::write(&path, if name == b"empty file" { vec![] } else { [name, &b" "[..]].concat().repeat(100 * n) })
+            .unwrap();
+        fs::set_permissions(&path, Permissions::from_mode([0o644, 0o600, 0o755, 0o444][n % 4])).unwrap();
+        stamp(&path, 1_000_000_001 + 86_400 * n as u64, 123_456_789 + n as u32);
+    }
+    let odd = tree.join(OsStr::from_bytes(b"dir\xe9ctory"));
+    fs::create_dir(&odd).unwrap();
+    fs::write(odd.join("inside"), "inside").unwrap();
+    fs::hard_link(tree.join("plain.txt"), tree.join("zz second name")).unwrap();
+    fs::hard_link(tree.join(OsStr::from_bytes(b"caf\xe9")), odd.join(OsStr::from_bytes(b"third\xff"))).unwrap();
+    symlink("../plain.txt", tree.join("deep/link")).unwrap();
+    symlink("nowhere/at all", tree.join("dangling")).unwrap();
+    symlink("deep/er", tree.join("to a directory")).unwrap();
+    symlink(OsStr::from_bytes(b"caf\xe9"), tree.join(OsStr::from_bytes(b"l\xefnk"))).unwrap();
+    fs::set_permissions(tree.join("deep/er"), Permissions::from_mode(0o555)).unwrap();
+    fs::set_permissions(&odd, Permissions::from_mode(0o750)).unwrap();
+    for (n, folder) in ["deep/er/empty", "deep/er", "deep", ""].into_iter().enumerate() {
+        stamp(&tree.join(folder), 1_234_567_890, n as u32 + 1);
+    }
+    stamp(&odd, 999_999_999, 999_999_999);
+}
+
+/// Kind and mode, user, group, time in seconds and nanoseconds, the first of its names, bytes or target.
+type Told = (u32, u32, u32, i64, i64, Vec<u8>, Vec<u8>);
+
+/// All that must come back, by name.
+fn told(root: &Path) -> BTreeMap<Vec<u8>, Told> {
+    let mut found = BTreeMap::new();
+    let mut first_names = BTreeMap::new();
+    let mut waiting = vec![root.to_owned()];
+    let mut paths: Vec<PathBuf> = Vec::new();
+    while let Some(path) = waiting.pop() {
+        if path.symlink_metadata().unwrap().is_dir() {
+            waiting.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+        paths.push(path);
+    }
+    paths.sort();
+    for path in paths {
+        let meta = path.symlink_metadata().unwrap();
+        let name = path.strip_prefix(root).unwrap().as_os_str().as_bytes().to_vec();
+        let first = first_names.entry(meta.ino()).or_insert_with(|| name.clone()).clone();
+        let content = match () {
+            () if meta.is_symlink() => fs::read_link(&path).unwrap().as_os_str().as_bytes().to_vec(),
+            () if meta.is_file() => fs::read(&path).unwrap(),
+            () => Vec::new(),
+        };
+        found.insert(name, (meta.mode(), meta.uid(), meta.gid(), meta.mtime(), meta.mtime_nsec(), first, content));
+    }
+    found
+}
+
+#[test]
+fn the_page_restore_by_hand_brings_everything_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let [app, backups, scratch] = ["app", "backups", "scratch"].map(|name| folder.path().join(name));
+    fs::create_dir_all(app.join("tree")).unwrap();
+    fs::create_dir(&scratch).unwrap();
+    awkward(&app.join("tree"));
+    let database = Connection::open(app.join("shop.db")).unwrap();
+    database
+        .execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA user_version = 7; CREATE TABLE t(a, b);
+             INSERT INTO t VALUES (1, 'in the log alone'), (2, x'00ff'); CREATE INDEX i ON t(b)",
+        )
+        .unwrap();
+    let before = told(&app.join("tree"));
+
+    let backup = "recoup backup --database \"$APP/shop.db\" --directory \"$APP/tree\" --to \"$BACKUPS\" >&2";
+    type_in(backup, &[("APP", &app), ("BACKUPS", &backups)]);
+    drop(database);
+    assert_eq!(told(&app.join("tree")), before, "the backup changed its source");
+
+    let text = page("docs/restore-by-hand.md");
+    let blocks = blocks(&text, "<!-- run -->");
+    assert_eq!(blocks.len(), 4);
+    let plan = fs::read_dir(&backups).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let plan = plan.filter(|name| !name.starts_with('.')).collect::<Vec<_>>().pop().unwrap();
+    let variables = [("BACKUPS", backups.as_path()), ("PLAN", Path::new(&plan)), ("SCRATCH", scratch.as_path())];
+    let output = type_in(&blocks.concat(), &variables);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.starts_with("ok ") && said.contains("\nt\n"), "{said}");
+
+    let after = told(&scratch.join("directories/tree"));
+    assert_eq!(before.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());
+    for (name, entry) in &before {
+        assert_eq!(entry, &after[name], "{}", String::from_utf8_lossy(name));
+    }
+    assert_eq!(before.len(), 28);
+    let digest = |database: PathBuf| logical_digest(&database, &Context::quiet()).unwrap();
+    assert_eq!(digest(app.join("shop.db")), digest(scratch.join("database.db")));
+}
+
+#[test]
+fn the_first_commands_of_the_readme_work_as_they_stand() {
+    let folder = tempfile::tempdir().unwrap();
+    let [shop, backups] = ["srv/shop", "mnt/backups"].map(|name| folder.path().join(name));
+    fs::create_dir_all(shop.join("pictures")).unwrap();
+    fs::create_dir_all(&backups).unwrap();
+    fs::write(shop.join("pictures/a.jpg"), "a").unwrap();
+    let database = Connection::open(shop.join("shop.db")).unwrap();
+    database.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t(a); INSERT INTO t VALUES (1)").unwrap();
+    let script = blocks(&page("README.md"), "## One minute to the first backup").remove(0);
+    assert!(script.matches("recoup ").count() >= 4, "{script}");
+    let here = |path: &Path| path.to_str().unwrap().to_owned();
+    let script = script.replace("/srv/shop", &here(&shop)).replace("/mnt/backups", &here(&backups));
+    let output = type_in(&script, &[]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("Backed up"), "{said}");
+    let stored = fs::read_dir(&backups).unwrap().map(|entry| entry.unwrap().path());
+    let stored: Vec<_> = stored.filter(|path| !path.file_name().unwrap().as_bytes().starts_with(b".")).collect();
+    assert_eq!(fs::read_dir(&stored[0]).unwrap().count(), 2, "a ZIP and a manifest");
+}
