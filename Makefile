@@ -29,7 +29,7 @@ deny: tools
 
 unit: tools packages
 	$(CARGO) build --quiet --workspace --bins --examples
-	RECOUP_REAL_DATABASES="$(abspath $(DATABASES))" PATH="$(abspath $(TOOLS))/bin:$$PATH" \
+	REAL_DATABASES="$(abspath $(DATABASES))" PATH="$(abspath $(TOOLS))/bin:$$PATH" \
 	    $(CARGO) nextest run --workspace --profile $(NEXTEST_PROFILE)
 
 doc:
@@ -42,7 +42,7 @@ docs:
 # The full sizes of the crash, fault and property runs; an hour or more.
 soak: tools packages
 	$(CARGO) build --quiet --workspace --bins --examples
-	RECOUP_SOAK=1 RECOUP_REAL_DATABASES="$(abspath $(DATABASES))" PATH="$(abspath $(TOOLS))/bin:$$PATH" \
+	SOAK=1 REAL_DATABASES="$(abspath $(DATABASES))" PATH="$(abspath $(TOOLS))/bin:$$PATH" \
 	    $(CARGO) nextest run --workspace --profile soak
 
 bench: packages

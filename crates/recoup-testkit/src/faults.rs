@@ -154,7 +154,7 @@ fn wrap<const N: usize>(command: &Command, before: [&str; N]) -> Command {
     wrapped
 }
 
-/// Whether the long versions of the tests were asked for (`RECOUP_SOAK=1`).
+/// Whether the long versions of the tests were asked for (`SOAK=1`).
 pub fn soak() -> bool {
-    std::env::var_os("RECOUP_SOAK").is_some_and(|value| value == "1")
+    std::env::var_os("SOAK").is_some_and(|value| value == "1")
 }

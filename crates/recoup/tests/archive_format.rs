@@ -190,7 +190,7 @@ fn more_members_than_the_old_zip_could_hold_and_a_member_beyond_4_gib() {
         file(&mut writer, format!("{i:06}").as_bytes(), 0o644, b"").unwrap();
     }
     let mut parts = vec![part(&mut writer, PartKind::Directory, "many")];
-    if std::env::var_os("RECOUP_SOAK").is_some() {
+    if std::env::var_os("SOAK").is_some() {
         writer.begin_part(PartKind::File, "huge").unwrap();
         let size = (4 << 30) + 5;
         writer.entry(&Entry::file("huge", size), Content::Stream(&mut std::io::repeat(0).take(size))).unwrap();

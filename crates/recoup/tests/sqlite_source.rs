@@ -106,7 +106,7 @@ fn the_source_is_byte_for_byte_as_it_was_even_when_we_close_last() {
 /// R8: every backup under a live writer is an exact prefix of the commit history.
 #[test]
 fn every_copy_under_a_live_writer_is_a_prefix_of_its_history() {
-    let soak = std::env::var_os("RECOUP_SOAK").is_some();
+    let soak = std::env::var_os("SOAK").is_some();
     let mut trials = 0;
     for (mode, rate) in [("wal", 50.0), ("wal", 500.0), ("delete", 50.0), ("delete", 200.0)] {
         let folder = tempfile::tempdir().unwrap();

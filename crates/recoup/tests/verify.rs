@@ -10,7 +10,7 @@ use recoup_testkit::sample::Sample;
 /// R7: one random bit per trial in every file of a backup, manifest included.
 #[test]
 fn one_flipped_bit_anywhere_is_found() {
-    let trials = if std::env::var_os("RECOUP_SOAK").is_some() { 2000 } else { 500 };
+    let trials = if std::env::var_os("SOAK").is_some() { 2000 } else { 500 };
     for format in [Format::Archive, Format::Database, Format::Json, Format::Csv, Format::Both] {
         let sample = Sample::new();
         let sources = if format == Format::Archive { sample.sources() } else { vec![sample.database_source()] };
