@@ -12,7 +12,7 @@ SHELL := /bin/bash
 .PHONY: run test check fmt clippy deny doc unit soak bench docs tools packages
 
 run:
-	$(CARGO) run --quiet --release -p recoup-cli -- demo
+	$(CARGO) run --quiet -p recoup-cli -- demo
 
 test: check unit doc
 
