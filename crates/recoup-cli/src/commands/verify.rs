@@ -48,7 +48,9 @@ pub fn run(args: &Verify, session: &Session) -> Result<Reply> {
             tally.worse(exit::of(error.kind()));
         }
         if tally.results.is_empty() {
+            // Proving nothing is not a proof: a script must not take it for one.
             session.screen.say("No backups yet.");
+            tally.worse(exit::of(ErrorKind::NotFound));
         }
     }
     let json = json!({ "results": tally.results });
