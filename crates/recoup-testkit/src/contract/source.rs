@@ -23,6 +23,7 @@ macro_rules! source_contract {
             what_is_missing_is_an_error
             what_is_optional_and_missing_is_absent
             a_cancelled_run_is_an_error
+            a_run_cancelled_while_bytes_flow_goes_no_further
             a_failure_of_the_sink_comes_out_as_it_was
             the_estimate_is_known_after_the_moment_is_fixed
         }
@@ -221,6 +222,33 @@ pub fn a_cancelled_run_is_an_error(subject: &Subject) {
             // What was captured already may be handed over: the sink asks for itself.
             Ok(_) => assert!(done == 2 && collected.entries.len() == 1, "went on after step {done}"),
         }
+    }
+}
+
+pub fn a_run_cancelled_while_bytes_flow_goes_no_further(subject: &Subject) {
+    struct CancelsAtTheFirstFile(Cancel, Collected);
+    impl Sink for CancelsAtTheFirstFile {
+        fn entry(&mut self, entry: &Entry, content: Content<'_>) -> Result<()> {
+            if entry.kind == EntryKind::File {
+                self.0.cancel();
+            }
+            self.1.entry(entry, content)
+        }
+        fn retract(&mut self) -> Result<()> {
+            self.1.retract()
+        }
+    }
+    let staging = tempfile::tempdir().unwrap();
+    let mut scope = scope(staging.path());
+    scope.context.cancel = Cancel::default();
+    let mut sink = CancelsAtTheFirstFile(scope.context.cancel.clone(), Collected::default());
+    let mut source = (subject.make)().unwrap();
+    let result = run(source.as_mut(), &scope, &mut sink).map(|_| ());
+    let files = sink.1.entries.iter().filter(|(entry, _)| entry.kind == EntryKind::File).count();
+    match result {
+        Err(error) => assert!(error.kind() == ErrorKind::Cancelled && files <= 1, "{files} files, {error:?}"),
+        // What was the last anyway may be handed over.
+        Ok(()) => assert_eq!(sink.1.entries.len(), 1, "went on"),
     }
 }
 

@@ -1,18 +1,20 @@
 //! The source *command*: what a program writes to its standard output, kept as one file. An argument list,
-//! never a shell line; a process group of its own, so that nothing of it is left when it is stopped.
+//! never a shell line; a process group of its own, so that nothing of it is left when it is stopped. Its words
+//! come through a pipe and are written here: a full disk is our error then, and not one that a program may ignore.
 //!
 //! Not here: hooks around a backup.
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use super::{Emitted, Presence, Scope, Source};
@@ -23,8 +25,14 @@ use crate::progress::Context;
 /// How much of the end of standard error is kept for the error.
 const ERROR_TAIL: usize = 2048;
 
-/// How often a running command is looked after, at most.
-const LOOK: Duration = Duration::from_millis(20);
+/// How long a running command that says nothing is left alone: at first, and at most.
+const LOOK: (Duration, Duration) = (Duration::from_micros(50), Duration::from_millis(20));
+
+/// How long the output may stay open when the command and its group have ended.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Bytes taken at once; what a pipe holds on Linux.
+const CHUNK: usize = 64 * 1024;
 
 /// The standard output of a command.
 pub struct CommandSource {
@@ -58,36 +66,73 @@ impl CommandSource {
         Error::new(ErrorKind::Failed, code, format!("{program} {what}"))
     }
 
-    fn run(&self, output: File, path: &Path, context: &Context) -> Result<()> {
+    /// Writes the command's output to `output` until its end. How many bytes.
+    fn run(&self, mut output: File, path: &Path, context: &Context) -> Result<u64> {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).current_dir(&self.base).process_group(0);
-        command.stdin(Stdio::null()).stdout(output).stderr(Stdio::piped());
-        let child = command.spawn().map_err(|e| self.failed("command_failed", "could not be started").because(e))?;
-        // What it keeps of the output's descriptor must not outlive the child.
-        drop(command);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child =
+            command.spawn().map_err(|e| self.failed("command_failed", "could not be started").because(e))?;
+        let words = child.stdout.take();
         let mut running = Running::new(child);
-        let started = context.clock.monotonic();
-        let mut pause = Duration::from_millis(1);
-        let mut told = 0;
-        while !running.ended().map_err(|e| Error::io("waiting for a command", e))? {
-            let written = fs::metadata(path).map_or(told, |meta| meta.len());
-            context.advance(written.saturating_sub(told))?;
-            told = told.max(written);
+        let (Some(mut words), waiting) = (words, |e| Error::io("waiting for a command", e)) else {
+            return Err(self.failed("command_failed", "has no output"));
+        };
+        fcntl_setfl(&words, OFlags::NONBLOCK).map_err(|e| waiting(e.into()))?;
+        let (started, mut size) = (context.clock.monotonic(), 0);
+        let (mut ended, mut pause, mut waited) = (None, LOOK.0, Duration::ZERO);
+        let mut buffer = vec![0; CHUNK];
+        let status = loop {
+            context.check()?;
             if context.clock.monotonic().saturating_sub(started) >= self.timeout {
                 let limit = format!("it may take {} seconds", self.timeout.as_secs_f64());
                 return Err(self.failed("command_timeout", "took too long").because(limit));
             }
+            // Asked before the pipe is, so that its last words are not missed. Children that it left behind are
+            // ended with it: nobody would wait for theirs.
+            if ended.is_none() && running.ended().map_err(waiting)? {
+                ended = Some(running.stop().map_err(waiting)?);
+                pause = LOOK.0;
+            }
+            match (take(&mut words, &mut buffer).map_err(waiting)?, ended) {
+                (Some(count @ 1..), _) => {
+                    output.write_all(&buffer[..count]).map_err(|e| Error::at("writing", path, e))?;
+                    context.advance(count as u64)?;
+                    size += count as u64;
+                    (pause, waited) = (LOOK.0, Duration::ZERO);
+                    continue;
+                }
+                // It may close its output and go on.
+                (Some(0), Some(status)) => break status,
+                (None, _) if waited >= PATIENCE => {
+                    let why = "something that left its process group still holds its output";
+                    return Err(self.failed("command_left_running", "left something running").because(why));
+                }
+                _ => {}
+            }
             std::thread::sleep(pause);
-            pause = (pause * 2).min(LOOK);
-        }
-        // Children that it left behind would go on writing to what we pack.
-        let status = running.stop().map_err(|e| Error::io("waiting for a command", e))?;
+            if ended.is_some() {
+                waited += pause;
+            }
+            pause = (pause * 2).min(LOOK.1);
+        };
         if status.success() {
-            return Ok(());
+            return Ok(size);
         }
         let said = running.said();
         let cause = if said.is_empty() { status.to_string() } else { format!("{status}: {said}") };
         Err(self.failed("command_failed", "failed").because(cause))
+    }
+}
+
+/// What the pipe holds now: 0 bytes at its end, `None` when there is nothing yet.
+fn take(words: &mut ChildStdout, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+    loop {
+        match words.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            other => return other.map(Some),
+        }
     }
 }
 
@@ -118,10 +163,10 @@ impl Source for CommandSource {
         let path = scope.staging.join(format!("{}.command", self.name));
         let options = File::options().write(true).create_new(true).mode(0o600).open(&path);
         let output = options.map_err(|e| Error::at("creating", &path, e))?;
-        let size = self.run(output, &path, &scope.context).and_then(|()| {
-            let size = fs::metadata(&path).map_err(|e| Error::at("looking at", &path, e))?.len();
-            if size > 0 { Ok(size) } else { Err(self.failed("command_empty", "wrote nothing")) }
-        });
+        let size = match self.run(output, &path, &scope.context) {
+            Ok(0) => Err(self.failed("command_empty", "wrote nothing")),
+            other => other,
+        };
         match size {
             Ok(size) => {
                 let now = i64::try_from(scope.context.clock.now().as_nanosecond()).unwrap_or(0);

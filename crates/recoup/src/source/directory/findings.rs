@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::model::{PathBytes, Warning};
 
 /// How many names a warning gives before it only counts.
-const NAMED: usize = 5;
+const NAMED: usize = 20;
 
 /// Things to warn about, by code.
 #[derive(Debug, Default)]
@@ -43,6 +43,7 @@ fn words(code: &str) -> &'static str {
         "changed_during_backup" => "files kept changing while they were read; the copy may mix two states",
         "database_corrupted" => "damaged databases kept as they lie on the disk",
         "database_as_file" => "databases that must be recovered first, kept as plain files with what lies beside them",
+        "database_path_too_long" => "databases whose path is longer than SQLite takes, kept as plain files",
         "destination_left_out" => "directories left out because backups are kept there",
         "mount_not_entered" => "mounted file systems not entered",
         "special_files" => "sockets, pipes or devices left out",

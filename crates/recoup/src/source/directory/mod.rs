@@ -10,6 +10,7 @@ mod rules;
 mod tree;
 mod walk;
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -103,10 +104,11 @@ impl Source for DirectorySource {
             return Err(Error::usage("destination_inside_source", format!("Backups are kept in the source {shown}"))
                 .hint("choose a destination outside of what is backed up, or a directory of its own inside it"));
         }
-        let mut estimate = 0;
+        let (mut estimate, mut several) = (0u64, HashSet::new());
         while let Some(step) = walk.next()? {
-            if step.seen.kind == FileType::RegularFile {
-                estimate += step.seen.size;
+            let seen = step.seen;
+            if seen.kind == FileType::RegularFile && (seen.links < 2 || several.insert(seen.id)) {
+                estimate = estimate.saturating_add(seen.expected());
             }
         }
         self.estimate = estimate;

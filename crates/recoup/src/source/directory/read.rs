@@ -5,8 +5,10 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
 
-use rustix::fs::{FileType, Stat};
+use rustix::fs::{FileType, SeekFrom, Stat, seek};
+use rustix::io::Errno;
 
 use crate::error::{Error, Result};
 use crate::model::{Content, Entry, EntryKind, PathBytes, Sink};
@@ -21,6 +23,9 @@ pub(super) const TRIES: u32 = 3;
 
 /// Bytes asked for at once.
 const BUFFER: usize = 128 * 1024;
+
+/// What a file system may keep inside the inode, without a block.
+const SMALL: u64 = 4096;
 
 /// What one look at a file said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,18 +92,35 @@ impl Seen {
             target: None,
             sha256: None,
             sqlite: false,
-            sparse: file && self.blocks.saturating_mul(512) < self.size,
+            sparse: file && self.has_holes(),
         }
+    }
+
+    /// Less lies on the disk than its size says. Small files may lie elsewhere than in blocks.
+    fn has_holes(&self) -> bool {
+        self.size > SMALL && self.blocks.saturating_mul(512) < self.size
+    }
+
+    /// Bytes to expect of it: holes are none.
+    pub fn expected(&self) -> u64 {
+        if self.has_holes() { self.blocks.saturating_mul(512) } else { self.size }
     }
 }
 
 /// A file on its way to a sink. It ends where the file ended when it was opened, so that a log which grows
 /// as fast as we read has an end; and it ends where the disk fails, which the caller then finds in `failure`.
+/// Holes are not read: nobody waits for a terabyte of nothing to come from the disk.
 struct Watched<'a> {
     file: &'a File,
     buffer: &'a mut Vec<u8>,
     ready: std::ops::Range<usize>,
-    left: u64,
+    /// Where the next byte to be taken from the disk lies, and where the file ends.
+    at: u64,
+    end: u64,
+    /// The file has holes; `hole` and `data` say until where the one and the other are known to go.
+    sparse: bool,
+    hole: u64,
+    data: u64,
     failure: Option<io::Error>,
     context: &'a Context,
 }
@@ -107,35 +129,82 @@ impl<'a> Watched<'a> {
     fn new(file: &'a File, seen: &Seen, buffer: &'a mut Vec<u8>, context: &'a Context) -> Self {
         buffer.resize(BUFFER, 0);
         // Files of the kernel have size 0 and still say something.
-        let left = if seen.size == 0 { u64::MAX } else { seen.size };
-        Watched { file, buffer, ready: 0..0, left, failure: None, context }
+        let end = if seen.size == 0 { u64::MAX } else { seen.size };
+        let sparse = seen.has_holes();
+        let data = if sparse { 0 } else { end };
+        Watched { file, buffer, ready: 0..0, at: 0, end, sparse, hole: 0, data, failure: None, context }
+    }
+
+    /// Looks where the hole at `at` ends and the data after it. A file system that does not know has no holes.
+    fn look(&mut self) -> io::Result<()> {
+        let known = |found: Result<u64, Errno>| match found {
+            Ok(place) => Ok(Some(place)),
+            Err(Errno::NXIO) => Ok(None),
+            Err(error) => Err(error),
+        };
+        let found = known(seek(self.file, SeekFrom::Data(self.at))).and_then(|data| {
+            let Some(data) = data else { return Ok((self.end, self.end)) };
+            Ok((data.min(self.end), known(seek(self.file, SeekFrom::Hole(data)))?.unwrap_or(self.end)))
+        });
+        (self.hole, self.data) = match found {
+            Ok(found) => found,
+            Err(Errno::INVAL | Errno::OPNOTSUPP | Errno::NOTTY) => (self.at, self.end),
+            Err(error) => return Err(error.into()),
+        };
+        Ok(())
     }
 
     fn fill(&mut self) -> io::Result<()> {
-        self.context.check()?;
-        let most = usize::try_from(self.left).unwrap_or(BUFFER).min(BUFFER);
-        let got = loop {
-            match self.file.read(&mut self.buffer[..most]) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => {
-                    self.failure = Some(error);
-                    break 0;
-                }
-                Ok(got) => break got,
-            }
-        };
         // The sink counts what it takes.
         self.context.check()?;
-        self.left = if got == 0 { 0 } else { self.left - got as u64 };
-        self.ready = 0..got;
+        let read = loop {
+            match self.from_disk() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                other => break other,
+            }
+        };
+        match read {
+            Ok(Some(0)) => self.end = self.at,
+            Ok(Some(got)) => {
+                self.at += got as u64;
+                self.ready = 0..got;
+            }
+            Ok(None) => {}
+            Err(error) => {
+                self.failure = Some(error);
+                self.end = self.at;
+            }
+        }
         Ok(())
+    }
+
+    /// `None` in a hole.
+    fn from_disk(&mut self) -> io::Result<Option<usize>> {
+        if self.at >= self.data {
+            self.look()?;
+        }
+        if self.at < self.hole {
+            return Ok(None);
+        }
+        let most = usize::try_from(self.data.min(self.end).saturating_sub(self.at)).unwrap_or(BUFFER).min(BUFFER);
+        let into = &mut self.buffer[..most];
+        // Looking for holes moves the offset; and not every file of the kernel can be read at one.
+        if self.sparse { self.file.read_at(into, self.at) } else { self.file.read(into) }.map(Some)
     }
 }
 
 impl Read for Watched<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        if self.ready.is_empty() && self.left > 0 {
+        if self.ready.is_empty() && self.at < self.end && self.at >= self.hole {
             self.fill()?;
+        }
+        if self.ready.is_empty() && self.at < self.end.min(self.hole) {
+            self.context.check()?;
+            let left = usize::try_from(self.end.min(self.hole) - self.at).unwrap_or(usize::MAX);
+            let count = into.len().min(left);
+            into[..count].fill(0);
+            self.at += count as u64;
+            return Ok(count);
         }
         let count = into.len().min(self.ready.len());
         into[..count].copy_from_slice(&self.buffer[self.ready.start..self.ready.start + count]);

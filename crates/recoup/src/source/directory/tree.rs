@@ -32,9 +32,16 @@ const OPEN_FILE: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::N
 /// for an empty database, whatever is in it.
 const SMALLEST_DATABASE: u64 = 512;
 
+/// The longest path that SQLite opens, links resolved, with room for `-journal`
+/// (`MAX_PATHNAME` in <https://www.sqlite.org/src/file/src/os_unix.c>).
+const LONGEST_DATABASE_PATH: usize = 504;
+
+/// The longest name of which `<name>-journal` is still a file name.
+const LONGEST_DATABASE_NAME: usize = 255 - 8;
+
 /// One emission in progress.
 pub(super) struct Tree<'a> {
-    root: &'a Path,
+    root: PathBuf,
     walk: Walk<'a>,
     sink: &'a mut dyn Sink,
     context: &'a Context,
@@ -47,6 +54,8 @@ pub(super) struct Tree<'a> {
 
 impl<'a> Tree<'a> {
     pub fn new(root: &'a Path, walk: Walk<'a>, sink: &'a mut dyn Sink, context: &'a Context, staged: PathBuf) -> Self {
+        // As SQLite will see it; below the root no link is followed.
+        let root = fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
         Tree { root, walk, sink, context, staged, buffer: Vec::new(), names: HashMap::new() }
     }
 
@@ -135,6 +144,10 @@ impl<'a> Tree<'a> {
     /// (<https://www.sqlite.org/howtocorrupt.html>, 2.2).
     fn database(&mut self, mut seen: Seen, path: &PathBytes) -> Result<bool> {
         let origin = self.root.join(path.as_path());
+        let name = path.as_path().file_name().unwrap_or_default();
+        if origin.as_os_str().len() > LONGEST_DATABASE_PATH || name.len() > LONGEST_DATABASE_NAME {
+            return self.too_long(path);
+        }
         for _ in 0..TRIES {
             let _ = fs::remove_file(&self.staged);
             if let Err(error) = sqlite::snapshot_file(&origin, &self.staged, DATABASE_BUSY, self.context) {
@@ -181,15 +194,10 @@ impl<'a> Tree<'a> {
 
     /// SQLite could not open it, or would have to write before it can read.
     fn out_of_reach(&mut self, path: &PathBytes, origin: &Path) -> Result<bool> {
-        let Some((directory, name)) = self.walk.place() else { return Ok(false) };
-        let mut head = Vec::new();
-        let read = accessat(directory, name, Access::READ_OK, AtFlags::EACCESS)
-            .and_then(|()| openat(directory, name, OPEN_FILE, Mode::empty()))
-            .map_err(io::Error::from)
-            .and_then(|file| File::from(file).take(SQLITE_MAGIC.len() as u64).read_to_end(&mut head));
-        if let Err(why) = read {
-            return self.walk.failed(why).map(|()| false);
-        }
+        let head = match self.head() {
+            Ok(head) => head,
+            Err(why) => return self.walk.failed(why).map(|()| false),
+        };
         let waits = |suffix| fs::metadata(sidecar(origin, suffix)).is_ok_and(|meta| meta.len() > 0);
         // What lies beside another program's file under such a name is no business of SQLite's.
         if head == SQLITE_MAGIC && (waits("-journal") || waits("-wal")) {
@@ -197,6 +205,26 @@ impl<'a> Tree<'a> {
             self.walk.findings.add("database_as_file", path);
         }
         self.plain(path, false)
+    }
+
+    /// No program has it open by this path, either: SQLite would not let it. What lies beside it is kept as well.
+    fn too_long(&mut self, path: &PathBytes) -> Result<bool> {
+        match self.head() {
+            Ok(head) if head == SQLITE_MAGIC => self.walk.findings.add("database_path_too_long", path),
+            Ok(_) => {}
+            Err(why) => return self.walk.failed(why).map(|()| false),
+        }
+        self.plain(path, false)
+    }
+
+    /// The first bytes of the newest step.
+    fn head(&self) -> io::Result<Vec<u8>> {
+        let (directory, name) = self.walk.place().ok_or(io::ErrorKind::NotFound)?;
+        let mut head = Vec::new();
+        accessat(directory, name, Access::READ_OK, AtFlags::EACCESS)?;
+        let file = File::from(openat(directory, name, OPEN_FILE, Mode::empty())?);
+        file.take(SQLITE_MAGIC.len() as u64).read_to_end(&mut head)?;
+        Ok(head)
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Not here: where settings come from ([`super`]).
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
@@ -32,6 +33,13 @@ const PARTS: [&str; 17] = [
 
 /// Words that mean a secret wherever they stand in a name: `DBPASSWORD`, `accesstoken`.
 const ANYWHERE: [&str; 5] = ["CREDENTIAL", "PASSWD", "PASSWORD", "SECRET", "TOKEN"];
+
+/// The fewest characters in a row that are taken for a random token when they look like one: what 120 bits need
+/// in base 64.
+const TOKEN: usize = 20;
+
+/// Longer than this it is data, not a token.
+const LONGEST_TOKEN: usize = 1024;
 
 /// Decides what is left out.
 pub(super) struct Secrets {
@@ -144,6 +152,9 @@ fn is_secret_text(text: &str) -> bool {
     if text.contains("-----BEGIN ") && text.contains("PRIVATE KEY") {
         return true;
     }
+    if is_token(text) {
+        return true;
+    }
     text.match_indices("://").any(|(at, _)| {
         let rest = &text[at + 3..];
         let authority = rest.split(['/', '?', '#', ' ', '\n', '\t', '"', '\'']).next().unwrap_or(rest);
@@ -152,10 +163,78 @@ fn is_secret_text(text: &str) -> bool {
     })
 }
 
+/// A long random token, alone or after the word for its scheme (`Bearer`, RFC 6750). UUIDs and ULIDs are names of
+/// things, not secrets, and paths are paths.
+fn is_token(text: &str) -> bool {
+    let mut words = text.split_whitespace();
+    let token = match (words.next(), words.next(), words.next()) {
+        (Some(token), None, _) => token,
+        (Some(scheme), Some(token), None) if scheme.bytes().all(|byte| byte.is_ascii_alphabetic()) => token,
+        _ => return false,
+    };
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=_.~-".contains(&byte);
+    if token.len() > LONGEST_TOKEN || !token.bytes().all(plain) || token.starts_with("./") {
+        return false;
+    }
+    let path = token.starts_with('/') && token.matches('/').count() > 2;
+    let name = token.starts_with('0') && ulid::Ulid::from_string(token).is_ok();
+    let uuid = token.split('-').map(str::len).eq([8, 4, 4, 4, 12]);
+    !path && !name && !uuid && token.split(['=', '.', '~']).any(is_random)
+}
+
+/// Words and numbers keep to one kind of character for a while; random ones change it every other time (62 % in
+/// base 64, 47 % in hexadecimal) and repeat few. Without a digit it is rather `aNameInCamelCase`. Base 64 may be
+/// interrupted by its marks.
+fn is_random(piece: &str) -> bool {
+    let kind = |byte: u8| (byte.is_ascii_lowercase(), byte.is_ascii_digit());
+    let changing = |run: &&str| {
+        let changes = run.as_bytes().windows(2).filter(|pair| kind(pair[0]) != kind(pair[1])).count();
+        run.len() >= 8 && changes * 4 >= run.len()
+    };
+    let runs: Vec<&str> = piece.split(['+', '/', '-', '_']).filter(changing).collect();
+    let different: HashSet<u8> = runs.iter().flat_map(|run| run.bytes()).collect();
+    let digit = piece.bytes().any(|byte| byte.is_ascii_digit());
+    digit && runs.iter().map(|run| run.len()).sum::<usize>() >= TOKEN && different.len() >= 8
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_random_token_is_a_secret_and_a_name_of_a_thing_is_not() {
+        for text in [
+            "51H8xJ2eZvKYlo2CaBcDeFgH",
+            "sk_live_51H8xJ2eZvKYlo2CaBcDeFgH",
+            "ghp_R4nd0mT0k3nF0rT3st1ngPurp0s3s1234",
+            "Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N",
+            "wJalrXUtnFEMI/K7MDENG/bPxRfiCYzEXAMPLEKEY",
+            "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+            "d41d8cd98f00b204e9800998ecf8427e",
+        ] {
+            assert!(is_secret_text(text), "{text}");
+        }
+        for text in [
+            "",
+            "EUR",
+            "America/Argentina/Buenos_Aires",
+            "2024-05-01T10:00:00.123456Z",
+            "SHOP-Order-2024-INVOICE-00012",
+            "123e4567-e89b-12d3-a456-426614174000",
+            "01ARZ3NDEKTSV4RRFFQ69G5FAV",
+            "/var/lib/docker/volumes/9f86d081884c7d659a2feaa0c55ad015/_data",
+            "thisIsARatherLongCamelCaseIdentifierForSettings",
+            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            "31415926535897932384626433832795",
+            "com.example.Shop2.BackupService.Version3",
+            "Europe/Data2/Files3/Backup4/Year2024/Month12",
+            "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ",
+            "The order 51H8xJ2eZvKYlo2CaBcDeFgH was sent",
+        ] {
+            assert!(!is_secret_text(text), "{text}");
+        }
+    }
 
     #[test]
     fn a_secret_is_known_by_its_name() {
