@@ -158,7 +158,7 @@ impl<'a> Watched<'a> {
         // The sink counts what it takes.
         self.context.check()?;
         let read = loop {
-            match self.from_disk() {
+            match self.read_disk() {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 other => break other,
             }
@@ -179,7 +179,7 @@ impl<'a> Watched<'a> {
     }
 
     /// `None` in a hole.
-    fn from_disk(&mut self) -> io::Result<Option<usize>> {
+    fn read_disk(&mut self) -> io::Result<Option<usize>> {
         if self.at >= self.data {
             self.look()?;
         }
