@@ -57,7 +57,7 @@ impl Screen {
             _ => Shape::People,
         };
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let bar = (shape != Shape::Quiet && io::stderr().is_terminal()).then(|| Arc::new(Bar::new()));
+        let bar = (shape == Shape::People && io::stderr().is_terminal()).then(|| Arc::new(Bar::new()));
         Screen { shape, colour: !plain && io::stdout().is_terminal(), bar }
     }
 
@@ -179,6 +179,15 @@ fn error_text(error: &Error) -> String {
         text.push_str(&format!("\n  Hint: {}", printable(hint)));
     }
     text
+}
+
+/// The end of a command that changed what it could reach: `warnings` say where it could not.
+pub fn reached(screen: &Screen, mut json: Value, list: &[Warning], quiet: String) -> Reply {
+    let lines = list.iter().map(|warning| format!("{} {}\n", screen.mark(Mark::Warning), warning.text));
+    let text = lines.collect();
+    json["warnings"] = warnings(list);
+    let exit = if list.is_empty() { exit::GOOD } else { exit::WARNINGS };
+    Reply { json, text, quiet, exit }
 }
 
 /// Warnings for `--json`.

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use recoup::config::DestinationSettings;
 use recoup::destination::Destination;
 use recoup::destination::local::LocalDestination;
-use recoup::model::{BackupId, Manifest};
+use recoup::model::{BackupId, Manifest, Warning};
 use recoup::store::{FilesStore, Listed, Listing, Store};
 use recoup::{Error, Result};
 
+use crate::output::error_line;
 use crate::session::Session;
 
 /// An open destination.
@@ -142,6 +143,14 @@ impl Shelf {
         let whole = copies.iter().position(|copy| copy.listed.missing.is_empty()).unwrap_or(0);
         let gone = || Error::new(recoup::ErrorKind::NotFound, "backup_missing", "Backup not found");
         copies.into_iter().nth(whole).ok_or_else(gone)
+    }
+
+    /// Warnings about destinations that could not be looked at: what was done did not happen there.
+    pub fn out_of_reach(&self, not_done: &str) -> Vec<Warning> {
+        let told = |(name, error): &(String, Error)| {
+            Warning::new(error.code(), format!("{not_done} at {name}: {}", error_line(error)))
+        };
+        self.unreachable.iter().map(told).collect()
     }
 
     /// The backups of several references, each once, in the order given.

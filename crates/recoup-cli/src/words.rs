@@ -1,4 +1,4 @@
-//! How figures read: sizes in IEC units, counts, durations, ages, times. Pure functions of values.
+//! How figures and words read: sizes in IEC units, counts, durations, ages, times, what is to be typed. Pure functions of values.
 
 use std::time::Duration;
 
@@ -82,6 +82,16 @@ pub fn list(items: &[String]) -> String {
         [] => String::new(),
         [one] => one.clone(),
         [rest @ .., last] => format!("{} and {last}", rest.join(", ")),
+    }
+}
+
+/// As a word that a shell takes as it is.
+pub fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }
 

@@ -187,6 +187,50 @@ fn nothing_of_the_application_is_changed() {
     drop(keep);
 }
 
+/// What a shell does with the line after `Next: recoup`.
+fn follow_next(shop: &Shop, out: &str) -> (String, Option<i32>) {
+    let next = out.lines().find_map(|line| line.strip_prefix("Next: recoup ")).unwrap().to_owned();
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", &format!("exec \"$0\" {next}"), env!("CARGO_BIN_EXE_recoup")]);
+    shell.current_dir(shop.root()).env_clear().env("TMPDIR", std::env::temp_dir()).stdin(Stdio::null());
+    (next, shell.output().unwrap().status.code())
+}
+
+#[test]
+fn the_next_step_can_be_typed_as_it_stands() {
+    let shop = Shop::new();
+    shop.write("not-a-directory", "");
+    let args = ["backup", "--database", "shop.db", "--to", "not-a-directory", "--to", "my disk's"];
+    let told = shop.run_with(args, &[]);
+    assert_eq!(told.code, 3, "{told:?}");
+    let (next, code) = follow_next(&shop, &told.out);
+    assert_eq!(code, Some(0), "{next}");
+    assert!(next.contains("--level restore"), "{next}");
+
+    fs::create_dir(shop.path("conf d")).unwrap();
+    shop.write("conf d/shop.toml", "[plan.conf]\nfiles = [\"../config.yml\"]\n");
+    let told = shop.run_with(["backup", "--config", "conf d/shop.toml"], &[]).good();
+    let (next, code) = follow_next(&shop, &told.out);
+    assert_eq!(code, Some(0), "{next}");
+}
+
+#[test]
+fn with_json_nothing_is_drawn_even_on_a_terminal() {
+    let shop = Shop::new();
+    let drawn = |options: &str| {
+        let recoup = env!("CARGO_BIN_EXE_recoup");
+        let line = format!("'{recoup}' backup --database shop.db {options} > answer");
+        let mut terminal = std::process::Command::new("script");
+        terminal.args(["-qec", &line, "/dev/null"]).current_dir(shop.root()).stdin(Stdio::null());
+        let output = terminal.env("TERM", "xterm").env("HOME", shop.root()).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(drawn("").contains("Relative to"), "people are told things on this terminal");
+    assert_eq!(drawn("--json"), "");
+    assert_eq!(drawn("--quiet"), "");
+}
+
 #[test]
 fn ctrl_c_ends_with_130_and_leaves_nothing() {
     let shop = Shop::new();

@@ -46,6 +46,46 @@ fn protection_is_given_and_lifted_but_not_from_a_kind() {
     assert_eq!(protected(&migration), json!(true));
 }
 
+/// Two destinations, of which `away` must hold its marker and so is told when it is not there.
+const TWO_PLACES: &str = "destinations = [\"here\", \"away\"]
+[destination.here]
+path = \"here\"
+[destination.away]
+path = \"away\"
+marker = true
+[plan.shop]
+files = [\"config.yml\"]
+";
+
+#[test]
+fn what_could_not_be_changed_at_a_destination_that_is_away_is_told_and_no_clean_success() {
+    let shop = Shop::new();
+    shop.write("recoup.toml", TWO_PLACES);
+    fs::create_dir(shop.path("away")).unwrap();
+    shop.write("away/.recoup-destination", "");
+    let id = shop.back_up("");
+    fs::rename(shop.path("away"), shop.path("unplugged")).unwrap();
+
+    for command in ["protect", "unprotect"] {
+        let told = shop.run(&format!("{command} {id}"));
+        assert_eq!(told.code, 3, "{told:?}");
+        assert!(told.out.contains("! Copies are as they were at away: "), "{told:?}");
+    }
+    let told = shop.run(&format!("delete {id} --yes --json"));
+    assert_eq!(told.code, 3, "{told:?}");
+    let json = told.json();
+    assert_eq!(json["deleted"], json!([id]));
+    let warnings = json["warnings"].as_array().unwrap();
+    assert_eq!(warnings.len(), 1, "{json:#}");
+    assert!(warnings[0]["text"].as_str().unwrap().starts_with("Copies may remain at away: "), "{json:#}");
+
+    fs::rename(shop.path("unplugged"), shop.path("away")).unwrap();
+    assert_eq!(shop.run("list -q").good().out.trim(), id, "the warning was right");
+    let told = shop.run(&format!("delete {id} --yes --json")).good();
+    assert_eq!(told.json()["warnings"], json!([]));
+    assert_eq!(shop.run("list -q").good().out, "");
+}
+
 fn statuses(json: &Value, name: &str) -> Vec<String> {
     let checks = json["checks"].as_array().unwrap();
     let named = checks.iter().filter(|check| check["name"] == name);

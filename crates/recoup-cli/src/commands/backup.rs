@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use recoup::backup::{self, Report, Request};
-use recoup::config::{AdHoc, DestinationSettings, Resolved};
+use recoup::config::{AdHoc, DestinationSettings, Origin, Resolved};
 use recoup::model::{Manifest, Outcome, PartKind, Plan};
 use recoup::source::factory;
 use recoup::store::Store;
@@ -59,7 +59,7 @@ pub fn run(args: &Backup, session: &Session) -> Result<Reply> {
     let places: Vec<&Place> = places.iter().filter(|place| !failed.contains(&&place.store.describe())).collect();
     let mut text = human(&report, &places, &session.screen);
     if session.screen.for_people() {
-        text.push_str(&session.screen.dim(&next(args, &report.manifest, &places)));
+        text.push_str(&session.screen.dim(&next(args, session, &report.manifest, &places)));
     }
     let quiet = report.manifest.id.to_string();
     Ok(Reply { json: json(&report, &places), text, quiet, exit: exit::of_outcome(report.outcome) })
@@ -248,12 +248,17 @@ fn human(report: &Report, places: &[&Place], screen: &Screen) -> String {
 }
 
 /// What to do next, as it can be typed.
-fn next(args: &Backup, manifest: &Manifest, places: &[&Place]) -> String {
-    let at = match (args.to.first(), places.first()) {
-        (Some(to), Some(_)) => format!(" --at {to}"),
+fn next(args: &Backup, session: &Session, manifest: &Manifest, places: &[&Place]) -> String {
+    let has_it = |to: &&String| {
+        let meant = session.settings.destination(to, &session.current);
+        meant.is_ok_and(|meant| places.iter().any(|place| place.name == meant.name))
+    };
+    let at = args.to.iter().find(has_it).map(|to| format!(" --at {}", words::quoted(to))).unwrap_or_default();
+    let config = match &session.config {
+        Some((path, Origin::CommandLine(_))) => format!(" --config {}", words::quoted(&path.display().to_string())),
         _ => String::new(),
     };
-    format!("Next: recoup verify {}{at} --level restore\n", manifest.id.tail())
+    format!("Next: recoup verify {}{at}{config} --level restore\n", manifest.id.tail())
 }
 
 fn json(report: &Report, places: &[&Place]) -> Value {

@@ -1,4 +1,4 @@
-//! `recoup delete`: every copy of a backup, after a question.
+//! `recoup delete`: every copy of a backup that can be reached, after a question.
 
 use jiff::Timestamp;
 use recoup::{Error, ErrorKind, Result};
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::args::Delete;
 use crate::ask;
-use crate::output::{Mark, Reply};
+use crate::output::{self, Mark, Reply};
 use crate::places::Shelf;
 use crate::session::Session;
 use crate::words;
@@ -40,5 +40,6 @@ pub fn run(args: &Delete, session: &Session) -> Result<Reply> {
         deleted.push(manifest.id.to_string());
     }
     let quiet = deleted.join("\n");
-    Ok(Reply::good(json!({ "deleted": deleted, "freed_bytes": freed }), "", quiet))
+    let json = json!({ "deleted": deleted, "freed_bytes": freed });
+    Ok(output::reached(&session.screen, json, &shelf.out_of_reach("Copies may remain"), quiet))
 }

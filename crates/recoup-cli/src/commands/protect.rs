@@ -1,10 +1,10 @@
-//! `recoup protect` and `recoup unprotect`: on every copy of a backup.
+//! `recoup protect` and `recoup unprotect`: on every copy of a backup that can be reached.
 
 use recoup::Result;
 use serde_json::json;
 
 use crate::args::Which;
-use crate::output::{Mark, Reply};
+use crate::output::{self, Mark, Reply};
 use crate::places::Shelf;
 use crate::session::Session;
 
@@ -22,5 +22,6 @@ pub fn run(args: &Which, protected: bool, session: &Session) -> Result<Reply> {
         let now = if protected { "is protected" } else { "is no longer protected" };
         session.screen.say(format!("{} {} {now}.", session.screen.mark(Mark::Good), manifest.file_stem()));
     }
-    Ok(Reply::good(json!({ "backups": rows }), "", ""))
+    let unchanged = shelf.out_of_reach("Copies are as they were");
+    Ok(output::reached(&session.screen, json!({ "backups": rows }), &unchanged, String::new()))
 }

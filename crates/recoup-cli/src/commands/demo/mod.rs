@@ -163,8 +163,8 @@ fn left_out(manifest: &Manifest) -> Vec<String> {
 
 /// What to try next, as it can be typed here.
 fn next(directory: &Path, files: &[PathBuf]) -> Vec<(String, &'static str)> {
-    let mut next = vec![(format!("cd {}", quoted(&directory.display().to_string())), "")];
-    next.extend(elsewhere().map(|this| (format!("alias recoup={}", quoted(&this)), "")));
+    let mut next = vec![(format!("cd {}", words::quoted(&directory.display().to_string())), "")];
+    next.extend(elsewhere().map(|this| (format!("alias recoup={}", words::quoted(&this)), "")));
     let commands = [
         ("recoup list", "the backups"),
         ("recoup show latest", "what is in the newest"),
@@ -189,9 +189,4 @@ fn elsewhere() -> Option<String> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let first = std::env::split_paths(&path).map(|directory| directory.join("recoup")).find(|found| found.is_file());
     if first.as_ref().is_some_and(same) { None } else { Some(this.display().to_string()) }
-}
-
-fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
-    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
