@@ -172,11 +172,22 @@ fn what_compresses_is_deflated_and_what_does_not_is_stored() {
     file(&mut writer, b"noise.bin", 0o644, &noise).unwrap();
     file(&mut writer, b"text.txt", 0o644, "some text ".repeat(5000).as_bytes()).unwrap();
     let tree = part(&mut writer, PartKind::Directory, "tree");
-    writer.finish(&manifest(vec![tree])).unwrap();
+    // A database is judged by all of it: the same noise behind a first page of text, and behind half a file of it.
+    let mut parts = vec![tree];
+    for (name, text) in [("noise", 4096), ("half", 400_000)] {
+        let staged = folder.path().join(name);
+        let noise = noise.repeat(8);
+        fs::write(&staged, [b"schema ".repeat(text / 7), noise].concat()).unwrap();
+        writer.begin_part(PartKind::Database, name).unwrap();
+        writer.entry(&Entry::file(name, 0), Content::Staged(&staged)).unwrap();
+        parts.push(part(&mut writer, PartKind::Database, name));
+    }
+    writer.finish(&manifest(parts)).unwrap();
     let listing = Command::new("unzip").args(["-v", path.to_str().unwrap()]).output().unwrap();
     let listing = String::from_utf8(listing.stdout).unwrap();
     let line = |name: &str| listing.lines().find(|line| line.ends_with(name)).unwrap().to_owned();
     assert!(line("noise.bin").contains("Stored") && line("text.txt").contains("Defl"), "{listing}");
+    assert!(line("noise.db").contains("Stored") && line("half.db").contains("Defl"), "{listing}");
 }
 
 #[test]

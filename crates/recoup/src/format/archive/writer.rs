@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
@@ -28,6 +28,8 @@ const LEVEL_LARGE: i64 = 1;
 const LARGE_MEMBER: u64 = 64 << 20;
 /// From this size on a member gets the Zip64 fields, which small members do without.
 const ZIP64: u64 = 2 << 30;
+/// Places of a file that are looked at.
+const SAMPLES: u64 = 64;
 /// Bits per byte above which compressing a file is a waste: pictures, films, archives, ciphers.
 const DENSE: f64 = 7.8;
 
@@ -108,7 +110,7 @@ impl ArchiveWriter {
         tree.list.flush().map_err(|e| Error::at("writing", &tree.path, e))?;
         let mut list = File::open(&tree.path).map_err(|e| Error::at("opening", &tree.path, e))?;
         let length = list.metadata().map_err(|e| Error::at("reading", &tree.path, e))?.len();
-        let (_, sha256) = self.member(&tree.facts.list, &Entry::file("", length), &mut list)?;
+        let (_, sha256) = self.member(&tree.facts.list, &Entry::file("", length), &mut list, None)?;
         std::fs::remove_file(&tree.path).map_err(|e| Error::at("removing", &tree.path, e))?;
         Ok(PartBody { path: part.place, bytes, sha256, directory: Some(tree.facts) })
     }
@@ -116,17 +118,24 @@ impl ArchiveWriter {
     /// Writes `RESTORE.txt` and the manifest, the latter last, and makes the file durable.
     pub fn finish(mut self, manifest: &Manifest) -> Result<()> {
         let restore = text::restore(manifest);
-        self.member(RESTORE, &Entry::file("", restore.len() as u64), &mut restore.as_bytes())?;
+        self.member(RESTORE, &Entry::file("", restore.len() as u64), &mut restore.as_bytes(), None)?;
         let inner = Manifest { objects: Vec::new(), ..manifest.clone() };
         let bytes = inner.to_json()?;
-        self.member(METADATA, &Entry::file("", bytes.len() as u64), &mut bytes.as_slice())?;
+        self.member(METADATA, &Entry::file("", bytes.len() as u64), &mut bytes.as_slice(), None)?;
         let file = self.zip.finish().map_err(|e| failed(&self.path, e))?;
         let file = file.into_file().map_err(|e| Error::at("writing", &self.path, e))?;
         file.sync_all().map_err(|e| Error::at("writing", &self.path, e))
     }
 
-    /// Writes one member; returns its length and hash.
-    fn member(&mut self, name: &str, entry: &Entry, content: &mut dyn Read) -> Result<(u64, String)> {
+    /// Writes one member; returns its length and hash. Whether compressing is a waste is told by its beginning,
+    /// unless the caller has looked at more.
+    fn member(
+        &mut self,
+        name: &str,
+        entry: &Entry,
+        content: &mut dyn Read,
+        waste: Option<bool>,
+    ) -> Result<(u64, String)> {
         let mut filled = 0;
         while filled < self.buffer.len() {
             match read(content, &mut self.buffer[filled..])? {
@@ -134,8 +143,7 @@ impl ArchiveWriter {
                 n => filled += n,
             }
         }
-        let database = name == "database.db" || name.starts_with("databases/");
-        let stored = filled == 0 || !database && dense(&self.buffer[..filled]);
+        let stored = filled == 0 || waste.unwrap_or_else(|| dense(&self.buffer[..filled]));
         let level = if entry.size >= LARGE_MEMBER { LEVEL_LARGE } else { LEVEL_SMALL };
         let options = options(entry)?
             .compression_method(if stored { CompressionMethod::Stored } else { CompressionMethod::Deflated })
@@ -183,13 +191,14 @@ impl ArchiveWriter {
 
     fn bytes(&mut self, name: &str, entry: &Entry, content: Content<'_>) -> Result<(u64, String)> {
         match content {
-            Content::Stream(stream) => self.member(name, entry, stream),
+            Content::Stream(stream) => self.member(name, entry, stream, None),
             Content::Staged(path) => {
                 let mut file = File::open(path).map_err(|e| Error::at("opening", path, e))?;
                 let size = file.metadata().map_err(|e| Error::at("reading", path, e))?.len();
-                self.member(name, &Entry { size, ..entry.clone() }, &mut file)
+                let waste = mostly_dense(&file, size).map_err(|e| Error::at("reading", path, e))?;
+                self.member(name, &Entry { size, ..entry.clone() }, &mut file, Some(waste))
             }
-            Content::None => self.member(name, entry, &mut std::io::empty()),
+            Content::None => self.member(name, entry, &mut std::io::empty(), None),
         }
     }
 }
@@ -291,6 +300,18 @@ fn dos_time(seconds: i64) -> DateTime {
         part(at.second()),
     )
     .unwrap_or_default()
+}
+
+/// Whether nearly all of a file looks compressed already, by samples from everywhere: a database begins with its
+/// schema, whatever fills the rest.
+fn mostly_dense(file: &File, size: u64) -> std::io::Result<bool> {
+    let mut sample = vec![0; 16 * 1024];
+    let mut found = 0;
+    for at in 0..SAMPLES {
+        let read = file.read_at(&mut sample, size / SAMPLES * at)?;
+        found += u64::from(dense(&sample[..read]));
+    }
+    Ok(found * 16 >= SAMPLES * 15)
 }
 
 /// Whether bytes look compressed already: nearly every value about equally often. A short sample says little.
