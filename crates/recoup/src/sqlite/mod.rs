@@ -15,6 +15,7 @@ mod missing;
 pub mod open;
 pub mod pin;
 pub(crate) mod place;
+pub mod put;
 mod recover;
 pub(crate) mod rowids;
 pub mod rows;
