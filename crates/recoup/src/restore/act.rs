@@ -16,7 +16,7 @@ use super::safety::{self, Purpose, Saved};
 use super::tree;
 use super::unit::Unit;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{BackupId, DatabaseFacts, Warning};
+use crate::model::{BackupId, DatabaseFacts, PartKind, Warning};
 use crate::progress::{Context, Phase};
 use crate::sqlite::put::{self, Obstacle, Pair, Stamps};
 use crate::sqlite::{check, open};
@@ -36,13 +36,7 @@ pub struct Done {
 type Copies = Vec<(usize, PathBuf, DatabaseFacts)>;
 
 /// Puts all items in place, or none.
-pub fn run(
-    id: &BackupId,
-    items: &mut Items,
-    purpose: &Purpose<'_>,
-    busy: Duration,
-    context: &Context,
-) -> Result<Done> {
+pub fn run(id: &BackupId, items: &mut Items, purpose: &Purpose<'_>, busy: Duration, context: &Context) -> Result<Done> {
     for attempt in 1..=TRIES {
         let last = attempt == TRIES;
         let stamps: Vec<Option<Stamps>> = items.items.iter().map(|item| stamps(item, context)).collect();
@@ -57,6 +51,7 @@ pub fn run(
             }
             saved = save(purpose, items, &mut copies, context)?;
         }
+        items.stages.iter().try_for_each(|stage| stage.sync())?;
         let mut pairs = open_all(items, busy, context)?;
         let mut held = Vec::new();
         for (at, pair) in &mut pairs {
@@ -86,6 +81,7 @@ pub fn run(
             copy_exchanged(items, &mut copies, busy, context)?;
             saved = save(purpose, items, &mut copies, context)?;
         }
+        sole_users(items, busy, context)?;
         let units = match units(items, saved.as_ref(), context)? {
             Planned::Units(units, kept) => {
                 warnings.extend(kept);
@@ -99,12 +95,12 @@ pub fn run(
                 continue;
             }
         };
-        sole_users(items, busy, context)?;
         let safety = saved.as_ref().map(|saved| saved.manifest.id.clone());
         let journal = commit::journal(id, purpose, safety, items, &held, units, context)?;
-        let committed = commit::run(journal, items, held, busy, context);
+        commit::apply(&journal, items, held, busy, context)?;
+        pairs.iter().for_each(|(_, pair)| pair.checkpoint());
         drop(pairs);
-        warnings.extend(committed?);
+        warnings.extend(commit::finish(journal, items, busy, context)?);
         warnings.extend(saved.iter().flat_map(|saved| saved.warnings.clone()));
         return Ok(Done { saved, warnings });
     }
@@ -138,7 +134,7 @@ fn copy_exchanged(items: &mut Items, copies: &mut Copies, busy: Duration, contex
         let item = items.items[at].clone();
         let readable = match item.way {
             Way::Swap(Obstacle::OtherPageSize) => true,
-            Way::Gone => item.kind == crate::model::PartKind::Database && item.target.exists(),
+            Way::Gone => item.kind == PartKind::Database && item.target.exists(),
             _ => false,
         };
         if readable {
@@ -220,9 +216,8 @@ fn units(items: &mut Items, saved: Option<&Saved>, context: &Context) -> Result<
                 if !found.kept.is_empty() {
                     warnings.push(kept(&item, &found));
                 }
-                let planned = tree::plan(&item.target, &item.staged, &found.kept, stays, &mut || {
-                    items.free(&stage, "aside")
-                })?;
+                let planned =
+                    tree::plan(&item.target, &item.staged, &found.kept, stays, &mut || items.free(&stage, "aside"))?;
                 units.extend(planned);
             }
             Way::Swap(_) | Way::File => {
@@ -243,7 +238,7 @@ fn units(items: &mut Items, saved: Option<&Saved>, context: &Context) -> Result<
 
 /// What SQLite keeps beside a database goes with it: a log that stayed would be replayed into the new file.
 fn sidecars(items: &mut Items, item: &Item, units: &mut Vec<Unit>) -> Result<()> {
-    let database = item.kind == crate::model::PartKind::Database || is_database(&item.target);
+    let database = item.kind == PartKind::Database || commit::is_database(&item.target);
     for suffix in ["-wal", "-shm", "-journal"] {
         let path = open::sidecar(&item.target, suffix);
         let restored = items.items.iter().any(|other| other.target == path);
@@ -253,13 +248,6 @@ fn sidecars(items: &mut Items, item: &Item, units: &mut Vec<Unit>) -> Result<()>
         }
     }
     Ok(())
-}
-
-fn is_database(path: &Path) -> bool {
-    use std::io::Read;
-    let mut head = [0; 16];
-    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut head));
-    read.is_ok() && &head == b"SQLite format 3\0"
 }
 
 fn kept(item: &Item, found: &tree::Uncovered) -> Warning {
@@ -275,17 +263,15 @@ fn sole_users(items: &Items, busy: Duration, context: &Context) -> Result<()> {
     for item in &items.items {
         match item.way {
             Way::Swap(Obstacle::OtherPageSize) => put::become_sole_user(&item.target, busy, context)?,
-            Way::Gone if item.kind == crate::model::PartKind::Database && safety::is_database_file(item) => {
+            Way::Gone if item.kind == PartKind::Database && commit::is_database(&item.target) => {
                 put::become_sole_user(&item.target, busy, context)?;
             }
+            Way::InPlace { .. } => continue,
             _ => {}
         }
-        let databases = match item.way {
-            Way::InPlace { .. } => continue,
-            Way::Tree { .. } => commit::databases_below(&item.target),
-            _ => vec![item.target.clone()],
-        };
-        commit::nobody_holds(&databases, busy, context)?;
+        if item.kind != PartKind::File || commit::is_database(&item.target) {
+            commit::nobody_holds(&item.target, busy, context)?;
+        }
     }
     Ok(())
 }

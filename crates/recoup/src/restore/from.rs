@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::diff::{self, Side};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::archive::reader::ArchiveReader;
 use crate::format::{json, proof};
@@ -63,8 +64,12 @@ impl Opened {
             Format::Database | Format::Both => Body::Database(path),
             Format::Json => Body::Json(path),
             Format::Csv => {
-                return Err(Error::new(ErrorKind::Unsupported, "csv_not_restorable", "A CSV export cannot be restored")
-                    .hint("CSV is an export for other tools; restore a backup in another format"));
+                return Err(Error::new(
+                    ErrorKind::Unsupported,
+                    "csv_not_restorable",
+                    "A CSV export cannot be restored",
+                )
+                .hint("CSV is an export for other tools; restore a backup in another format"));
             }
         };
         Ok(Opened { manifest, body })
@@ -155,6 +160,21 @@ impl Opened {
         Ok(entry)
     }
 
+    /// The parts of `wanted` in the shape in which sides are compared.
+    pub(super) fn side(&mut self, wanted: &Manifest, scratch: &Path, context: &Context) -> Result<Side> {
+        let mut side = Side::default();
+        if let Body::Archive(reader) = &mut self.body {
+            diff::of_archive(wanted, reader, scratch, &mut side, context)?;
+            return Ok(side);
+        }
+        for part in wanted.parts.iter().filter(|part| !part.absent) {
+            let path = scratch.join("backup.db");
+            self.database(part, &path, context)?;
+            side.databases.insert(part.name.clone(), path);
+        }
+        Ok(side)
+    }
+
     fn archive(&mut self) -> Result<&mut ArchiveReader> {
         match &mut self.body {
             Body::Archive(reader) => Ok(reader),
@@ -183,5 +203,9 @@ fn copy_proven(from: &Path, to: &Path, part: &Part, context: &Context) -> Result
         context.advance(n as u64)?;
     }
     let found = data_encoding::HEXLOWER.encode(&sha2::Digest::finalize(hash));
-    if found == part.sha256 { Ok(()) } else { Err(Error::corrupted(format!("{} is not what the manifest says", part.path))) }
+    if found == part.sha256 {
+        Ok(())
+    } else {
+        Err(Error::corrupted(format!("{} is not what the manifest says", part.path)))
+    }
 }

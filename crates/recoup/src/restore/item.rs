@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::choose::{Choice, Piece, Places};
@@ -19,6 +20,10 @@ use crate::model::{PartKind, RESTORE_FOLDER, Warning};
 use crate::progress::Context;
 use crate::sqlite::put::{self, Obstacle};
 use crate::sqlite::{facts, open, table};
+use crate::store::Store;
+
+/// Bytes that stay free.
+const MARGIN: u64 = 1 << 20;
 
 /// How an item takes its place.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,7 +42,10 @@ pub enum Way {
     /// A file.
     File,
     /// A tree; `stays` when its root cannot be renamed.
-    Tree { stays: bool },
+    Tree {
+        /// It is a mount point.
+        stays: bool,
+    },
     /// It was not there at the moment that comes back.
     Gone,
 }
@@ -75,7 +83,8 @@ pub struct Items {
 impl Drop for Items {
     fn drop(&mut self) {
         let roots: Vec<PathBuf> = self.stages.iter().filter_map(|stage| parent(stage.path()).ok()).collect();
-        self.stages.clear();
+        // The leading one last: it says what the others are.
+        while self.stages.pop().is_some() {}
         self.leases.clear();
         // Only those that are empty now.
         roots.iter().for_each(|root| drop(fs::remove_dir(root)));
@@ -250,7 +259,7 @@ fn join(root: &Path, path: &[u8]) -> Result<PathBuf> {
 }
 
 /// Whether another file system is mounted there, or the folder itself a second time.
-fn is_mount_point(path: &Path) -> bool {
+pub fn is_mount_point(path: &Path) -> bool {
     #[cfg(target_os = "linux")]
     {
         use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags};
@@ -273,6 +282,52 @@ fn lock(folder: &Path, target: &Path) -> Result<Lease> {
         Error::new(ErrorKind::Busy, "restore_running", "Another backup or restore is running")
             .hint(format!("{} is being restored", target.display()))
     })
+}
+
+/// Room for everything that is still to be written: a copy of each database and the log of writing it, and the safety
+/// backup. What is staged already is on the disk.
+pub fn check_space(items: &Items, stores: &[Arc<dyn Store>]) -> Result<()> {
+    let mut needed = BTreeMap::<u64, (u64, PathBuf)>::new();
+    let mut saved = 0;
+    for item in &items.items {
+        let (old, new) = (size(&item.target), size(&item.staged));
+        saved += old;
+        if let Way::InPlace { .. } = item.way {
+            let device = fs::metadata(&item.stage).map_or(0, |meta| meta.dev());
+            let entry = needed.entry(device).or_insert_with(|| (0, item.stage.clone()));
+            entry.0 += old + old.max(new);
+        }
+    }
+    let more = |bytes: u64| bytes + bytes / 10 + MARGIN;
+    for (bytes, path) in needed.values() {
+        let stat = rustix::fs::statvfs(path.as_path()).map_err(|e| Error::at("looking at", path, e.into()))?;
+        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+        if free < more(*bytes) {
+            let detail = format!("about {} bytes are needed beside the data, {free} are free", more(*bytes));
+            return Err(Error::no_space(detail));
+        }
+    }
+    for store in stores {
+        if let Some(free) = store.free_bytes()?
+            && free < more(saved)
+        {
+            let (needed, place) = (more(saved), store.describe());
+            let detail = format!("about {needed} bytes are needed for the safety backup at {place}, {free} are free");
+            return Err(Error::no_space(detail));
+        }
+    }
+    Ok(())
+}
+
+/// Bytes of a file or a tree.
+fn size(path: &Path) -> u64 {
+    match fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_dir() => {
+            fs::read_dir(path).into_iter().flatten().flatten().map(|entry| size(&entry.path())).sum()
+        }
+        Ok(meta) => meta.len(),
+        Err(_) => 0,
+    }
 }
 
 /// The targets of choices.

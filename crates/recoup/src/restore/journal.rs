@@ -31,8 +31,12 @@ pub struct Journal {
     pub restored: BackupId,
     /// The backup of what is replaced.
     pub safety: Option<BackupId>,
+    /// The restore that it takes back.
+    pub undoes: Option<BackupId>,
     /// When it began.
     pub at: Timestamp,
+    /// Names of the parts.
+    pub parts: Vec<String>,
     /// Stages besides the one in which this lies.
     pub followers: Vec<PathBytes>,
     /// Databases that are written through SQLite, in the order in which they are committed.
@@ -72,7 +76,9 @@ impl Journal {
             plan: plan.to_owned(),
             restored: restored.clone(),
             safety: None,
+            undoes: None,
             at,
+            parts: Vec::new(),
             followers: Vec::new(),
             databases: Vec::new(),
             units: Vec::new(),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::item::{Item, Items, Way};
+use super::item::{Item, Items};
 use super::tree::{self, Uncovered};
 use crate::backup;
 use crate::error::{Error, ErrorKind, Result};
@@ -19,7 +19,7 @@ use crate::model::{
 use crate::progress::Context;
 use crate::source::{SourceFactory, factory, file, sqlite};
 use crate::sqlite::pin::Pinned;
-use crate::sqlite::put::{self, Obstacle};
+use crate::sqlite::put;
 use crate::sqlite::{facts, open};
 use crate::store::Store;
 
@@ -43,6 +43,8 @@ pub struct Purpose<'a> {
     pub restored: &'a Manifest,
     /// How directories are read: with what their plan leaves out.
     pub specs: &'a dyn Fn(&str) -> Option<SourceSpec>,
+    /// The restore that is taken back.
+    pub undoes: Option<BackupId>,
     /// Databases that lie in directories and are not part of this restore.
     pub elsewhere: &'a [PathBuf],
     /// Where it goes.
@@ -206,9 +208,4 @@ fn raw(item: &Item) -> Vec<SourceFactory> {
         }
     }
     sources
-}
-
-/// Whether a database that is exchanged as a file could still be read.
-pub fn is_readable(item: &Item) -> bool {
-    matches!(item.way, Way::InPlace { .. } | Way::Swap(Obstacle::OtherPageSize))
 }

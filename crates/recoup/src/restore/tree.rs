@@ -29,11 +29,7 @@ pub struct Uncovered {
 }
 
 /// Compares the live tree at `root` with what was saved of it. `saved` comes in the order of a contents list.
-pub fn uncovered(
-    root: &Path,
-    saved: impl Iterator<Item = Result<Entry>>,
-    context: &Context,
-) -> Result<Uncovered> {
+pub fn uncovered(root: &Path, saved: impl Iterator<Item = Result<Entry>>, context: &Context) -> Result<Uncovered> {
     let mut saved = saved.peekable();
     let mut found = Uncovered::default();
     // The root itself.
@@ -122,7 +118,8 @@ fn belongs_to(databases: &[OsString], name: &OsStr) -> bool {
 }
 
 fn names(folder: &Path) -> io::Result<Vec<OsString>> {
-    let mut names = fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.file_name())).collect::<io::Result<Vec<_>>>()?;
+    let mut names =
+        fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.file_name())).collect::<io::Result<Vec<_>>>()?;
     names.sort_by(|a, b| a.as_bytes().cmp(b.as_bytes()));
     Ok(names)
 }

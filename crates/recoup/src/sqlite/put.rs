@@ -134,23 +134,6 @@ impl Pair {
         Ok(Held { backup, path: &self.path, page_size: self.page_size })
     }
 
-    /// Sets the journal mode that the restored database had, when anybody lets us. Whether it did.
-    pub fn set_journal_mode(&self, wanted: &str) -> Result<bool> {
-        let wal = |mode: &str| mode.eq_ignore_ascii_case("wal");
-        if wal(wanted) == wal(&self.journal_mode) {
-            return Ok(true);
-        }
-        // Only `wal` and not `wal` are kept in the file; the others belong to a connection.
-        let mode = if wal(wanted) { "wal" } else { "delete" };
-        let now: rusqlite::Result<String> =
-            self.live.query_row(&format!("PRAGMA journal_mode={mode}"), [], |row| row.get(0));
-        match now {
-            Ok(now) => Ok(wal(&now) == wal(wanted)),
-            Err(error) if is_busy(&error) => Ok(false),
-            Err(error) => Err(failed(&self.path, error)),
-        }
-    }
-
     /// Brings the log into the database file as far as readers let us.
     pub fn checkpoint(&self) {
         // Should this fail, SQLite does it later; nothing depends on it.
@@ -194,13 +177,30 @@ impl Held<'_> {
 /// A copy of a database whose write lock this process holds through a [`Held`], in the new file `to`: nobody can
 /// commit meanwhile. In rollback mode nobody else may even read, and the file is all there is.
 pub fn copy_locked(path: &Path, journal_mode: &str, to: &Path, context: &Context) -> Result<()> {
-    let source = if journal_mode.eq_ignore_ascii_case("wal") {
-        open::open_source(path, SLICE)?
-    } else {
-        open::immutable(path)?
-    };
+    let source =
+        if journal_mode.eq_ignore_ascii_case("wal") { open::open_source(path, SLICE)? } else { open::immutable(path)? };
     source.execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema;").map_err(|e| failed(path, e))?;
     super::copy::copy_pinned(&source, to, context, SLICE).map(drop)
+}
+
+/// Sets the journal mode that a restored database had, when whoever uses it lets us. Whether it has it now.
+pub fn set_journal_mode(path: &Path, wanted: &str, context: &Context) -> Result<bool> {
+    let wal = |mode: &str| mode.eq_ignore_ascii_case("wal");
+    // Only `wal` and not `wal` are kept in the file; the others belong to a connection.
+    let mode = if wal(wanted) { "wal" } else { "delete" };
+    let set = patiently(path, SLICE, context, || {
+        let live = writer(path)?;
+        let now: String = live.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
+        if wal(&now) == wal(wanted) {
+            return Ok(now);
+        }
+        live.query_row(&format!("PRAGMA journal_mode={mode}"), [], |row| row.get(0))
+    });
+    match set {
+        Ok(now) => Ok(wal(&now) == wal(wanted)),
+        Err(error) if error.kind() == ErrorKind::Busy => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// What keeps a database from being written through SQLite; `None` when nothing does.
@@ -255,12 +255,7 @@ fn writer(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// Tries until it works or `busy` has passed.
-fn patiently<T>(
-    path: &Path,
-    busy: Duration,
-    context: &Context,
-    work: impl Fn() -> rusqlite::Result<T>,
-) -> Result<T> {
+fn patiently<T>(path: &Path, busy: Duration, context: &Context, work: impl Fn() -> rusqlite::Result<T>) -> Result<T> {
     let started = context.clock.monotonic();
     loop {
         context.check()?;
