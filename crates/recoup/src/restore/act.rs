@@ -32,6 +32,15 @@ pub struct Done {
     pub warnings: Vec<Warning>,
 }
 
+/// A safety backup of a restore that has not happened: dropped, it is taken back.
+struct Unused(Option<Saved>);
+
+impl Drop for Unused {
+    fn drop(&mut self) {
+        self.0.iter().for_each(safety::discard);
+    }
+}
+
 /// Databases of items by their number, with the copy of what is in them now.
 type Copies = Vec<(usize, PathBuf, DatabaseFacts)>;
 
@@ -43,13 +52,13 @@ pub fn run(id: &BackupId, items: &mut Items, purpose: &Purpose<'_>, busy: Durati
         let mut warnings = Vec::new();
         // The last time a copy is made only when the lock is held, unless the new content is made of it.
         let derived = items.items.iter().any(|item| matches!(item.way, Way::InPlace { table: Some(_), .. }));
-        let mut saved = None;
+        let mut saved = Unused(None);
         if !last || derived {
             let mut copies = copy_all(items, busy, context)?;
             for item in &items.items {
                 warnings.extend(item::derive(item, context)?);
             }
-            saved = save(purpose, items, &mut copies, context)?;
+            saved = Unused(save(purpose, items, &mut copies, context)?);
         }
         items.stages.iter().try_for_each(|stage| stage.sync())?;
         let mut pairs = open_all(items, busy, context)?;
@@ -63,9 +72,7 @@ pub fn run(id: &BackupId, items: &mut Items, purpose: &Purpose<'_>, busy: Durati
         };
         let unchanged = items.items.iter().zip(&stamps).all(same);
         if !unchanged || (last && !derived) {
-            if let Some(saved) = &saved {
-                safety::discard(saved);
-            }
+            drop(std::mem::replace(&mut saved, Unused(None)));
             if !last {
                 continue;
             }
@@ -73,34 +80,47 @@ pub fn run(id: &BackupId, items: &mut Items, purpose: &Purpose<'_>, busy: Durati
                 return Err(put::in_use(&items.items[0].target).because("it is written to all the time"));
             }
             let mut copies = Copies::new();
-            for locked in &held {
+            for locked in &mut held {
                 let item = &items.items[locked.item];
                 let Way::InPlace { old, .. } = &item.way else { continue };
-                copies.push((locked.item, old.clone(), safety::copy_locked(item, old, &locked.mode, context)?));
+                // The schema may have changed since we opened it.
+                let (facts, cookie) = safety::copy_locked(item, old, &locked.mode, context)?;
+                locked.cookie = cookie;
+                copies.push((locked.item, old.clone(), facts));
             }
             copy_exchanged(items, &mut copies, busy, context)?;
-            saved = save(purpose, items, &mut copies, context)?;
+            saved = Unused(save(purpose, items, &mut copies, context)?);
         }
         sole_users(items, busy, context)?;
-        let units = match units(items, saved.as_ref(), context)? {
+        let units = match units(items, saved.0.as_ref(), context)? {
             Planned::Units(units, kept) => {
                 warnings.extend(kept);
                 units
             }
             Planned::Changed(path) => {
-                saved.iter().for_each(safety::discard);
                 if last {
                     return Err(changing(&path));
                 }
                 continue;
             }
         };
-        let safety = saved.as_ref().map(|saved| saved.manifest.id.clone());
+        let safety = saved.0.as_ref().map(|saved| saved.manifest.id.clone());
         let journal = commit::journal(id, purpose, safety, items, &held, units, context)?;
-        commit::apply(&journal, items, held, busy, context)?;
-        pairs.iter().for_each(|(_, pair)| pair.checkpoint());
-        drop(pairs);
-        warnings.extend(commit::finish(journal, items, busy, context)?);
+        let kept = saved.0.take();
+        let applied = commit::apply(&journal, items, held, busy, context).and_then(|()| {
+            pairs.iter().for_each(|(_, pair)| pair.checkpoint());
+            drop(pairs);
+            commit::finish(journal, items, busy, context)
+        });
+        match applied {
+            Ok(told) => warnings.extend(told),
+            Err(error) => {
+                // Unless the old data could not be put back yet, nobody needs the safety backup.
+                saved.0 = kept.filter(|_| !items.is_open());
+                return Err(error);
+            }
+        }
+        let saved = kept;
         warnings.extend(saved.iter().flat_map(|saved| saved.warnings.clone()));
         return Ok(Done { saved, warnings });
     }

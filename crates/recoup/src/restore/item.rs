@@ -92,6 +92,11 @@ impl Drop for Items {
 }
 
 impl Items {
+    /// The journal says that something is changed and not finished.
+    pub fn is_open(&self) -> bool {
+        self.stages.iter().any(Stage::is_kept)
+    }
+
     /// A free path in a stage.
     pub fn free(&mut self, stage: &Path, what: &str) -> PathBuf {
         self.number += 1;

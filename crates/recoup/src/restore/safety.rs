@@ -67,11 +67,11 @@ pub fn copy_old(item: &Item, to: &Path, busy: Duration, context: &Context) -> Re
     }
 }
 
-/// The same while we hold the write lock of the database.
-pub fn copy_locked(item: &Item, to: &Path, journal_mode: &str, context: &Context) -> Result<DatabaseFacts> {
+/// The same while we hold the write lock of the database; also gives its schema cookie.
+pub fn copy_locked(item: &Item, to: &Path, journal_mode: &str, context: &Context) -> Result<(DatabaseFacts, i64)> {
     let _ = fs::remove_file(to);
-    put::copy_locked(&item.target, journal_mode, to, context)?;
-    facts::outline(&open::open_private(to)?, journal_mode)
+    let cookie = put::copy_locked(&item.target, journal_mode, to, context)?;
+    Ok((facts::outline(&open::open_private(to)?, journal_mode)?, cookie))
 }
 
 /// Makes the safety backup of all items. `copies` are the databases' copies; `None` when nothing is there to save.

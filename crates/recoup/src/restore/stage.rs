@@ -116,6 +116,11 @@ impl Stage {
         self.keep = true;
     }
 
+    /// Whether it outlives us.
+    pub fn is_kept(&self) -> bool {
+        self.keep
+    }
+
     /// Removes the stage when it is dropped.
     pub fn release(&mut self) {
         self.keep = false;

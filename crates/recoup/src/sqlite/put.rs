@@ -45,9 +45,12 @@ pub struct Stamps {
 impl Stamps {
     /// The stamps of now.
     pub fn of(path: &Path) -> Self {
+        // An empty log says the same as none: it comes and goes with connections.
+        let log = place::sidecar(path, "-wal");
+        let has_log = std::fs::metadata(&log).is_ok_and(|meta| meta.len() > 0);
         Stamps {
             main: Stamp::of(path).ok(),
-            wal: Stamp::of(&place::sidecar(path, "-wal")).ok(),
+            wal: Stamp::of(&log).ok().filter(|_| has_log),
             journal: place::sidecar(path, "-journal").exists(),
         }
     }
@@ -175,12 +178,14 @@ impl Held<'_> {
 }
 
 /// A copy of a database whose write lock this process holds through a [`Held`], in the new file `to`: nobody can
-/// commit meanwhile. In rollback mode nobody else may even read, and the file is all there is.
-pub fn copy_locked(path: &Path, journal_mode: &str, to: &Path, context: &Context) -> Result<()> {
+/// commit meanwhile. In rollback mode nobody else may even read, and the file is all there is. Gives the database's
+/// `PRAGMA schema_version`.
+pub fn copy_locked(path: &Path, journal_mode: &str, to: &Path, context: &Context) -> Result<i64> {
     let source =
         if journal_mode.eq_ignore_ascii_case("wal") { open::open_source(path, SLICE)? } else { open::immutable(path)? };
     source.execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema;").map_err(|e| failed(path, e))?;
-    super::copy::copy_pinned(&source, to, context, SLICE).map(drop)
+    super::copy::copy_pinned(&source, to, context, SLICE)?;
+    source.query_row("PRAGMA schema_version", [], |row| row.get(0)).map_err(|e| failed(path, e))
 }
 
 /// Sets the journal mode that a restored database had, when whoever uses it lets us. Whether it has it now.
