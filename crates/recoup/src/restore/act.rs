@@ -60,7 +60,7 @@ pub fn run(id: &BackupId, items: &mut Items, purpose: &Purpose<'_>, busy: Durati
             }
             saved = Unused(save(purpose, items, &mut copies, context)?);
         }
-        items.stages.iter().try_for_each(|stage| stage.sync())?;
+        item::sync(items)?;
         let mut pairs = open_all(items, busy, context)?;
         let mut held = Vec::new();
         for (at, pair) in &mut pairs {

@@ -45,7 +45,7 @@ pub fn run(opened: &mut Opened, choices: &[Choice<'_>], to: &Path, context: &Con
         write(opened, choice, &path, &stage, context)?;
         report.restored.push(Restored { name: part.name.clone(), path: to.join(name) });
     }
-    stage.sync()?;
+    stage.sync(true)?;
     publish(&tree, &to, exists).map_err(|e| Error::at("writing", &to, e))?;
     sync_folder(&to)?;
     sync_folder(&parent(&to)?)?;

@@ -194,16 +194,19 @@ fn make(
             Ok(Way::File)
         }
         (Piece::Whole, PartKind::Database) => {
-            opened.database(part, staged, context)?;
-            let journal_mode = part.database.as_ref().map(|facts| facts.journal_mode.clone());
-            let page_size = facts::page_size(&open::open_private(staged)?)?;
-            match put::obstacle(target, page_size, busy, context)? {
+            let facts = part.database.as_ref().ok_or_else(|| Error::corrupted("the manifest has no facts about it"))?;
+            let mode = facts.journal_mode.clone();
+            match put::obstacle(target, facts.page_size, busy, context)? {
                 Some(obstacle) => {
-                    put::give_journal_mode(staged, journal_mode.as_deref().unwrap_or("delete"))?;
+                    opened.database(part, staged, context)?;
+                    put::give_journal_mode(staged, &mode)?;
                     like_old(staged, target, None)?;
                     Ok(Way::Swap(obstacle))
                 }
-                None => Ok(Way::InPlace { old: items.free(stage, "old"), journal_mode, table: None }),
+                None => {
+                    opened.database_to_read(part, staged, context)?;
+                    Ok(Way::InPlace { old: items.free(stage, "old"), journal_mode: Some(mode), table: None })
+                }
             }
         }
         (Piece::Whole, PartKind::Directory | PartKind::Application) => {
@@ -216,6 +219,23 @@ fn make(
             Ok(Way::File)
         }
     }
+}
+
+/// Makes everything durable that a recovery may need.
+pub fn sync(items: &Items) -> Result<()> {
+    for stage in &items.stages {
+        let mut here = items.items.iter().filter(|item| item.stage == stage.path() && item.staged.exists());
+        // One call for a tree of any size; for single files it would wait for everybody else's writes.
+        let tree = here.clone().any(|item| item.staged.is_dir());
+        here.try_for_each(|item| if tree { Ok(()) } else { sync_file(&item.staged) })?;
+        stage.sync(tree)?;
+    }
+    Ok(())
+}
+
+fn sync_file(path: &Path) -> Result<()> {
+    let file = fs::File::open(path).map_err(|e| Error::at("opening", path, e))?;
+    file.sync_all().map_err(|e| Error::at("making durable", path, e))
 }
 
 /// Puts the table of the backup into a copy of what is there now.
