@@ -57,15 +57,23 @@ fn live(session: &Session, manifest: &Manifest) -> Result<Vec<SourceFactory>> {
 }
 
 fn human(title: &str, report: &Report, screen: &Screen) -> String {
-    let mut text = format!("{}\n", screen.bold(title));
+    let differences = describe(report, ["added", "removed", "changed"]);
+    let differences = if differences.is_empty() { "  Nothing differs.\n" } else { &differences };
+    format!("{}\n{differences}", screen.bold(title))
+}
+
+/// The differences, in the words for what only the right side has, only the left side, and what both have differently.
+/// Empty when there are none.
+pub fn describe(report: &Report, [added, removed, changed]: [&str; 3]) -> String {
+    let mut text = String::new();
     for database in &report.databases {
         let mut table = Table::new(&["", ">", ">", ">", ""]);
         for change in &database.tables {
             table.row([
                 change.name.clone(),
-                some(change.added, "added"),
-                some(change.removed, "removed"),
-                some(change.changed, "changed"),
+                some(change.added, added),
+                some(change.removed, removed),
+                some(change.changed, changed),
                 keys(change),
             ]);
         }
@@ -78,7 +86,7 @@ fn human(title: &str, report: &Report, screen: &Screen) -> String {
         }
     }
     for directory in &report.directories {
-        let numbers = [(directory.added, "added"), (directory.removed, "removed"), (directory.changed, "changed")];
+        let numbers = [(directory.added, added), (directory.removed, removed), (directory.changed, changed)];
         let told: Vec<String> = numbers.iter().map(|(n, word)| some(*n, word)).filter(|t| !t.is_empty()).collect();
         if told.is_empty() {
             continue;
@@ -94,9 +102,6 @@ fn human(title: &str, report: &Report, screen: &Screen) -> String {
         if more > 0 {
             text.push_str(&format!("    … and {} more\n", words::count(more)));
         }
-    }
-    if !text.trim_end().contains('\n') {
-        text.push_str("  Nothing differs.\n");
     }
     text
 }

@@ -156,3 +156,16 @@ fn save_later_writes(database: &Database, busy: Duration, context: &Context) -> 
         format!("{} was written to after the crash; what was in it is kept in {}", database.name, copy.display());
     Ok(Warning::new("later_writes_kept", text))
 }
+
+/// Interrupted restores of data in `folder` that nobody works on and that wait for a recovery: their stages.
+pub fn waiting(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut waiting = Vec::new();
+    for found in Stage::find(folder) {
+        let begun = Stage::lead_of(&found).is_some() || Journal::read(&found)?.is_some();
+        if begun && let Some(mut stage) = Stage::adopt(&found)? {
+            stage.keep();
+            waiting.push(found);
+        }
+    }
+    Ok(waiting)
+}
