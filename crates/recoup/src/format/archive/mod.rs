@@ -5,6 +5,7 @@
 //! take for separators) are written as `%XX`, and a `%` only where it would read like such an escape. The
 //! contents list has the real name.
 
+mod container;
 pub mod member;
 pub mod policy;
 pub mod reader;
