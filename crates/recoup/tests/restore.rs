@@ -44,6 +44,7 @@ fn restore_as(sample: &Sample, listed: &Listed, how: How<'_>) -> Result<Report> 
         force: how.force,
         busy: BUSY,
         seen: how.seen,
+        environment: Arc::new(Vec::new),
         host: None,
     };
     restore::run(&mut opened, &request, &Context::quiet())

@@ -15,6 +15,9 @@ use crate::progress::{Context, Phase};
 use crate::sqlite::{check, facts, open};
 use crate::store::{Listed, Store};
 
+/// Settings are small.
+const LARGEST: usize = 64 << 20;
+
 /// An opened backup.
 pub struct Opened {
     /// What it is.
@@ -162,6 +165,22 @@ impl Opened {
     pub fn file(&mut self, part: &Part, to: &Path, context: &Context) -> Result<()> {
         context.observer.phase(Phase::Restore, &part.name, Some(part.bytes));
         self.archive()?.extract_member(&part.path, to, &part.sha256, context)
+    }
+
+    /// A small part, such as settings, in memory.
+    pub fn bytes(&mut self, part: &Part, context: &Context) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let limit =
+            |bytes: &Vec<u8>| (bytes.len() > LARGEST).then(|| Error::corrupted(format!("{} is too large", part.name)));
+        let (_, found) = self.archive()?.read_member(&part.path, context, &mut |chunk| {
+            bytes.extend_from_slice(chunk);
+            limit(&bytes).map_or(Ok(()), Err)
+        })?;
+        if found == part.sha256 {
+            Ok(bytes)
+        } else {
+            Err(Error::corrupted(format!("{} is not what the manifest says", part.path)))
+        }
     }
 
     /// Writes one file of a tree to the new file `to` (0600). `path` is relative to the tree.
