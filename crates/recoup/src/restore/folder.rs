@@ -47,7 +47,7 @@ pub fn run(opened: &mut Opened, choices: &[Choice<'_>], to: &Path, context: &Con
         write(opened, choice, &path, &stage, context)?;
         report.restored.push(Restored { name: part.name.clone(), path: to.join(name) });
     }
-    stage.sync(true)?;
+    sync(&tree, &stage)?;
     publish(&tree, &to, exists).map_err(|e| Error::at("writing", &to, e))?;
     sync_folder(&to)?;
     sync_folder(&parent(&to)?)?;
@@ -85,6 +85,19 @@ fn write(opened: &mut Opened, choice: &Choice<'_>, path: &Path, stage: &Stage, c
         }
         (Piece::Whole, _) => opened.file(part, path, context),
     }
+}
+
+/// Makes what was restored durable: file by file, or all at once when there are trees.
+fn sync(tree: &Path, stage: &Stage) -> Result<()> {
+    let read = |e| Error::at("reading", tree, e);
+    let paths = fs::read_dir(tree).map_err(read)?.map(|entry| entry.map(|entry| entry.path()));
+    let paths: Vec<PathBuf> = paths.collect::<io::Result<_>>().map_err(read)?;
+    let trees = paths.iter().any(|path| path.is_dir());
+    if !trees {
+        paths.iter().try_for_each(|path| super::item::sync_file(path))?;
+        super::unit::sync_folder(tree)?;
+    }
+    stage.sync(trees)
 }
 
 fn put(path: &Path, bytes: &[u8]) -> Result<()> {

@@ -266,7 +266,8 @@ pub fn sync(items: &Items) -> Result<()> {
     Ok(())
 }
 
-fn sync_file(path: &Path) -> Result<()> {
+/// Makes one file durable.
+pub fn sync_file(path: &Path) -> Result<()> {
     let file = fs::File::open(path).map_err(|e| Error::at("opening", path, e))?;
     file.sync_all().map_err(|e| Error::at("making durable", path, e))
 }
