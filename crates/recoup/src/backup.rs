@@ -347,7 +347,8 @@ fn put(
         part.bytes = object.bytes;
         part.sha256 = object.sha256.clone();
     }
-    manifest.verified = Some(Level::Integrity);
+    // Of a safety backup the copies were checked only in their structure; a restore of it checks the rest.
+    manifest.verified = Some(if request.kind == Kind::PreRestore { Level::Checksum } else { Level::Integrity });
     let taken = context.clock.monotonic().saturating_sub(started);
     manifest.duration_ms = u64::try_from(taken.as_millis()).unwrap_or(u64::MAX);
     if request.protect {
