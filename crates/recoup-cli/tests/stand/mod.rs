@@ -4,7 +4,7 @@
 //! Not here: what is done to the restore meanwhile.
 #![allow(dead_code)] // Not every test needs everything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use recoup_testkit::faults::{run, text};
 use rusqlite::Connection;
 use serde_json::Value;
 
-/// Rows of the chain in the backup, and at least now.
+/// Rows that the chain has in the backup at least, and more of them now.
 const CHAIN: u64 = 20;
 
 /// How what is there differs from what comes back, and with it the way of the restore.
@@ -138,7 +138,7 @@ impl Stand {
             fs::create_dir_all(self.place(what).parent().unwrap()).unwrap();
         }
         if self.kind.is_busy() {
-            self.extend_chain(CHAIN);
+            self.extend_chain();
         } else {
             database(&self.place("app.db"), "PRAGMA journal_mode=delete", 30, "A");
         }
@@ -154,11 +154,14 @@ impl Stand {
         symlink("sub/same", data.join("link")).unwrap();
         database(&data.join("nested.db"), "PRAGMA journal_mode=delete", 10, "A");
         mode(&data.join("sub"), 0o750);
+        // As a restored database is when nothing was there.
+        mode(&self.place("app.db"), 0o600);
         if self.kind.is_apart() {
             fs::create_dir(data.join("cache")).unwrap();
             fs::write(data.join("cache/c"), "A").unwrap();
             mode(&data, 0o750);
             database(&data.join("inner.db"), "PRAGMA journal_mode=wal", 10, "A");
+            mode(&data.join("inner.db"), 0o600);
             fs::write(self.now.join("recoup.toml"), CONFIGURATION).unwrap();
         }
     }
@@ -180,7 +183,7 @@ impl Stand {
             }
             kind => {
                 if kind.is_busy() {
-                    self.extend_chain(2 * CHAIN);
+                    self.extend_chain();
                 } else {
                     let path = self.place("app.db");
                     let copy = self.beside().join("copy.db");
@@ -212,10 +215,11 @@ impl Stand {
         mode(&data.join("sub"), 0o700);
     }
 
-    fn extend_chain(&self, to: u64) {
+    fn extend_chain(&self) {
         let path = self.chain();
         let writer = BusyDatabase::start(&path, 0.0, self.kind.mode(), 40);
-        while writer.committed() < to {
+        let before = writer.committed();
+        while writer.committed() < before + CHAIN {
             std::thread::yield_now();
         }
         drop(writer);
@@ -309,6 +313,10 @@ impl Stand {
             if name == "backups" || name.ends_with("-shm") || name.ends_with("-wal") {
                 continue;
             }
+            // Not hot when it begins with a zero: SQLite overwrites it the next time.
+            if name.ends_with(".db-journal") && fs::read(&path).is_ok_and(|bytes| bytes.first() == Some(&0)) {
+                continue;
+            }
             let meta = path.symlink_metadata().unwrap();
             let mode = meta.permissions().mode() & 0o7777;
             let what = if meta.is_dir() {
@@ -318,7 +326,7 @@ impl Stand {
                 format!("link to {}", fs::read_link(&path).unwrap().display())
             } else if name.ends_with(".db") {
                 match self.kind.is_busy() && path == self.chain() {
-                    true => continue,
+                    true => String::new(),
                     false => format!("{mode:o} {}", rows(&path)),
                 }
             } else {
@@ -340,7 +348,7 @@ impl Stand {
         let mut state = self.state();
         if self.kind.is_busy() {
             // What an application wrote between crash and recovery.
-            state.retain(|name, _| !name.contains(".before-restore-"));
+            state.retain(|name, _| !name.contains(".before-restore-") && !name.ends_with("app.db-journal"));
         }
         if state == self.old {
             return Ok(Judged::Old);
@@ -349,23 +357,18 @@ impl Stand {
             return Ok(Judged::New);
         }
         let names = self.old.keys().chain(self.new.keys()).chain(state.keys());
-        let mut differences: Vec<String> = names
-            .filter(|name| self.old.get(*name) != self.new.get(*name) || state.get(*name) != self.old.get(*name))
-            .map(|name| {
-                let found = state.get(name);
-                let like = match (found == self.old.get(name), found == self.new.get(name)) {
-                    (true, true) => "as in both",
-                    (true, false) => "old",
-                    (false, true) => "new",
-                    (false, false) => "NEITHER",
-                };
-                let found = if like == "NEITHER" { found.map_or("missing", String::as_str) } else { "" };
-                format!("{name}: {like} {found}")
-            })
-            .collect();
-        differences.sort();
-        differences.dedup();
-        Err(format!("neither old nor new: {differences:#?}"))
+        let (mut like_old, mut like_new) = (Vec::new(), Vec::new());
+        let mut neither = Vec::new();
+        for name in names.collect::<BTreeSet<_>>() {
+            let found = state.get(name);
+            match (found == self.old.get(name), found == self.new.get(name)) {
+                (true, true) => {}
+                (true, false) => like_old.push(name),
+                (false, true) => like_new.push(name),
+                (false, false) => neither.push(format!("{name}: {}", found.map_or("missing", String::as_str))),
+            }
+        }
+        Err(format!("neither: {neither:?}; old: {like_old:?}; new: {like_new:?}"))
     }
 
     /// Rows of the chain, when they are what they may be: all rows from the first on, `before` of them at least, or

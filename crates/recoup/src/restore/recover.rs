@@ -4,7 +4,6 @@
 //!
 //! Not here: the journal's shape ([`super::journal`]).
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -53,8 +52,7 @@ pub fn folder(folder: &Path, busy: Duration, context: &Context) -> Result<Vec<Re
             recovered.extend(stage(&found, busy, context)?);
         }
     }
-    // Only when it is empty.
-    let _ = fs::remove_dir(folder.join(crate::model::RESTORE_FOLDER));
+    Stage::sweep(folder);
     Ok(recovered)
 }
 
