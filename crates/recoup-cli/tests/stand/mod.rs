@@ -154,14 +154,11 @@ impl Stand {
         symlink("sub/same", data.join("link")).unwrap();
         database(&data.join("nested.db"), "PRAGMA journal_mode=delete", 10, "A");
         mode(&data.join("sub"), 0o750);
-        // As a restored database is when nothing was there.
-        mode(&self.place("app.db"), 0o600);
         if self.kind.is_apart() {
             fs::create_dir(data.join("cache")).unwrap();
             fs::write(data.join("cache/c"), "A").unwrap();
             mode(&data, 0o750);
             database(&data.join("inner.db"), "PRAGMA journal_mode=wal", 10, "A");
-            mode(&data.join("inner.db"), 0o600);
             fs::write(self.now.join("recoup.toml"), CONFIGURATION).unwrap();
         }
     }
@@ -261,10 +258,7 @@ impl Stand {
         }
         let mut arguments = vec!["backup", "--json", "--plan", "app", "--to", "backups"];
         let databases = if self.kind == Kind::BusyRollback { ["second.db", "app.db"] } else { ["app.db", "second.db"] };
-        // The missing one is missing from a later backup, too.
-        for database in databases.into_iter().filter(|name| self.place(name).exists()) {
-            arguments.extend(["--database", database]);
-        }
+        databases.iter().for_each(|database| arguments.extend(["--database", database]));
         arguments.extend(["--directory", "data", "--file", "config.yml"]);
         self.recoup(&arguments)
     }
@@ -272,9 +266,10 @@ impl Stand {
     /// A command that a person or a timer may run next.
     pub fn next(&self, number: usize) -> Command {
         match number % 3 {
-            0 => self.recoup(&["doctor", "--repair", "--json"]),
             1 => self.recoup(&["list", "--json"]),
-            _ => self.backup(),
+            // Of a database that may be missing no backup by hand can be made.
+            2 if self.kind != Kind::Swap => self.backup(),
+            _ => self.recoup(&["doctor", "--repair", "--json"]),
         }
     }
 
@@ -447,6 +442,9 @@ files = ["etc/config.yml"]
 "#;
 
 fn database(path: &Path, pragmas: &str, number: usize, what: &str) {
+    // The mode of a restored database when nothing was there.
+    fs::write(path, "").unwrap();
+    mode(path, 0o600);
     let db = Connection::open(path).unwrap();
     db.execute_batch(&format!(
         "{pragmas}; PRAGMA synchronous=OFF;
