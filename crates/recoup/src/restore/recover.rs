@@ -16,6 +16,7 @@ use crate::model::{RestoreRecord, Warning};
 use crate::progress::Context;
 use crate::sqlite::pin::Pinned;
 use crate::sqlite::put::Stamps;
+use crate::sqlite::same;
 
 /// An interrupted restore that was dealt with.
 #[derive(Debug)]
@@ -125,7 +126,7 @@ fn finish(journal: &Journal, busy: Duration, warnings: &mut Vec<Warning>, contex
         if commit::is_new(database, busy, context)? {
             continue;
         }
-        if Stamps::of(database.target.as_path()).text() != database.stamps {
+        if is_written_to(database, busy, context)? {
             warnings.push(save_later_writes(database, busy, context)?);
         }
         commit::write(database, database.staged.as_path(), busy, context)?;
@@ -138,6 +139,16 @@ fn finish(journal: &Journal, busy: Duration, warnings: &mut Vec<Warning>, contex
         }
     }
     Ok(())
+}
+
+/// Somebody wrote to a database since its old content was copied. Stamps also change when SQLite takes back what the
+/// crash interrupted, so only content tells.
+fn is_written_to(database: &Database, busy: Duration, context: &Context) -> Result<bool> {
+    let (target, old) = (database.target.as_path(), database.old.as_path());
+    if Stamps::of(target).text() == database.stamps {
+        return Ok(false);
+    }
+    Ok(!same::same(target, old, &old.with_extension("compared"), busy, context)?)
 }
 
 /// After the crash somebody wrote to a database whose restore was still to come: that is in no safety backup, so it is
