@@ -67,6 +67,10 @@ pub fn run(request: &Request, stores: &[Arc<dyn Store>], context: &Context) -> R
     check_sources(&sources)?;
     let kinds: Vec<PartKind> = sources.iter().map(|source| source.kind()).collect();
     let mut packer = Packer::create(request.format, &kinds, &request.queries, staging.path(), context)?;
+    if request.kind == Kind::PreRestore {
+        // The application may be waiting for what comes after it.
+        packer = packer.quick();
+    }
 
     let mut excluded: Vec<FileId> =
         stores.iter().filter_map(|store| FileId::of(store.staging_root()?.parent()?)).collect();

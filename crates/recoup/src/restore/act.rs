@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::commit::{self, Locked};
+use super::derive;
 use super::item::{self, Item, Items, Way};
 use super::safety::{self, Purpose, Saved};
 use super::tree;
@@ -51,16 +52,16 @@ pub fn run(id: &BackupId, items: &mut Items, purpose: &Purpose<'_>, busy: Durati
         let stamps: Vec<Option<Stamps>> = items.items.iter().map(|item| stamps(item, context)).collect();
         let mut warnings = Vec::new();
         // The last time a copy is made only when the lock is held, unless the new content is made of it.
-        let derived = items.items.iter().any(|item| matches!(item.way, Way::InPlace { table: Some(_), .. }));
+        let derived = items.items.iter().any(|item| matches!(item.way, Way::InPlace { derive: Some(_), .. }));
         let mut saved = Unused(None);
         if !last || derived {
             let mut copies = copy_all(items, busy, context)?;
             for item in &items.items {
-                warnings.extend(item::derive(item, context)?);
+                warnings.extend(derive::make(item, context)?);
             }
             saved = Unused(save(purpose, items, &mut copies, context)?);
         }
-        items.stages.iter().try_for_each(|stage| stage.sync())?;
+        item::sync(items)?;
         let mut pairs = open_all(items, busy, context)?;
         let mut held = Vec::new();
         for (at, pair) in &mut pairs {

@@ -114,12 +114,12 @@ impl Stage {
         (!gone).then_some(lead)
     }
 
-    /// Makes everything in the stage durable, and the stage itself.
-    pub fn sync(&self) -> Result<()> {
+    /// Makes the names in the stage durable, and the stage itself; with `everything`, all that is in it (syncfs(2)).
+    pub fn sync(&self, everything: bool) -> Result<()> {
         let folder = fs::File::open(&self.path).map_err(|e| Error::at("opening", &self.path, e))?;
-        // One call for a tree of any size; syncfs(2) returns when all of it is on the disk.
-        #[cfg(target_os = "linux")]
-        rustix::fs::syncfs(&folder).map_err(|e| Error::at("making durable", &self.path, e.into()))?;
+        if everything {
+            sync_all(&folder).map_err(|e| Error::at("making durable", &self.path, e))?;
+        }
         folder.sync_all().map_err(|e| Error::at("making durable", &self.path, e))?;
         let root = parent(&self.path)?;
         sync_folder(&root)?;
@@ -140,6 +140,17 @@ impl Stage {
     pub fn release(&mut self) {
         self.keep = false;
     }
+}
+
+#[cfg(target_os = "linux")]
+fn sync_all(folder: &fs::File) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(folder)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn sync_all(_folder: &fs::File) -> io::Result<()> {
+    rustix::fs::sync();
+    Ok(())
 }
 
 fn around(stage: &Path) -> Result<PathBuf> {

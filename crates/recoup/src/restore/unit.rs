@@ -117,6 +117,8 @@ impl Unit {
                 return rename_new(kept, target);
             }
             match exchange(kept, target) {
+                // The new thing goes back to where it was made, so that everything could begin again.
+                Ok(()) if kept != staged => rename_new(kept, staged),
                 Ok(()) => Ok(()),
                 Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
                     rename_new(target, staged)?;

@@ -30,6 +30,7 @@ pub struct SqliteSource {
     pinned: Option<Pinned>,
     /// Copied before the run began.
     ready: Option<Captured>,
+    give: bool,
     captured: Option<Captured>,
     warnings: Vec<Warning>,
 }
@@ -64,14 +65,14 @@ struct Captured {
     facts: DatabaseFacts,
 }
 
-/// A database that was copied to `copy` before, at a moment when it had these `facts`. The copy is read, not moved, and
-/// goes through the same proof as any other.
-pub fn captured(name: &str, copy: &Path, facts: DatabaseFacts, origin: &Path) -> SourceFactory {
+/// A database that was copied to `copy` before, at a moment when it had these `facts`. It goes through the same proof as
+/// any other copy. With `give` it may be moved away; else it is only read.
+pub fn captured(name: &str, copy: &Path, facts: DatabaseFacts, origin: &Path, give: bool) -> SourceFactory {
     let (name, path, origin) = (name.to_owned(), copy.to_owned(), origin.to_owned());
     Arc::new(move || {
         let location = Location { configured: origin.display().to_string(), path: origin.clone() };
         let ready = Captured { path: path.clone(), facts: facts.clone() };
-        Ok(Box::new(SqliteSource { ready: Some(ready), ..SqliteSource::at(&name, location) }))
+        Ok(Box::new(SqliteSource { ready: Some(ready), give, ..SqliteSource::at(&name, location) }))
     })
 }
 
@@ -101,6 +102,7 @@ impl SqliteSource {
             shape: None,
             pinned: None,
             ready: None,
+            give: false,
             captured: None,
             warnings: Vec::new(),
         }
@@ -269,8 +271,11 @@ impl Source for SqliteSource {
     }
 
     fn capture(&mut self, scope: &Scope) -> Result<()> {
-        if self.ready.is_some() {
-            self.captured = self.ready.take();
+        if let Some(ready) = self.ready.take() {
+            // From staging a destination can move it away instead of copying it.
+            let path = scope.staging.join(format!("{}.db", self.name));
+            let moved = self.give && fs::rename(&ready.path, &path).is_ok();
+            self.captured = Some(Captured { path: if moved { path } else { ready.path }, ..ready });
             return Ok(());
         }
         let pinned = self.pinned.take().ok_or_else(|| out_of_order("capture before begin"))?;
