@@ -74,6 +74,21 @@ impl Stage {
         found
     }
 
+    /// Removes what a killed restore left in `folder` beside its stages: leases that nobody holds, and the folder
+    /// around them when it is empty. What cannot be removed now is removed the next time.
+    pub fn sweep(folder: &Path) {
+        let root = folder.join(RESTORE_FOLDER);
+        for name in Lease::names(&root).unwrap_or_default() {
+            // The lease of a stage goes with it.
+            if !root.join(&name).exists() {
+                // Dropping a lease removes its file.
+                drop(Lease::take(&root, &name));
+            }
+        }
+        // Only when it is empty.
+        let _ = fs::remove_dir(root);
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
