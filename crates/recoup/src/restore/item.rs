@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::choose::{Choice, Piece, Places};
 use super::from::Opened;
+use super::nested;
 use super::stage::Stage;
 use super::unit::parent;
 use crate::destination::Lease;
@@ -115,6 +116,11 @@ pub fn prepare(
     let mut items = Items { items: vec![], warnings: vec![], stages: vec![], leases: vec![], number: 0 };
     let mut stages = BTreeMap::<PathBuf, PathBuf>::new();
     let mut taken = HashSet::new();
+    let is_tree = |choice: &Choice<'_>| {
+        matches!(choice.part.kind, PartKind::Directory | PartKind::Application) && choice.piece == Piece::Whole
+    };
+    let trees: Vec<PathBuf> =
+        choices.iter().filter(|(choice, _)| is_tree(choice)).filter_map(|(_, target)| target.clone()).collect();
     for (choice, target) in choices {
         let part = choice.part;
         if part.absent && !undo {
@@ -135,9 +141,8 @@ pub fn prepare(
             let text = format!("Two parts would be restored to {}", target.display());
             return Err(Error::usage("same_target", text).hint("restore them one after the other with --only"));
         }
-        let tree = matches!(part.kind, PartKind::Directory | PartKind::Application) && choice.piece == Piece::Whole;
-        let stays = tree && is_mount_point(&target);
-        let folder = if stays { target.clone() } else { parent(&target)? };
+        let stays = is_tree(choice) && is_mount_point(&target);
+        let folder = if stays { target.clone() } else { nested::folder(&trees, &target)? };
         items.leases.push(lock(&folder, &target)?);
         if !stages.contains_key(&folder) {
             let stage = Stage::create(&folder)?;
@@ -156,6 +161,7 @@ pub fn prepare(
         };
         items.items.push(Item { name: part.name.clone(), kind: part.kind, target, staged, way, stage });
     }
+    nested::settle(&mut items.items)?;
     if items.items.is_empty() {
         let error = Error::new(ErrorKind::NotFound, "nothing_to_restore", "Nothing of the backup can be put back");
         return Err(error.hint("--to DIR writes everything to a folder"));
@@ -324,15 +330,19 @@ pub fn check_space(items: &Items, stores: &[Arc<dyn Store>]) -> Result<()> {
     Ok(())
 }
 
-/// Bytes of a file or a tree.
+/// Bytes of a file or a tree, however deep.
 fn size(path: &Path) -> u64 {
-    match fs::symlink_metadata(path) {
-        Ok(meta) if meta.is_dir() => {
-            fs::read_dir(path).into_iter().flatten().flatten().map(|entry| size(&entry.path())).sum()
+    let (mut bytes, mut todo) = (0, vec![path.to_owned()]);
+    while let Some(path) = todo.pop() {
+        match fs::symlink_metadata(&path) {
+            Ok(meta) if meta.is_dir() => {
+                todo.extend(fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()));
+            }
+            Ok(meta) => bytes += meta.len().min(meta.blocks().saturating_mul(512)),
+            Err(_) => {}
         }
-        Ok(meta) => meta.len(),
-        Err(_) => 0,
     }
+    bytes
 }
 
 /// The targets of choices.
