@@ -16,8 +16,22 @@ use recoup_testkit::faults::{run, soak, text};
 use stand::{Judged, Kind, Stand};
 
 const SYSCALLS: [&str; 16] = [
-    "openat", "write", "pwrite64", "fallocate", "fsync", "fdatasync", "renameat2", "rename", "unlinkat", "unlink",
-    "ftruncate", "syncfs", "mkdir", "mkdirat", "rmdir", "chmod",
+    "openat",
+    "write",
+    "pwrite64",
+    "fallocate",
+    "fsync",
+    "fdatasync",
+    "renameat2",
+    "rename",
+    "unlinkat",
+    "unlink",
+    "ftruncate",
+    "syncfs",
+    "mkdir",
+    "mkdirat",
+    "rmdir",
+    "chmod",
 ];
 
 /// A call to be killed at.
@@ -40,17 +54,8 @@ impl Trials {
     fn new(stand: Stand, undo: bool) -> Self {
         let points = [vec![], vec![]];
         let normal = Duration::ZERO;
-        let mut trials = Trials {
-            stand,
-            undo,
-            points,
-            normal,
-            killed: 0,
-            ends: [0, 0],
-            recovered: 0,
-            killed_again: 0,
-            bad: vec![],
-        };
+        let mut trials =
+            Trials { stand, undo, points, normal, killed: 0, ends: [0, 0], recovered: 0, killed_again: 0, bad: vec![] };
         let started = Instant::now();
         let (exit, answer) = trials.stand.answer(&mut trials.act());
         assert!(matches!(exit, 0 | 3), "{answer:#}");
@@ -200,7 +205,8 @@ impl Trials {
     fn kill_recovery(&mut self, i: usize) {
         let next = self.stand.next(i);
         if i % 8 == 3 {
-            let syscall = ["renameat2", "fsync", "pwrite64", "unlink", "openat", "unlinkat", "rmdir", "rename"][i / 8 % 8];
+            let syscall =
+                ["renameat2", "fsync", "pwrite64", "unlink", "openat", "unlinkat", "rmdir", "rename"][i / 8 % 8];
             let expression = format!("inject={syscall}:signal=KILL:when={}", 1 + i / 3 % 7);
             let output = run(&mut traced(&next, &["-o", "/dev/null", "-e", &expression]));
             self.killed_again += usize::from(output.status.code().is_none_or(|code| code > 128));

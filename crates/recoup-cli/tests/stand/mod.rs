@@ -464,10 +464,8 @@ fn leave_log(from: &Path, to: &Path) {
     let db = Connection::open(from).unwrap();
     db.execute_batch("PRAGMA wal_autocheckpoint=0; UPDATE item SET title=title || '!' WHERE id % 3 = 0").unwrap();
     for end in ["", "-wal"] {
-        let output = run(Command::new("cp").args([
-            format!("{}{end}", from.display()),
-            format!("{}{end}", to.display()),
-        ]));
+        let output =
+            run(Command::new("cp").args([format!("{}{end}", from.display()), format!("{}{end}", to.display())]));
         assert!(output.status.success(), "{}", text(&output));
     }
 }

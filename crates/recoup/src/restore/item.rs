@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::choose::{Choice, Piece, Places};
 use super::from::Opened;
+use super::nested;
 use super::stage::Stage;
 use super::unit::parent;
 use crate::destination::Lease;
@@ -152,6 +153,11 @@ pub fn prepare(
     let (undo, busy) = (ask.undo, ask.busy);
     let mut items = Items { items: vec![], warnings: vec![], stages: vec![], leases: vec![], number: 0 };
     let mut taken = HashSet::new();
+    let is_tree = |choice: &Choice<'_>| {
+        matches!(choice.part.kind, PartKind::Directory | PartKind::Application) && choice.piece == Piece::Whole
+    };
+    let trees: Vec<PathBuf> =
+        choices.iter().filter(|(choice, _)| is_tree(choice)).filter_map(|(_, target)| target.clone()).collect();
     // Settings last: their rows come with their databases when those are restored too.
     let (settings, others): (Vec<_>, Vec<_>) =
         choices.iter().partition(|(choice, _)| choice.part.kind == PartKind::Settings && !choice.part.absent);
@@ -175,9 +181,9 @@ pub fn prepare(
             let text = format!("Two parts would be restored to {}", target.display());
             return Err(Error::usage("same_target", text).hint("restore them one after the other with --only"));
         }
-        let tree = matches!(part.kind, PartKind::Directory | PartKind::Application) && choice.piece == Piece::Whole;
-        let stays = tree && is_mount_point(&target);
-        let stage = items.stage(if stays { target.clone() } else { parent(&target)? }, &target)?;
+        let stays = is_tree(choice) && is_mount_point(&target);
+        let folder = if stays { target.clone() } else { nested::folder(&trees, &target)? };
+        let stage = items.stage(folder, &target)?;
         let staged = items.free(&stage, "new");
         let way = if part.absent {
             Way::Gone
@@ -189,6 +195,7 @@ pub fn prepare(
     for (choice, _) in settings {
         super::derive::settings(opened, choice, ask, &mut items, context)?;
     }
+    nested::settle(&mut items.items)?;
     if items.items.is_empty() {
         let error = Error::new(ErrorKind::NotFound, "nothing_to_restore", "Nothing of the backup can be put back");
         return Err(error.hint("--to DIR writes everything to a folder"));

@@ -14,6 +14,8 @@ mod folder;
 mod from;
 mod item;
 mod journal;
+mod mounts;
+mod nested;
 mod preview;
 pub mod recover;
 mod safety;
