@@ -12,6 +12,7 @@ use crate::destination::Staging;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::pack::Packer;
 use crate::format::{Packed, proof};
+use crate::hooks::{Hook, Occasion, Quiesced};
 use crate::model::{
     BackupId, Format, Kind, Level, MANIFEST_VERSION, Manifest, Outcome, Part, PartKind, Warning, shrink,
 };
@@ -37,6 +38,9 @@ pub struct Request {
     pub protect: bool,
     /// Host name for the manifest.
     pub host: Option<String>,
+    /// What holds the application still until all that lives has been read: databases, commands and the application's own
+    /// entries are, when they are captured; directories, files and settings, when they are packed.
+    pub hooks: Vec<Arc<dyn Hook>>,
     /// Where to stage when no store is on this machine.
     pub scratch: PathBuf,
 }
@@ -86,6 +90,8 @@ pub fn run(request: &Request, stores: &[Arc<dyn Store>], context: &Context) -> R
             .collect(),
     };
 
+    let mut quiesced = Some(Quiesced::begin(&request.hooks, Occasion::Backup, &request.plan, context)?);
+    let mut resume = || quiesced.take().map(|quiesced| quiesced.resume("good")).unwrap_or_default();
     let present = begin(&mut sources, &scope)?;
     let created_at = context.clock.now();
     let expected: u64 = estimate(&sources, &present, |_| true);
@@ -96,6 +102,7 @@ pub fn run(request: &Request, stores: &[Arc<dyn Store>], context: &Context) -> R
             source.capture(&scope).map_err(|e| e.while_(format!("copying {}", source.name())))?;
         }
     }
+    let resumed = if kinds.iter().all(|kind| captured_early(*kind)) { resume() } else { Vec::new() };
 
     let mut manifest = Manifest {
         recoup_manifest: MANIFEST_VERSION,
@@ -111,12 +118,13 @@ pub fn run(request: &Request, stores: &[Arc<dyn Store>], context: &Context) -> R
         parts: Vec::new(),
         objects: Vec::new(),
         verified: None,
-        warnings: Vec::new(),
+        warnings: resumed,
     };
     for (source, presence) in sources.iter_mut().zip(&present) {
         pack(source.as_mut(), *presence, &mut packer, &scope, &mut manifest)?;
     }
     drop(sources);
+    manifest.warnings.extend(resume());
     // A safety backup holds what a restore replaces, which may be less than the plan does.
     if request.kind != Kind::PreRestore {
         compare_with_previous(first.as_ref(), &mut manifest);

@@ -187,7 +187,14 @@ impl Meaning<'_> {
             self.note(query.key.clone(), json!(query.value), None, self.origin(query.line));
             queries.push((array.clone(), query.value.clone()));
         }
-        Ok(Plan { name, sources, format, compact, destinations, queries })
+        let hooks = written.hooks.as_ref().map(|written| {
+            for at in &written.values {
+                self.note(at.key.clone(), json!(at.value), None, self.origin(at.line));
+            }
+            written.hooks.clone()
+        });
+        let hooks = hooks.unwrap_or_default();
+        Ok(Plan { name, sources, format, compact, destinations, queries, hooks })
     }
 
     /// The origin of a default that a plan takes over.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+use super::hooks;
 use super::walk::{At, Document, Field, Table};
 use crate::error::Result;
 use crate::model::Format;
@@ -39,6 +40,7 @@ pub(super) struct Plan {
     pub files: Vec<Located>,
     pub commands: Vec<Command>,
     pub settings: Option<Settings>,
+    pub hooks: Option<hooks::Written>,
     /// `[plan.NAME.export]`: array name and query.
     pub export: Vec<(String, At<String>)>,
 }
@@ -151,6 +153,7 @@ fn plan(name: At<String>, field: &Field<'_>) -> Result<Plan> {
         files: located(&mut table, "files", Place::File)?,
         commands: each(&mut table, "commands", command)?,
         settings: table.take("settings").map(|f| settings(&f)).transpose()?,
+        hooks: table.take("hooks").map(|f| hooks::read(&f)).transpose()?,
         export: match table.take("export") {
             None => Vec::new(),
             Some(export) => {

@@ -3,6 +3,7 @@
 
 pub mod backup;
 pub mod entry;
+pub mod hook;
 pub mod plan;
 pub mod restore;
 pub mod run;

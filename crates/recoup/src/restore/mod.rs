@@ -32,6 +32,7 @@ pub use self::choose::Places;
 pub use self::from::Opened;
 pub use self::preview::{Preview, Seen, preview};
 use crate::error::Result;
+use crate::hooks::{Hook, Occasion, Quiesced};
 use crate::model::{BackupId, Outcome, PartKind, RestoreRecord, Warning};
 use crate::progress::Context;
 use crate::source::settings::Environment;
@@ -50,6 +51,8 @@ pub struct Request<'a> {
     pub undoes: Option<BackupId>,
     /// Restore also what another application or a newer version made.
     pub force: bool,
+    /// What holds the application still from before the safety backup until everything is in place.
+    pub hooks: &'a [Arc<dyn Hook>],
     /// How long to wait for somebody who holds a database.
     pub busy: Duration,
     /// What the person saw who said yes; live data that changed since is refused with `preview_stale`.
@@ -118,7 +121,12 @@ pub fn run(opened: &mut Opened, request: &Request<'_>, context: &Context) -> Res
     };
     let at = context.clock.now();
     let id = BackupId::generate(at);
-    let done = act::run(&id, &mut items, &purpose, request.busy, context)?;
+    let quiesced = Quiesced::begin(request.hooks, Occasion::Restore, &manifest.plan, context)?;
+    let done = act::run(&id, &mut items, &purpose, request.busy, context);
+    // Everything is durable by now, or as it was.
+    let resumed = quiesced.resume(Quiesced::outcome(&done));
+    let done = done.map_err(|error| resumed.iter().fold(error, |error, warning| error.hint(warning.text.clone())))?;
+    warnings.extend(resumed);
     warnings.append(&mut items.warnings);
     warnings.extend(done.warnings);
     let restored: Vec<Restored> =

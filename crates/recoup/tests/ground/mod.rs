@@ -117,6 +117,7 @@ impl Ground {
             label: None,
             protect: false,
             host: None,
+            hooks: vec![],
             scratch: self.root().to_owned(),
         }
     }
@@ -154,6 +155,7 @@ impl Ground {
             stores: &stores,
             undoes,
             force: false,
+            hooks: &[],
             busy: self.busy,
             seen: None,
             environment: std::sync::Arc::new(Vec::new),
