@@ -3,8 +3,11 @@
 
 pub mod backup;
 pub mod entry;
+pub mod forecast;
+pub mod guard;
 pub mod plan;
 pub mod restore;
+pub mod retention;
 pub mod run;
 pub mod shrink;
 
