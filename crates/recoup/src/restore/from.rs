@@ -13,13 +13,15 @@ use crate::format::{json, proof};
 use crate::model::{DatabaseFacts, Entry, EntryKind, Format, Level, Manifest, Part};
 use crate::progress::{Context, Phase};
 use crate::sqlite::{check, facts, open};
-use crate::store::{Listed, Store};
+use crate::store::{Hold, Listed, Store};
 
 /// An opened backup.
 pub struct Opened {
     /// What it is.
     pub manifest: Manifest,
     body: Body,
+    /// As long as it is read, nobody deletes it.
+    _held: Option<Hold>,
 }
 
 enum Body {
@@ -36,6 +38,7 @@ impl Opened {
             return Err(Error::corrupted(format!("it is not whole: {}", listed.missing.join(", ")))
                 .hint("choose another backup, or another destination with --at"));
         }
+        let _held = store.hold(&manifest)?;
         let wanted = if manifest.format == Format::Both { ".db" } else { "" };
         let object = manifest.objects.iter().find(|object| object.name.ends_with(wanted));
         let object = object.ok_or_else(|| Error::corrupted("the manifest names no data"))?.clone();
@@ -47,7 +50,7 @@ impl Opened {
                 object.name, object.bytes
             )));
         }
-        Opened::at(manifest, path)
+        Ok(Opened { _held, ..Opened::at(manifest, path)? })
     }
 
     /// Opens the file of a backup whose manifest is known.
@@ -72,12 +75,12 @@ impl Opened {
                 .hint("CSV is an export for other tools; restore a backup in another format"));
             }
         };
-        Ok(Opened { manifest, body })
+        Ok(Opened { manifest, body, _held: None })
     }
 
     /// Opens an archive that has been judged already.
     pub fn read(manifest: Manifest, reader: ArchiveReader) -> Self {
-        Opened { manifest, body: Body::Archive(Box::new(reader)) }
+        Opened { manifest, body: Body::Archive(Box::new(reader)), _held: None }
     }
 
     /// Writes the database of a part to the new file `to` (0600) and proves it: every byte is what the manifest says,
