@@ -89,7 +89,15 @@ impl AdHoc {
         let resolved = moved.into_iter().map(resolved).collect();
         let format = self.format.unwrap_or(settings.format);
         Ok((
-            Plan { name, sources, format, compact: self.compact, destinations: Vec::new(), queries: Vec::new() },
+            Plan {
+                name,
+                sources,
+                format,
+                compact: self.compact,
+                destinations: Vec::new(),
+                queries: Vec::new(),
+                retention: None,
+            },
             resolved,
         ))
     }

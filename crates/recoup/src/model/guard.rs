@@ -203,8 +203,8 @@ mod tests {
         (0..n).map(|_| BackupId::generate(at(0))).collect()
     }
 
-    fn code(change: impl FnOnce(&mut Situation<'_>), delete: usize, memory: &Memory) -> Option<&'static str> {
-        let delete = ids(delete);
+    fn code<'a>(change: impl FnOnce(&mut Situation<'a>), delete: usize, memory: &'a Memory) -> Option<&'static str> {
+        let delete = ids(delete).leak();
         let mut situation = Situation {
             trigger: Trigger::VerifiedBackup,
             now: at(100),
@@ -212,7 +212,7 @@ mod tests {
             moved: None,
             policy: None,
             candidates: 20,
-            delete: &delete,
+            delete,
             confirmed: None,
             known: 40,
             lacking: 0,
