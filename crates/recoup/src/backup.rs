@@ -67,6 +67,10 @@ pub fn run(request: &Request, stores: &[Arc<dyn Store>], context: &Context) -> R
     check_sources(&sources)?;
     let kinds: Vec<PartKind> = sources.iter().map(|source| source.kind()).collect();
     let mut packer = Packer::create(request.format, &kinds, &request.queries, staging.path(), context)?;
+    if request.kind == Kind::PreRestore {
+        // The application may be waiting for what comes after it.
+        packer = packer.quick();
+    }
 
     let mut excluded: Vec<FileId> =
         stores.iter().filter_map(|store| FileId::of(store.staging_root()?.parent()?)).collect();
@@ -348,7 +352,8 @@ fn put(
         part.bytes = object.bytes;
         part.sha256 = object.sha256.clone();
     }
-    manifest.verified = Some(Level::Integrity);
+    // Of a safety backup the copies were checked only in their structure; a restore of it checks the rest.
+    manifest.verified = Some(if request.kind == Kind::PreRestore { Level::Checksum } else { Level::Integrity });
     let taken = context.clock.monotonic().saturating_sub(started);
     manifest.duration_ms = u64::try_from(taken.as_millis()).unwrap_or(u64::MAX);
     if request.protect {

@@ -111,6 +111,7 @@ impl Act<'_> {
                 force: self.args.force,
                 busy: self.busy,
                 seen: seen.as_ref(),
+                environment: Arc::clone(&session.environment),
                 host: super::backup::host(),
             };
             match restore::run(opened, &request, context) {

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -78,6 +79,7 @@ fn find<'a>(manifest: &'a Manifest, wanted: &str) -> Result<Choice<'a>> {
 pub struct Places {
     places: HashMap<String, PathBuf>,
     specs: HashMap<String, SourceSpec>,
+    base: PathBuf,
 }
 
 impl Places {
@@ -95,7 +97,7 @@ impl Places {
     /// The same, but a source that the plan still has is where the plan says now. Relative paths are meant from
     /// `base`.
     pub fn of_plan(manifest: &Manifest, sources: &[SourceSpec], base: &Path) -> Result<Self> {
-        let mut places = Places::origins(manifest);
+        let mut places = Places { base: base.to_owned(), ..Places::origins(manifest) };
         for spec in sources {
             let name = spec.name().to_owned();
             let path = match spec {
@@ -126,27 +128,33 @@ impl Places {
         resolve(&path).map(Some)
     }
 
+    /// From where the plan's relative paths are meant.
+    pub fn base(&self) -> &Path {
+        if self.base.as_os_str().is_empty() { Path::new("/") } else { &self.base }
+    }
+
     /// Every place, of all parts.
     pub fn all(&self) -> impl Iterator<Item = (&String, &PathBuf)> {
         self.places.iter()
     }
 }
 
-/// Resolves links; of a path that does not exist, those of the folder in which it will be.
+/// Resolves links; of a path that does not exist, those of the part that does.
+///
+/// Errors: a circle of links leads nowhere.
 pub fn resolve(path: &Path) -> Result<PathBuf> {
     let mut path = path.to_owned();
     // A dangling link: the restore makes what it leads to. As many links as Linux follows (path_resolution(7)).
     for _ in 0..40 {
-        if let Ok(real) = fs::canonicalize(&path) {
-            return Ok(real);
+        match fs::canonicalize(&path) {
+            Ok(real) => return Ok(real),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(Error::at("finding", &path, error)),
         }
         let Ok(target) = fs::read_link(&path) else { break };
         path = path.parent().unwrap_or(Path::new("/")).join(target);
     }
-    let path = path.as_path();
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(path.to_owned()) };
-    let parent = fs::canonicalize(parent).map_err(|error| {
-        Error::at("finding", parent, error).hint("the folder must exist; restore with --to DIR to put it elsewhere")
-    })?;
-    Ok(parent.join(name))
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(path) };
+    // Folders that are missing are those of a directory that comes back as a whole, or the restore says so.
+    Ok(resolve(parent)?.join(name))
 }

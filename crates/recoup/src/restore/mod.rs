@@ -9,13 +9,17 @@
 mod act;
 pub mod choose;
 mod commit;
+mod derive;
 mod folder;
 mod from;
 mod item;
 mod journal;
+mod mounts;
+mod nested;
 mod preview;
 pub mod recover;
 mod safety;
+mod space;
 mod stage;
 mod tree;
 mod unit;
@@ -30,6 +34,7 @@ pub use self::preview::{Preview, Seen, preview};
 use crate::error::Result;
 use crate::model::{BackupId, Outcome, PartKind, RestoreRecord, Warning};
 use crate::progress::Context;
+use crate::source::settings::Environment;
 use crate::store::Store;
 
 /// What is to be put back where it belongs.
@@ -49,6 +54,8 @@ pub struct Request<'a> {
     pub busy: Duration,
     /// What the person saw who said yes; live data that changed since is refused with `preview_stale`.
     pub seen: Option<&'a Seen>,
+    /// The environment, to tell secrets in settings.
+    pub environment: Environment,
     /// Host name for the safety backup.
     pub host: Option<String>,
 }
@@ -90,8 +97,9 @@ pub fn run(opened: &mut Opened, request: &Request<'_>, context: &Context) -> Res
     }
     let undo = request.undoes.is_some();
     let mut warnings = preview::checks(&manifest, &targets, request.force || undo, request.busy)?;
-    let mut items = item::prepare(opened, &targets, undo, request.busy, context)?;
-    item::check_space(&items, request.stores)?;
+    let ask = item::Ask { undo, busy: request.busy, places: request.places, environment: &request.environment };
+    let mut items = item::prepare(opened, &targets, &ask, context)?;
+    space::check(&items, request.stores)?;
     let chosen: Vec<&str> = items.items.iter().map(|item| item.name.as_str()).collect();
     let elsewhere: Vec<PathBuf> = manifest
         .parts

@@ -21,7 +21,7 @@ use crate::model::{
     DatabaseFacts, DatabaseSpec, DirectorySpec, FileSpec, Manifest, PartKind, RESTORE_FOLDER, SourceSpec, Warning,
 };
 use crate::progress::Context;
-use crate::source::factory;
+use crate::source::{SourceFactory, factory};
 use crate::sqlite::put::Stamps;
 use crate::sqlite::{facts, open};
 
@@ -71,7 +71,7 @@ pub fn preview(
     let choices = choose::choose(&manifest, only)?;
     let targets = item::targets(&choices, places)?;
     let seen = Seen::of(&targets, context)?;
-    let (refused, warnings) = match checks(&manifest, &targets, false, busy) {
+    let (refused, mut warnings) = match checks(&manifest, &targets, false, busy) {
         Ok(warnings) => (None, warnings),
         Err(error) => (Some(error), Vec::new()),
     };
@@ -87,7 +87,7 @@ pub fn preview(
     };
     wanted.parts = manifest.parts.iter().filter(compared).cloned().collect();
     let backup = opened.side(&wanted, &diff::folder(scratch, "backup")?, context)?;
-    let live = diff::of_live(&live, &diff::folder(scratch, "live")?, context)?;
+    let live = live_side(live, scratch, &mut warnings, context)?;
     let mut differences = diff::compare_sides(&live, &backup, scratch, context)?;
     for (choice, _) in &targets {
         if let Piece::Table(table) = &choice.piece {
@@ -99,6 +99,37 @@ pub fn preview(
     }
     let parts = targets.iter().map(|(choice, target)| part(choice, target.as_deref())).collect();
     Ok(Preview { parts, differences, refused, warnings, seen })
+}
+
+/// The live data; what cannot be read now is told and counts as nothing. That is when people restore.
+fn live_side(
+    mut sources: Vec<SourceFactory>,
+    scratch: &Path,
+    warnings: &mut Vec<Warning>,
+    context: &Context,
+) -> Result<diff::Side> {
+    let unreadable = |error: &Error| {
+        matches!(error.code(), "source_corrupted" | "not_a_database" | "source_encrypted" | "source_empty")
+    };
+    match diff::of_live(&sources, &diff::folder(scratch, "live")?, context) {
+        Err(error) if unreadable(&error) => {}
+        other => return other,
+    }
+    let mut number = 0;
+    let mut sound = Vec::new();
+    for source in sources.drain(..) {
+        number += 1;
+        let folder = diff::folder(scratch, &format!("look-{number}"))?;
+        match diff::of_live(std::slice::from_ref(&source), &folder, context) {
+            Ok(_) => sound.push(source),
+            Err(error) if unreadable(&error) => {
+                warnings.push(Warning::new("live_unreadable", format!("{}; all of it comes back", error.message())));
+            }
+            Err(error) => return Err(error),
+        }
+        std::fs::remove_dir_all(&folder).map_err(|e| Error::at("removing", &folder, e))?;
+    }
+    diff::of_live(&sound, &diff::folder(scratch, "live-again")?, context)
 }
 
 fn part(choice: &Choice<'_>, target: Option<&Path>) -> PartPreview {
@@ -242,16 +273,18 @@ impl Seen {
 }
 
 fn tree(path: &Path, hash: &mut Sha256, context: &Context) -> Result<()> {
-    context.check()?;
-    let Ok(meta) = fs::symlink_metadata(path) else { return Ok(()) };
-    let facts = (meta.ino(), meta.size(), meta.mtime(), meta.mtime_nsec(), meta.mode());
-    hash.update(path.as_os_str().as_encoded_bytes());
-    hash.update(format!("{facts:?}"));
-    if meta.is_dir() {
-        let mut names: Vec<_> = fs::read_dir(path).into_iter().flatten().flatten().map(|e| e.file_name()).collect();
-        names.sort();
-        for name in names.iter().filter(|name| *name != RESTORE_FOLDER) {
-            tree(&path.join(name), hash, context)?;
+    let mut todo = vec![path.to_owned()];
+    while let Some(path) = todo.pop() {
+        context.check()?;
+        let Ok(meta) = fs::symlink_metadata(&path) else { continue };
+        let facts = (meta.ino(), meta.size(), meta.mtime(), meta.mtime_nsec(), meta.mode());
+        hash.update(path.as_os_str().as_encoded_bytes());
+        hash.update(format!("{facts:?}"));
+        if meta.is_dir() {
+            let mut names: Vec<_> =
+                fs::read_dir(&path).into_iter().flatten().flatten().map(|e| e.file_name()).collect();
+            names.sort();
+            todo.extend(names.iter().filter(|name| *name != RESTORE_FOLDER).map(|name| path.join(name)));
         }
     }
     Ok(())

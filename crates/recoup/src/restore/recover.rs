@@ -4,7 +4,6 @@
 //!
 //! Not here: the journal's shape ([`super::journal`]).
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use crate::model::{RestoreRecord, Warning};
 use crate::progress::Context;
 use crate::sqlite::pin::Pinned;
 use crate::sqlite::put::Stamps;
+use crate::sqlite::same;
 
 /// An interrupted restore that was dealt with.
 #[derive(Debug)]
@@ -53,8 +53,7 @@ pub fn folder(folder: &Path, busy: Duration, context: &Context) -> Result<Vec<Re
             recovered.extend(stage(&found, busy, context)?);
         }
     }
-    // Only when it is empty.
-    let _ = fs::remove_dir(folder.join(crate::model::RESTORE_FOLDER));
+    Stage::sweep(folder);
     Ok(recovered)
 }
 
@@ -127,7 +126,7 @@ fn finish(journal: &Journal, busy: Duration, warnings: &mut Vec<Warning>, contex
         if commit::is_new(database, busy, context)? {
             continue;
         }
-        if Stamps::of(database.target.as_path()).text() != database.stamps {
+        if is_written_to(database, busy, context)? {
             warnings.push(save_later_writes(database, busy, context)?);
         }
         commit::write(database, database.staged.as_path(), busy, context)?;
@@ -140,6 +139,16 @@ fn finish(journal: &Journal, busy: Duration, warnings: &mut Vec<Warning>, contex
         }
     }
     Ok(())
+}
+
+/// Somebody wrote to a database since its old content was copied. Stamps also change when SQLite takes back what the
+/// crash interrupted, so only content tells.
+fn is_written_to(database: &Database, busy: Duration, context: &Context) -> Result<bool> {
+    let (target, old) = (database.target.as_path(), database.old.as_path());
+    if Stamps::of(target).text() == database.stamps {
+        return Ok(false);
+    }
+    Ok(!same::same(target, old, &old.with_extension("compared"), busy, context)?)
 }
 
 /// After the crash somebody wrote to a database whose restore was still to come: that is in no safety backup, so it is

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::item::is_mount_point;
 use super::unit::{parent, sync_folder};
 use crate::destination::Lease;
 use crate::error::{Error, Result};
@@ -74,6 +75,21 @@ impl Stage {
         found
     }
 
+    /// Removes what a killed restore left in `folder` beside its stages: leases that nobody holds, and the folder
+    /// around them when it is empty. What cannot be removed now is removed the next time.
+    pub fn sweep(folder: &Path) {
+        let root = folder.join(RESTORE_FOLDER);
+        for name in Lease::names(&root).unwrap_or_default() {
+            // The lease of a stage goes with it.
+            if !root.join(&name).exists() {
+                // Dropping a lease removes its file.
+                drop(Lease::take(&root, &name));
+            }
+        }
+        // Only when it is empty.
+        let _ = fs::remove_dir(root);
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
@@ -99,12 +115,12 @@ impl Stage {
         (!gone).then_some(lead)
     }
 
-    /// Makes everything in the stage durable, and the stage itself.
-    pub fn sync(&self) -> Result<()> {
+    /// Makes the names in the stage durable, and the stage itself; with `everything`, all that is in it (syncfs(2)).
+    pub fn sync(&self, everything: bool) -> Result<()> {
         let folder = fs::File::open(&self.path).map_err(|e| Error::at("opening", &self.path, e))?;
-        // One call for a tree of any size; syncfs(2) returns when all of it is on the disk.
-        #[cfg(target_os = "linux")]
-        rustix::fs::syncfs(&folder).map_err(|e| Error::at("making durable", &self.path, e.into()))?;
+        if everything {
+            sync_all(&folder).map_err(|e| Error::at("making durable", &self.path, e))?;
+        }
         folder.sync_all().map_err(|e| Error::at("making durable", &self.path, e))?;
         let root = parent(&self.path)?;
         sync_folder(&root)?;
@@ -125,6 +141,17 @@ impl Stage {
     pub fn release(&mut self) {
         self.keep = false;
     }
+}
+
+#[cfg(target_os = "linux")]
+fn sync_all(folder: &fs::File) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(folder)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn sync_all(_folder: &fs::File) -> io::Result<()> {
+    rustix::fs::sync();
+    Ok(())
 }
 
 fn around(stage: &Path) -> Result<PathBuf> {
@@ -150,26 +177,53 @@ impl Drop for Stage {
     }
 }
 
-/// Removes a tree, whatever modes its folders have.
-pub fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            open_folders(path);
-            fs::remove_dir_all(path)
+/// Removes a tree, whatever modes its folders have and however deep they are: what lies deep is moved up first, so that
+/// neither paths nor descriptors run out. A mount in it is left alone, and is an error.
+pub fn remove(root: &Path) -> io::Result<()> {
+    if !fs::symlink_metadata(root)?.is_dir() {
+        return fs::remove_file(root);
+    }
+    open_folder(root)?;
+    let mut number = 0;
+    loop {
+        let entries = fs::read_dir(root)?.collect::<io::Result<Vec<_>>>()?;
+        if entries.is_empty() {
+            return fs::remove_dir(root);
         }
-        other => other,
+        for entry in entries {
+            if !entry.file_type()?.is_dir() {
+                fs::remove_file(entry.path())?;
+                continue;
+            }
+            open_folder(&entry.path())?;
+            for inner in fs::read_dir(entry.path())? {
+                let inner = inner?;
+                if !inner.file_type()?.is_dir() {
+                    fs::remove_file(inner.path())?;
+                    continue;
+                }
+                // A folder that changes its place must be writable (rename(2)).
+                open_folder(&inner.path())?;
+                let up = loop {
+                    number += 1;
+                    let up = root.join(format!("{number}"));
+                    if fs::symlink_metadata(&up).is_err() {
+                        break up;
+                    }
+                };
+                fs::rename(inner.path(), up)?;
+            }
+            fs::remove_dir(entry.path())?;
+        }
     }
 }
 
 /// A restored tree may hold folders that even its owner cannot write to.
-fn open_folders(path: &Path) {
+fn open_folder(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
-    let Ok(meta) = fs::symlink_metadata(path) else { return };
-    if !meta.is_dir() {
-        return;
+    if is_mount_point(path) {
+        return Err(io::ErrorKind::ResourceBusy.into());
     }
-    let _ = fs::set_permissions(path, fs::Permissions::from_mode(0o700));
-    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
-        open_folders(&entry.path());
-    }
+    let mode = fs::symlink_metadata(path)?.permissions().mode();
+    if mode & 0o700 == 0o700 { Ok(()) } else { fs::set_permissions(path, fs::Permissions::from_mode(0o700)) }
 }

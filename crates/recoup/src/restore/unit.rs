@@ -117,6 +117,8 @@ impl Unit {
                 return rename_new(kept, target);
             }
             match exchange(kept, target) {
+                // The new thing goes back to where it was made, so that everything could begin again.
+                Ok(()) if kept != staged => rename_new(kept, staged),
                 Ok(()) => Ok(()),
                 Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
                     rename_new(target, staged)?;
@@ -187,7 +189,8 @@ fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-fn across(target: &Path) -> Error {
+/// Refused: a rename does not lead to another file system.
+pub fn across(target: &Path) -> Error {
     let text = format!("Cannot replace {}: it lies on another file system than its folder", target.display());
     Error::new(ErrorKind::Unsupported, "other_file_system", text)
         .hint("restore with --to DIR and copy it from there, or restore the mounted part by itself")

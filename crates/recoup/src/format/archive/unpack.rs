@@ -4,14 +4,15 @@
 //! Not here: putting data where an application expects it; what is unpacked here is compared or moved later.
 
 use std::ffi::OsStr;
-use std::fs::{self, DirBuilder, File, FileTimes, Permissions};
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{Seek, SeekFrom, Write};
+use std::ops::Deref;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
-use rustix::fs::{AtFlags, CWD, Gid, Timespec, Timestamps, Uid};
+use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Timespec, Timestamps, Uid};
 
 use super::reader::ArchiveReader;
 use crate::error::{Error, Result};
@@ -50,7 +51,7 @@ impl ArchiveReader {
             let path = below(to, &entry.path)?;
             match entry.kind {
                 EntryKind::Directory => {
-                    DirBuilder::new().mode(0o700).create(&path).map_err(|e| Error::at("creating", &path, e))?;
+                    DirBuilder::new().mode(0o700).create(&*path).map_err(|e| Error::at("creating", &path, e))?;
                     later.push(entry);
                     continue;
                 }
@@ -101,19 +102,43 @@ impl ArchiveReader {
     }
 }
 
+/// A way to a path below a folder that the kernel takes however long the path is.
+pub struct Place {
+    path: PathBuf,
+    // What `path` begins at.
+    _folder: Option<OwnedFd>,
+}
+
+impl Deref for Place {
+    type Target = Path;
+    fn deref(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// The longest path that is used as it is: PATH_MAX (4096) with room for what is put behind it.
+const LONGEST: usize = 3800;
+
 /// A path of a contents list below a folder; anything that could lead elsewhere is refused.
-fn below(root: &Path, path: &PathBytes) -> Result<PathBuf> {
+pub fn below(root: &Path, path: &PathBytes) -> Result<Place> {
     let mut out = root.to_path_buf();
+    let mut folder: Option<OwnedFd> = None;
     if path.0.is_empty() {
-        return Ok(out);
+        return Ok(Place { path: out, _folder: None });
     }
     for part in path.0.split(|byte| *byte == b'/') {
         if part.is_empty() || part == b"." || part == b".." || part.contains(&0) {
             return Err(Error::corrupted(format!("the contents list names {path}, which leads elsewhere")));
         }
+        if out.as_os_str().len() + part.len() >= LONGEST {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let fd = rustix::fs::open(&out, flags, Mode::empty()).map_err(|e| Error::at("opening", &out, e.into()))?;
+            out = PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd()));
+            folder = Some(fd);
+        }
         out.push(OsStr::from_bytes(part));
     }
-    Ok(out)
+    Ok(Place { path: out, _folder: folder })
 }
 
 fn create(to: &Path) -> Result<File> {
@@ -128,17 +153,11 @@ fn link(root: &Path, entry: &Entry, as_root: bool) -> Result<()> {
         entry.target.as_ref().ok_or_else(|| Error::corrupted(format!("link {} without a target", entry.path)))?;
     if entry.kind == EntryKind::Hardlink {
         let first = below(root, target)?;
-        return fs::hard_link(&first, &path).map_err(|e| Error::at("linking", &path, e));
+        return fs::hard_link(&*first, &*path).map_err(|e| Error::at("linking", &path, e));
     }
-    std::os::unix::fs::symlink(target.as_path(), &path).map_err(|e| Error::at("linking", &path, e))?;
+    std::os::unix::fs::symlink(target.as_path(), &*path).map_err(|e| Error::at("linking", &path, e))?;
     own(&path, entry, as_root)?;
-    let time = Timespec {
-        tv_sec: entry.mtime_ns.div_euclid(1_000_000_000),
-        tv_nsec: entry.mtime_ns.rem_euclid(1_000_000_000),
-    };
-    let times = Timestamps { last_access: time, last_modification: time };
-    rustix::fs::utimensat(CWD, &path, &times, AtFlags::SYMLINK_NOFOLLOW)
-        .map_err(|e| Error::at("setting the time of", &path, e.into()))
+    set_time(&path, entry.mtime_ns)
 }
 
 /// Owner, mode and time of a file or folder; never setuid or setgid.
@@ -147,18 +166,17 @@ fn settle(path: &Path, entry: &Entry, as_root: bool) -> Result<()> {
     let mode = entry.mode & 0o1777;
     fs::set_permissions(path, Permissions::from_mode(mode)).map_err(|e| Error::at("setting the mode of", path, e))?;
     if entry.mtime_ns != 0 {
-        let file = File::open(path).map_err(|e| Error::at("opening", path, e));
-        // A file that nobody may read, not even we, keeps the time of now.
-        let Ok(file) = file else { return Ok(()) };
-        file.set_times(FileTimes::new().set_modified(time(entry.mtime_ns)))
-            .map_err(|e| Error::at("setting the time of", path, e))?;
+        set_time(path, entry.mtime_ns)?;
     }
     Ok(())
 }
 
-fn time(ns: i64) -> SystemTime {
-    let distance = Duration::from_nanos(ns.unsigned_abs());
-    if ns >= 0 { SystemTime::UNIX_EPOCH + distance } else { SystemTime::UNIX_EPOCH - distance }
+/// The owner of a file may set its times, also when its mode lets nobody open it.
+fn set_time(path: &Path, ns: i64) -> Result<()> {
+    let time = Timespec { tv_sec: ns.div_euclid(1_000_000_000), tv_nsec: ns.rem_euclid(1_000_000_000) };
+    let times = Timestamps { last_access: time, last_modification: time };
+    rustix::fs::utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)
+        .map_err(|e| Error::at("setting the time of", path, e.into()))
 }
 
 fn own(path: &Path, entry: &Entry, as_root: bool) -> Result<()> {
