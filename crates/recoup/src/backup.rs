@@ -212,7 +212,12 @@ fn check_space(stores: &[Arc<dyn Store>], format: Format, databases: u64, all: u
     for store in stores {
         let staged_here = if store.staging_root().is_some() { databases } else { 0 };
         let needed = staged_here + packed;
-        if let Some(free) = store.free_bytes()?
+        let mut free = store.free_bytes()?;
+        // What retention removed does not keep a new backup from being made.
+        if free.is_some_and(|free| free < needed) && !store.empty_trash(true)?.is_empty() {
+            free = store.free_bytes()?;
+        }
+        if let Some(free) = free
             && free < needed
         {
             return Err(Error::no_space(format!(

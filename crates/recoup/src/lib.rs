@@ -3,7 +3,7 @@
 //!
 //! A backup is made by three things that know nothing of each other: [`source`]s emit what they have under one
 //! consistent moment, a [`format`](mod@format) makes files of it, a [`store`] keeps them at a [`destination`]. The verbs put
-//! them together: [`backup::run`], [`verify::run`], [`diff::run`].
+//! them together: [`backup::run`], [`verify::run`], [`diff::run`], [`prune::run`].
 //!
 //! ```
 //! use std::path::Path;
@@ -57,6 +57,7 @@ pub mod hooks;
 pub mod model;
 mod process;
 pub mod progress;
+pub mod prune;
 pub mod restore;
 pub mod source;
 pub mod sqlite;

@@ -22,6 +22,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("backup", 4),
     ("verify", 4),
     ("diff", 4),
+    ("prune", 4),
     ("restore", 5),
 ];
 

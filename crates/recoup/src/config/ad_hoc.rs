@@ -98,6 +98,7 @@ impl AdHoc {
                 destinations: Vec::new(),
                 queries: Vec::new(),
                 hooks: Hooks::default(),
+                retention: None,
             },
             resolved,
         ))

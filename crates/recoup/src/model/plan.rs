@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::backup::Format;
 use super::hook::Hooks;
+use super::retention::Policy;
 use crate::error::{Error, Result};
 
 /// What is backed up together, as one restore point.
@@ -24,6 +25,8 @@ pub struct Plan {
     pub queries: Vec<(String, String)>,
     /// What is done to the application around runs.
     pub hooks: Hooks,
+    /// What is kept; `None` when nobody said, and then nothing is ever removed.
+    pub retention: Option<Policy>,
 }
 
 impl Plan {

@@ -18,7 +18,7 @@ use crate::format::{json, proof};
 use crate::model::{DatabaseFacts, Entry, EntryKind, Format, Kind, Level, Manifest, Part};
 use crate::progress::{Context, Phase};
 use crate::sqlite::{check, facts, open};
-use crate::store::{Listed, Store};
+use crate::store::{Hold, Listed, Store};
 
 /// Bytes that are copied at once.
 const CHUNK: u64 = 8 << 20;
@@ -31,6 +31,8 @@ pub struct Opened {
     /// What it is.
     pub manifest: Manifest,
     body: Body,
+    /// As long as it is read, nobody deletes it.
+    _held: Option<Hold>,
 }
 
 enum Body {
@@ -47,6 +49,7 @@ impl Opened {
             return Err(Error::corrupted(format!("it is not whole: {}", listed.missing.join(", ")))
                 .hint("choose another backup, or another destination with --at"));
         }
+        let _held = store.hold(&manifest)?;
         let wanted = if manifest.format == Format::Both { ".db" } else { "" };
         let object = manifest.objects.iter().find(|object| object.name.ends_with(wanted));
         let object = object.ok_or_else(|| Error::corrupted("the manifest names no data"))?.clone();
@@ -58,7 +61,7 @@ impl Opened {
                 object.name, object.bytes
             )));
         }
-        Opened::at(manifest, path)
+        Ok(Opened { _held, ..Opened::at(manifest, path)? })
     }
 
     /// Opens the file of a backup whose manifest is known.
@@ -83,12 +86,12 @@ impl Opened {
                 .hint("CSV is an export for other tools; restore a backup in another format"));
             }
         };
-        Ok(Opened { manifest, body })
+        Ok(Opened { manifest, body, _held: None })
     }
 
     /// Opens an archive that has been judged already.
     pub fn read(manifest: Manifest, reader: ArchiveReader) -> Self {
-        Opened { manifest, body: Body::Archive(Box::new(reader)) }
+        Opened { manifest, body: Body::Archive(Box::new(reader)), _held: None }
     }
 
     /// Writes the database of a part to the new file `to` (0600) and proves it: every byte is what the manifest says,
