@@ -10,6 +10,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::changes::Changes;
 use super::commit::{self, Locked};
 use super::derive;
 use super::item::{self, Item, Items, Way};
@@ -93,10 +94,10 @@ pub fn run(id: &BackupId, items: &mut Items, purpose: &Purpose<'_>, busy: Durati
             saved = Unused(save(purpose, items, &mut copies, context)?);
         }
         sole_users(items, busy, context)?;
-        let units = match units(items, saved.0.as_ref(), context)? {
-            Planned::Units(units, kept) => {
+        let changes = match changes(items, saved.0.as_ref(), context)? {
+            Planned::Changes(changes, kept) => {
                 warnings.extend(kept);
-                units
+                changes
             }
             Planned::Changed(path) => {
                 if last {
@@ -106,7 +107,7 @@ pub fn run(id: &BackupId, items: &mut Items, purpose: &Purpose<'_>, busy: Durati
             }
         };
         let safety = saved.0.as_ref().map(|saved| saved.manifest.id.clone());
-        let journal = commit::journal(id, purpose, safety, items, &held, units, context)?;
+        let journal = commit::journal(id, purpose, safety, items, &held, changes, context)?;
         let kept = saved.0.take();
         let applied = commit::apply(&journal, items, held, busy, context).and_then(|()| {
             pairs.iter().for_each(|(_, pair)| pair.checkpoint());
@@ -209,14 +210,14 @@ fn open_all(items: &Items, busy: Duration, context: &Context) -> Result<Vec<(usi
 }
 
 enum Planned {
-    Units(Vec<Unit>, Vec<Warning>),
+    Changes(Changes, Vec<Warning>),
     /// A file that was written since it was saved.
     Changed(PathBuf),
 }
 
 /// Every rename of the restore.
-fn units(items: &mut Items, saved: Option<&Saved>, context: &Context) -> Result<Planned> {
-    let mut units = Vec::new();
+fn changes(items: &mut Items, saved: Option<&Saved>, context: &Context) -> Result<Planned> {
+    let mut changes = Changes::default();
     let mut warnings = Vec::new();
     for at in 0..items.items.len() {
         let item = items.items[at].clone();
@@ -237,24 +238,23 @@ fn units(items: &mut Items, saved: Option<&Saved>, context: &Context) -> Result<
                 if !found.kept.is_empty() {
                     warnings.push(kept(&item, &found));
                 }
-                let planned =
-                    tree::plan(&item.target, &item.staged, &found.kept, stays, &mut || items.free(&stage, "aside"))?;
-                units.extend(planned);
+                let mut aside = || items.free(&stage, "aside");
+                tree::plan(&item.target, &item.staged, &found.kept, stays, &mut aside, &mut changes)?;
             }
             Way::Swap(_) | Way::File => {
-                sidecars(items, &item, &mut units)?;
+                sidecars(items, &item, &mut changes.units)?;
                 let aside = items.free(&stage, "aside");
-                units.push(Unit::new(&item.target, Some(&item.staged), &aside)?);
+                changes.units.push(Unit::new(&item.target, Some(&item.staged), &aside)?);
             }
             Way::Gone if there => {
-                sidecars(items, &item, &mut units)?;
+                sidecars(items, &item, &mut changes.units)?;
                 let aside = items.free(&stage, "aside");
-                units.push(Unit::new(&item.target, None, &aside)?);
+                changes.units.push(Unit::new(&item.target, None, &aside)?);
             }
             Way::Gone => {}
         }
     }
-    Ok(Planned::Units(units, warnings))
+    Ok(Planned::Changes(changes, warnings))
 }
 
 /// What SQLite keeps beside a database goes with it: a log that stayed would be replayed into the new file.
@@ -291,7 +291,7 @@ fn sole_users(items: &Items, busy: Duration, context: &Context) -> Result<()> {
             _ => {}
         }
         if item.kind != PartKind::File || commit::is_database(&item.target) {
-            commit::nobody_holds(&item.target, busy, context)?;
+            commit::nobody_holds(&[&item.target], busy, context)?;
         }
     }
     Ok(())

@@ -14,6 +14,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::changes::Changes;
 use super::unit::Unit;
 use crate::error::{Error, Result};
 use crate::model::{Entry, EntryKind, RESTORE_FOLDER};
@@ -132,15 +133,15 @@ pub fn plan(
     kept: &BTreeSet<PathBuf>,
     stays: bool,
     aside: &mut dyn FnMut() -> PathBuf,
-) -> Result<Vec<Unit>> {
-    let mut units = Vec::new();
+    changes: &mut Changes,
+) -> Result<()> {
     let is_folder = |path: &Path| fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir());
     if is_folder(live) && (stays || !kept.is_empty()) {
-        children(live, staged, Path::new(""), kept, aside, &mut units)?;
+        children(live, staged, Path::new(""), kept, aside, changes)?;
     } else {
-        units.push(Unit::new(live, Some(staged), &aside())?);
+        changes.units.push(Unit::new(live, Some(staged), &aside())?);
     }
-    Ok(units)
+    Ok(())
 }
 
 fn children(
@@ -149,8 +150,9 @@ fn children(
     relative: &Path,
     kept: &BTreeSet<PathBuf>,
     aside: &mut dyn FnMut() -> PathBuf,
-    units: &mut Vec<Unit>,
+    changes: &mut Changes,
 ) -> Result<()> {
+    changes.stay(&live.join(relative), &staged.join(relative));
     let list = |root: &Path| {
         let folder = root.join(relative);
         names(&folder).map_err(|e| Error::at("reading", &folder, e))
@@ -168,13 +170,13 @@ fn children(
         let holds_kept = kept.range(path.clone()..).next().is_some_and(|first| first.starts_with(&path));
         match (&is_old, &is_new) {
             (Some(old), Some(new)) if holds_kept && old.is_dir() && new.is_dir() => {
-                children(live, staged, &path, kept, aside, units)?;
+                children(live, staged, &path, kept, aside, changes)?;
             }
             // The backup has no such folder, or something else in its place: what nobody saved stays.
-            (Some(_), None) if holds_kept => clear(live, &path, kept, aside, units)?,
+            (Some(_), None) if holds_kept => clear(live, &path, kept, aside, &mut changes.units)?,
             (Some(_), Some(_)) if holds_kept => {}
-            (_, Some(_)) => units.push(Unit::new(&target, Some(&made), &aside())?),
-            (Some(_), None) => units.push(Unit::new(&target, None, &aside())?),
+            (_, Some(_)) => changes.units.push(Unit::new(&target, Some(&made), &aside())?),
+            (Some(_), None) => changes.units.push(Unit::new(&target, None, &aside())?),
             (None, None) => {}
         }
     }
@@ -247,19 +249,21 @@ mod tests {
             number += 1;
             folder.path().join(format!("aside-{number}"))
         };
-        let units = plan(&live, &staged, &kept, stays, &mut aside).unwrap();
+        let mut changes = Changes::default();
+        plan(&live, &staged, &kept, stays, &mut aside, &mut changes).unwrap();
+        assert!(!changes.were_applied());
         for _ in 0..2 {
-            units.iter().try_for_each(Unit::apply).unwrap();
-            assert!(units.iter().all(Unit::is_applied));
+            changes.apply().unwrap();
+            assert!(changes.were_applied() && changes.units.iter().all(Unit::is_applied));
         }
         let after = read(&live);
         for _ in 0..2 {
-            units.iter().rev().try_for_each(Unit::revert).unwrap();
+            assert!(changes.revert().unwrap().is_empty());
             assert_eq!(read(&live), before);
         }
-        units.iter().try_for_each(Unit::apply).unwrap();
+        changes.apply().unwrap();
         assert_eq!(read(&live), after);
-        (after, units.len())
+        (after, changes.units.len())
     }
 
     #[test]
@@ -291,10 +295,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (live, staged) = (folder.path().join("old"), folder.path().join("new"));
         make(&staged, &["a"]);
-        let units = plan(&live, &staged, &BTreeSet::new(), false, &mut || folder.path().join("aside")).unwrap();
-        units.iter().try_for_each(Unit::apply).unwrap();
+        let mut changes = Changes::default();
+        let mut aside = || folder.path().join("aside");
+        plan(&live, &staged, &BTreeSet::new(), false, &mut aside, &mut changes).unwrap();
+        changes.apply().unwrap();
         assert_eq!(read(&live).len(), 1);
-        units.iter().try_for_each(Unit::revert).unwrap();
+        changes.revert().unwrap();
         assert!(!live.exists());
     }
 
