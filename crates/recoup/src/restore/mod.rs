@@ -7,6 +7,7 @@
 //! Not here: asking people, and where safety backups are kept for how long.
 
 mod act;
+mod changes;
 pub mod choose;
 mod commit;
 mod derive;

@@ -31,8 +31,9 @@ pub struct Stage {
 #[derive(Serialize, Deserialize)]
 struct Pointer {
     lead: PathBytes,
-    /// Device of the folder around the leading stage, to tell a finished restore from an unmounted disk.
-    device: u64,
+    /// Inode of the folder around the leading stage, to tell a finished restore from an unmounted disk. Not its device,
+    /// which can be another one after a restart.
+    inode: u64,
 }
 
 impl Stage {
@@ -98,8 +99,8 @@ impl Stage {
     /// Points to the stage that leads.
     pub fn follow(&self, lead: &Stage) -> Result<()> {
         let around = around(&lead.path)?;
-        let device = fs::metadata(&around).map_err(|e| Error::at("looking at", &around, e))?.dev();
-        let pointer = Pointer { lead: PathBytes::new(&lead.path), device };
+        let inode = fs::metadata(&around).map_err(|e| Error::at("looking at", &around, e))?.ino();
+        let pointer = Pointer { lead: PathBytes::new(&lead.path), inode };
         let text = serde_json::to_vec(&pointer).map_err(|e| Error::io("writing", io::Error::other(e)))?;
         let path = self.path.join(LEAD);
         fs::write(&path, text).map_err(|e| Error::at("writing", &path, e))
@@ -111,7 +112,7 @@ impl Stage {
         let pointer: Pointer = serde_json::from_slice(&fs::read(path.join(LEAD)).ok()?).ok()?;
         let lead = pointer.lead.to_path_buf();
         let mounted = around(&lead).ok().and_then(|around| fs::metadata(around).ok());
-        let gone = !lead.is_dir() && mounted.is_some_and(|meta| meta.dev() == pointer.device);
+        let gone = !lead.is_dir() && mounted.is_some_and(|meta| meta.ino() == pointer.inode);
         (!gone).then_some(lead)
     }
 
