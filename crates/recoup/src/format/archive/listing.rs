@@ -57,6 +57,8 @@ pub struct Member {
     /// Seconds since 1970, when it says so.
     pub modified: Option<i64>,
     flags: u16,
+    /// Date and time as DOS has them.
+    dos: u32,
 }
 
 /// Where the directory lies, as the end of the archive tells.
@@ -266,6 +268,7 @@ fn parse(record: &[u8]) -> Result<Member> {
         mode: (unix && mode != 0).then_some(mode),
         modified: extras.modified,
         flags,
+        dos: u32_at(record, 12),
     })
 }
 
@@ -315,11 +318,15 @@ impl Member {
         let same = u32_at(&head, 0) == LOCAL
             && u16_at(&head, 6) == self.flags
             && u16_at(&head, 8) == method
+            && u32_at(&head, 10) == self.dos
             && &rest[..name] == self.name.as_bytes();
         if !same {
             return Err(wrong("is described otherwise by its own header"));
         }
         let extras = Extras::read(&rest[name..], &self.name).map_err(wrong)?;
+        if extras.modified.is_some() && self.modified.is_some() && extras.modified != self.modified {
+            return Err(wrong("has two times"));
+        }
         let mut numbers = [u32_at(&head, 22), u32_at(&head, 18)].map(u64::from);
         if let Some(wide) = extras.wide {
             if wide.len() != 16 || numbers != [u64::from(IN_64); 2] {
