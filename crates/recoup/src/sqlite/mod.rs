@@ -19,3 +19,4 @@ mod recover;
 pub(crate) mod rowids;
 pub mod rows;
 pub mod schema;
+pub mod untrusted;
