@@ -56,6 +56,10 @@ pub enum Command {
     Verify(Verify),
     /// Compare a backup with another one or with the live data
     Diff(Diff),
+    /// Put a backup back: a preview, a question, the act
+    Restore(Restore),
+    /// Bring back what the last restore replaced
+    Undo(Undo),
     /// Protect backups from being removed
     Protect(Which),
     /// Lift the protection of backups
@@ -196,6 +200,60 @@ pub struct Diff {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  recoup restore latest                              everything, to where it came from
+  recoup restore 7q2m4d --dry-run                    only the preview
+  recoup restore latest --to /tmp/look               a fresh tree; nothing else is touched
+  recoup restore latest --only pictures              one part
+  recoup restore latest --only shop:product          one table, back into place
+  recoup restore latest --only shop:product --to .   one table, as a new database file
+
+Everything that is replaced is saved first; `recoup undo` brings it back. A restore that is interrupted, even by a
+power cut, is finished or taken back by the next recoup command: the data is exactly old or exactly new.")]
+pub struct Restore {
+    #[arg(help = REFERENCE)]
+    pub backup: String,
+    #[command(flatten)]
+    pub at: At,
+    /// Write a fresh tree to this directory instead, and touch nothing else
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with_all = ["dry_run", "yes"])]
+    pub to: Option<PathBuf>,
+    /// Only this part; DATABASE:TABLE for one table, DIRECTORY/FILE for one file
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// Only tell what would change
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub yes: bool,
+    /// Restore a backup of another application or of a newer version all the same
+    #[arg(long)]
+    pub force: bool,
+    /// Wait so many seconds for whoever holds a database
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub wait: u64,
+    /// Where to unpack for the preview; needs room for a restored copy [default: $TMPDIR, else /var/tmp]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub scratch: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Undo {
+    /// Id of the restore, or a plan [default: the last restore that was not undone]
+    pub restore: Option<String>,
+    #[command(flatten)]
+    pub at: At,
+    /// Only tell what would change
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Args)]
 pub struct Which {
     #[arg(value_name = "BACKUP", required = true, help = REFERENCE)]
     pub backups: Vec<String>,
@@ -218,7 +276,11 @@ pub struct Delete {
 }
 
 #[derive(Debug, Args)]
-pub struct Doctor {}
+pub struct Doctor {
+    /// Finish or take back restores that were interrupted
+    #[arg(long)]
+    pub repair: bool,
+}
 
 #[derive(Debug, Args)]
 pub struct Demo {

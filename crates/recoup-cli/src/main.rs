@@ -11,6 +11,7 @@ mod exit;
 mod output;
 mod places;
 mod progress;
+mod repair;
 mod session;
 mod signals;
 mod table;

@@ -14,6 +14,7 @@ use recoup::store::{FilesStore, Listed, Listing, Store};
 use recoup::{Error, Result};
 
 use crate::output::error_line;
+use crate::repair;
 use crate::session::Session;
 
 /// An open destination.
@@ -83,7 +84,7 @@ impl Shelf {
             let settings = session.settings.destination(at, &session.current)?;
             let place = Place::open(&settings, false)?;
             shelf.look(place)?;
-            return Ok(shelf.sorted());
+            return shelf.sorted().repaired(session);
         }
         for settings in everywhere(session)? {
             if !settings.marker && fs::symlink_metadata(&settings.path).is_err() {
@@ -95,7 +96,15 @@ impl Shelf {
                 shelf.unreachable.push((settings.name, error));
             }
         }
-        Ok(shelf.sorted())
+        shelf.sorted().repaired(session)
+    }
+
+    /// Before anything else: restores that were interrupted where these backups came from.
+    fn repaired(self, session: &Session) -> Result<Self> {
+        let folders = repair::folders_of(self.listing.backups.iter().map(|listed| &listed.manifest));
+        let stores: Vec<_> = self.places.iter().map(|place| Arc::clone(&place.store)).collect();
+        repair::repair_or_tell(session, &folders, &stores)?;
+        Ok(self)
     }
 
     fn look(&mut self, place: Place) -> Result<()> {
@@ -168,7 +177,7 @@ impl Shelf {
 }
 
 /// Every destination of the configuration; the default one when there is no plan, or when it exists.
-fn everywhere(session: &Session) -> Result<Vec<DestinationSettings>> {
+pub fn everywhere(session: &Session) -> Result<Vec<DestinationSettings>> {
     let settings = &session.settings;
     let mut all = Vec::new();
     for plan in &settings.plans {

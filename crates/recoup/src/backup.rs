@@ -67,6 +67,10 @@ pub fn run(request: &Request, stores: &[Arc<dyn Store>], context: &Context) -> R
     check_sources(&sources)?;
     let kinds: Vec<PartKind> = sources.iter().map(|source| source.kind()).collect();
     let mut packer = Packer::create(request.format, &kinds, &request.queries, staging.path(), context)?;
+    if request.kind == Kind::PreRestore {
+        // The application may be waiting for what comes after it.
+        packer = packer.quick();
+    }
 
     let mut excluded: Vec<FileId> =
         stores.iter().filter_map(|store| FileId::of(store.staging_root()?.parent()?)).collect();
@@ -113,7 +117,10 @@ pub fn run(request: &Request, stores: &[Arc<dyn Store>], context: &Context) -> R
         pack(source.as_mut(), *presence, &mut packer, &scope, &mut manifest)?;
     }
     drop(sources);
-    compare_with_previous(first.as_ref(), &mut manifest);
+    // A safety backup holds what a restore replaces, which may be less than the plan does.
+    if request.kind != Kind::PreRestore {
+        compare_with_previous(first.as_ref(), &mut manifest);
+    }
     let packed = packer.finish(&manifest)?;
     prove(&manifest, &packed, &staging, context)?;
 

@@ -54,6 +54,7 @@ pub mod error;
 pub mod format;
 pub mod model;
 pub mod progress;
+pub mod restore;
 pub mod source;
 pub mod sqlite;
 pub mod store;

@@ -20,6 +20,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("backup", 4),
     ("verify", 4),
     ("diff", 4),
+    ("restore", 5),
 ];
 
 /// On the ground floor everything may use these.

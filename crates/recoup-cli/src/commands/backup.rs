@@ -16,6 +16,7 @@ use crate::args::Backup;
 use crate::exit;
 use crate::output::{self, Mark, Reply, Screen, error_line};
 use crate::places::Place;
+use crate::repair;
 use crate::session::{self, Session};
 use crate::words;
 
@@ -50,6 +51,9 @@ pub fn run(args: &Backup, session: &Session) -> Result<Reply> {
     let context = session.work()?;
     let (places, closed) = open(&task.destinations)?;
     let stores: Vec<Arc<dyn Store>> = places.iter().map(|place| Arc::clone(&place.store)).collect();
+    // Half a restore must never become a backup.
+    let folders = repair::folders_of_sources(&task.plan.sources, &task.base);
+    repair::repair(session, &folders, &stores, repair::BUSY, &context)?;
     let mut report = backup::run(&request, &stores, &context)?;
     if !closed.is_empty() {
         report.outcome = Outcome::Warnings;

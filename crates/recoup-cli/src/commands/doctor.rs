@@ -1,6 +1,8 @@
 //! `recoup doctor`: this machine, the configuration, every source, every destination. One line each, with what
-//! to do about it. Reads only; the one thing it changes is to remove what interrupted runs left behind.
+//! to do about it. Reads only, but removes what interrupted
+//! runs left behind; with `--repair` it also finishes interrupted restores or takes them back.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -8,12 +10,15 @@ use recoup::config::{AdHoc, DestinationSettings};
 use recoup::model::{PartKind, Plan};
 use recoup::progress::Context;
 use recoup::source::{FileId, Presence, Scope, factory};
+use recoup::store::Store;
 use recoup::{Error, ErrorKind, Result};
 use serde_json::{Value, json};
 
+use crate::args::Doctor;
 use crate::exit;
 use crate::output::{Mark, Reply, Screen, error_line};
-use crate::places::Place;
+use crate::places::{self, Place};
+use crate::repair;
 use crate::session::{self, Session};
 use crate::table::printable;
 use crate::words;
@@ -21,7 +26,7 @@ use crate::words;
 /// This version was not made before.
 const BUILT_AFTER: i64 = 1_767_225_600; // 2026-01-01T00:00:00Z
 
-pub fn run(open: &dyn Fn() -> Result<Session>, screen: &Screen) -> Result<Reply> {
+pub fn run(args: &Doctor, open: &dyn Fn() -> Result<Session>, screen: &Screen) -> Result<Reply> {
     let mut findings = Findings { lines: Vec::new(), text: String::new(), screen };
     let session = open();
     sqlite(&mut findings);
@@ -32,6 +37,7 @@ pub fn run(open: &dyn Fn() -> Result<Session>, screen: &Screen) -> Result<Reply>
         Ok(session) => {
             let context = session.work()?;
             configuration(&mut findings, &session);
+            restores(&mut findings, args, &session, &context);
             let expected = sources(&mut findings, &session, &context)?;
             newest = destinations(&mut findings, &session, expected)?;
         }
@@ -146,6 +152,46 @@ fn configuration(findings: &mut Findings<'_>, session: &Session) {
             let names: Vec<String> = plans.iter().map(|plan| plan.name.clone()).collect();
             let number = words::things(plans.len() as u64, "plan");
             findings.ok("configuration", format!("{}: {number}, {}", path.display(), words::list(&names)));
+        }
+    }
+}
+
+/// Looks for restores that were interrupted, or finishes them.
+fn restores(findings: &mut Findings<'_>, args: &Doctor, session: &Session, context: &Context) {
+    let mut folders = BTreeSet::new();
+    let mut stores: Vec<Arc<dyn Store>> = Vec::new();
+    for settings in places::everywhere(session).unwrap_or_default() {
+        // A destination that cannot be opened is told below.
+        if let Ok(place) = Place::open(&settings, false)
+            && let Ok(listing) = place.store.list(None)
+        {
+            folders.append(&mut repair::folders_of(listing.backups.iter().map(|listed| &listed.manifest)));
+            stores.push(place.store);
+        }
+    }
+    for plan in &session.settings.plans {
+        folders.append(&mut repair::folders_of_sources(&plan.sources, &session.settings.base));
+    }
+    if args.repair {
+        match repair::repair(session, &folders, &stores, repair::BUSY, context) {
+            Err(error) => findings.error("restores", "", &error),
+            Ok(done) if done.is_empty() => findings.ok("restores", "none was interrupted"),
+            Ok(done) => findings.ok("restores", format!("{} repaired", words::things(done.len() as u64, "restore"))),
+        }
+        return;
+    }
+    match repair::waiting(&folders) {
+        Err(error) => findings.error("restores", "", &error),
+        Ok(waiting) if waiting.is_empty() => {}
+        Ok(waiting) => {
+            let list: Vec<String> = waiting.iter().map(|folder| folder.display().to_string()).collect();
+            let text = format!("interrupted in {}", words::list(&list));
+            findings.add(
+                Mark::Bad,
+                "restores",
+                text,
+                Some("recoup doctor --repair finishes it or takes it back".into()),
+            );
         }
     }
 }

@@ -9,7 +9,9 @@ mod diff;
 mod doctor;
 mod list;
 mod protect;
+mod restore;
 mod show;
+mod undo;
 mod verify;
 
 use recoup::Result;
@@ -30,10 +32,12 @@ pub fn run(cli: Cli, screen: Screen) -> Result<Reply> {
         Command::Show(args) => show::run(args, &session()?),
         Command::Verify(args) => verify::run(args, &session()?),
         Command::Diff(args) => diff::run(args, &session()?),
+        Command::Restore(args) => restore::run(args, &session()?),
+        Command::Undo(args) => undo::run(args, &session()?),
         Command::Protect(args) => protect::run(args, true, &session()?),
         Command::Unprotect(args) => protect::run(args, false, &session()?),
         Command::Delete(args) => delete::run(args, &session()?),
-        Command::Doctor(_) => doctor::run(&session, &screen),
+        Command::Doctor(args) => doctor::run(args, &session, &screen),
         Command::Config(Config::Print { origin }) => config::print(*origin, &session()?),
         // These look at no configuration: they work for somebody who has none, or a wrong one.
         Command::Demo(args) => demo::run(args, &screen),

@@ -4,6 +4,7 @@
 pub mod backup;
 pub mod entry;
 pub mod plan;
+pub mod restore;
 pub mod run;
 pub mod shrink;
 
@@ -13,4 +14,5 @@ pub use backup::{
 };
 pub use entry::{Content, Entry, EntryKind, PathBytes, Sink};
 pub use plan::{CommandSpec, DatabaseSpec, DirectorySpec, FileSpec, Plan, SettingsSpec, SourceSpec, TableSettings};
+pub use restore::{RESTORE_FOLDER, RestoreRecord};
 pub use run::{Outcome, Problem};

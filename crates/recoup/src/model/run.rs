@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 /// The end of one attempt at backup, restore, verification or prune.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// Everything that was asked for was done and proven.
+    #[default]
     Good,
     /// Done, but the manifest lists things to look at.
     Warnings,

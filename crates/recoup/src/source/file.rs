@@ -7,10 +7,11 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::directory::Findings;
 use super::directory::read::{self, Outcome, SQLITE_MAGIC};
-use super::{Emitted, FileId, Presence, Scope, Source};
+use super::{Emitted, FileId, Presence, Scope, Source, SourceFactory};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{FileSpec, PartKind, PathBytes, Sink};
 
@@ -19,8 +20,21 @@ pub struct FileSource {
     name: String,
     configured: PathBuf,
     path: PathBuf,
+    origin: PathBuf,
     optional: bool,
+    raw: bool,
     size: u64,
+}
+
+/// The bytes of a file as they lie there, whatever they are: what cannot be read as a database any more is still
+/// saved before something takes its place.
+pub fn raw(name: &str, path: &Path, origin: &Path) -> SourceFactory {
+    let (name, path, origin) = (name.to_owned(), path.to_owned(), origin.to_owned());
+    Arc::new(move || {
+        let spec = FileSpec { name: name.clone(), path: path.clone(), optional: false };
+        let source = FileSource::new(&spec, Path::new("/"))?;
+        Ok(Box::new(FileSource { raw: true, origin: origin.clone(), ..source }))
+    })
 }
 
 impl FileSource {
@@ -30,7 +44,9 @@ impl FileSource {
             name: spec.name.clone(),
             configured: spec.path.clone(),
             path: base.join(&spec.path),
+            origin: base.join(&spec.path),
             optional: spec.optional,
+            raw: false,
             size: 0,
         })
     }
@@ -70,7 +86,7 @@ impl Source for FileSource {
     }
 
     fn origin(&self) -> Option<PathBytes> {
-        Some(PathBytes::new(&self.path))
+        Some(PathBytes::new(&self.origin))
     }
 
     fn estimate(&self) -> u64 {
@@ -93,7 +109,7 @@ impl Source for FileSource {
         let mut head = Vec::new();
         let read = self.open().and_then(|file| file.take(SQLITE_MAGIC.len() as u64).read_to_end(&mut head));
         read.map_err(|error| self.failed(error))?;
-        if head == SQLITE_MAGIC {
+        if head == SQLITE_MAGIC && !self.raw {
             return Err(self.is_database());
         }
         self.size = meta.len();
@@ -107,7 +123,7 @@ impl Source for FileSource {
     fn emit(&mut self, scope: &Scope, sink: &mut dyn Sink) -> Result<Emitted> {
         let path = PathBytes::from(self.name.as_str());
         let mut findings = Findings::default();
-        match read::file(&|| self.open(), &path, true, &mut Vec::new(), sink, &scope.context)? {
+        match read::file(&|| self.open(), &path, !self.raw, &mut Vec::new(), sink, &scope.context)? {
             Outcome::Kept => {}
             Outcome::Changed => findings.add("changed_during_backup", &path),
             Outcome::Database => return Err(self.is_database()),

@@ -6,9 +6,10 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Emitted, FileId, Presence, Scope, Source};
+use super::{Emitted, FileId, Presence, Scope, Source, SourceFactory};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Content, DatabaseFacts, DatabaseSpec, Entry, PartKind, PathBytes, Sink, Warning};
 use crate::progress::{Context, Phase};
@@ -27,6 +28,9 @@ pub struct SqliteSource {
     compact: bool,
     shape: Option<Shape>,
     pinned: Option<Pinned>,
+    /// Copied before the run began.
+    ready: Option<Captured>,
+    give: bool,
     captured: Option<Captured>,
     warnings: Vec<Warning>,
 }
@@ -42,9 +46,34 @@ struct Shape {
     gid: u32,
 }
 
+impl Shape {
+    fn of(meta: &fs::Metadata, bytes: u64) -> Self {
+        Shape {
+            id: FileId { device: meta.dev(), inode: meta.ino() },
+            bytes,
+            mode: meta.mode() & 0o7777,
+            mtime_ns: meta.mtime().saturating_mul(1_000_000_000).saturating_add(meta.mtime_nsec()),
+            uid: meta.uid(),
+            gid: meta.gid(),
+        }
+    }
+}
+
+#[derive(Clone)]
 struct Captured {
     path: PathBuf,
     facts: DatabaseFacts,
+}
+
+/// A database that was copied to `copy` before, at a moment when it had these `facts`. It goes through the same proof as
+/// any other copy. With `give` it may be moved away; else it is only read.
+pub fn captured(name: &str, copy: &Path, facts: DatabaseFacts, origin: &Path, give: bool) -> SourceFactory {
+    let (name, path, origin) = (name.to_owned(), copy.to_owned(), origin.to_owned());
+    Arc::new(move || {
+        let location = Location { configured: origin.display().to_string(), path: origin.clone() };
+        let ready = Captured { path: path.clone(), facts: facts.clone() };
+        Ok(Box::new(SqliteSource { ready: Some(ready), give, ..SqliteSource::at(&name, location) }))
+    })
 }
 
 impl SqliteSource {
@@ -56,16 +85,27 @@ impl SqliteSource {
         let mut location = location::parse(&spec.location, base)?;
         location.path = std::path::absolute(&location.path).map_err(|e| Error::at("finding", &location.path, e))?;
         Ok(SqliteSource {
-            name: spec.name.clone(),
-            location,
             optional: spec.optional,
             busy: Duration::from_millis(spec.busy_timeout_ms),
             compact,
+            ..SqliteSource::at(&spec.name, location)
+        })
+    }
+
+    fn at(name: &str, location: Location) -> Self {
+        SqliteSource {
+            name: name.to_owned(),
+            location,
+            optional: false,
+            busy: Duration::ZERO,
+            compact: false,
             shape: None,
             pinned: None,
+            ready: None,
+            give: false,
             captured: None,
             warnings: Vec::new(),
-        })
+        }
     }
 
     /// Identity of the database file, so that a directory source leaves it out; after `begin`.
@@ -206,6 +246,13 @@ impl Source for SqliteSource {
     }
 
     fn begin(&mut self, scope: &Scope) -> Result<Presence> {
+        if let Some(ready) = &self.ready {
+            let bytes = ready.facts.page_count * u64::from(ready.facts.page_size);
+            let origin = fs::metadata(&self.location.path).or_else(|_| fs::metadata(&ready.path));
+            let meta = origin.map_err(|e| Error::at("looking at", &ready.path, e))?;
+            self.shape = Some(Shape::of(&meta, bytes));
+            return Ok(Presence::Present);
+        }
         let pinned = match self.pin(scope) {
             Err(error) if self.optional && error.code() == "source_missing" => return Ok(Presence::Absent),
             pinned => pinned?,
@@ -214,14 +261,7 @@ impl Source for SqliteSource {
             return Err(self.empty());
         }
         let meta = fs::metadata(pinned.path()).map_err(|e| Error::at("looking at", pinned.path(), e))?;
-        self.shape = Some(Shape {
-            id: FileId { device: meta.dev(), inode: meta.ino() },
-            bytes: pinned.bytes(),
-            mode: meta.mode() & 0o7777,
-            mtime_ns: meta.mtime().saturating_mul(1_000_000_000).saturating_add(meta.mtime_nsec()),
-            uid: meta.uid(),
-            gid: meta.gid(),
-        });
+        self.shape = Some(Shape::of(&meta, pinned.bytes()));
         if let Some(filesystem) = place::network_filesystem(pinned.path()) {
             let text = format!("lies on {filesystem}, where SQLite's locks are not dependable");
             self.warn("network_file_system", text);
@@ -231,6 +271,13 @@ impl Source for SqliteSource {
     }
 
     fn capture(&mut self, scope: &Scope) -> Result<()> {
+        if let Some(ready) = self.ready.take() {
+            // From staging a destination can move it away instead of copying it.
+            let path = scope.staging.join(format!("{}.db", self.name));
+            let moved = self.give && fs::rename(&ready.path, &path).is_ok();
+            self.captured = Some(Captured { path: if moved { path } else { ready.path }, ..ready });
+            return Ok(());
+        }
         let pinned = self.pinned.take().ok_or_else(|| out_of_order("capture before begin"))?;
         let context = &scope.context;
         context.observer.phase(Phase::Capture, &self.name, Some(pinned.bytes()));

@@ -135,7 +135,7 @@ fn sync(path: &Path) -> Result<()> {
 }
 
 /// SQLite reports some full disks as a plain I/O error: the operating system is asked again.
-fn written(path: &Path, error: rusqlite::Error) -> Error {
+pub(super) fn written(path: &Path, error: rusqlite::Error) -> Error {
     let io = matches!(error.sqlite_error_code(), Some(ErrorCode::SystemIoFailure));
     let folder = path.parent().unwrap_or(path);
     let full = rustix::fs::statvfs(folder).is_ok_and(|fs| fs.f_bavail == 0 || fs.f_favail == 0 && fs.f_files > 0);

@@ -5,18 +5,27 @@
 //! Not here: what a copy is for. Sources, formats, verification and comparison decide that.
 
 pub mod affinity;
+mod around;
 pub mod check;
 pub mod compare;
 pub mod copy;
 pub mod digest;
 pub mod facts;
+pub(crate) mod fill;
+mod fit;
+mod keys;
 pub mod location;
 mod missing;
 pub mod open;
+mod pages;
 pub mod pin;
 pub(crate) mod place;
+pub mod put;
+pub(crate) mod rebuild;
 mod recover;
 pub(crate) mod rowids;
 pub mod rows;
+pub mod same;
 pub mod schema;
+pub mod table;
 pub mod untrusted;

@@ -255,6 +255,55 @@ pub fn open_scratch(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
+/// Opens the application's database to write a few rows in a transaction, beside whoever else uses it: never
+/// created, no symbolic links below, triggers do not fire, foreign keys are enforced. SQLite itself waits only for
+/// a moment; the caller goes on waiting.
+pub fn open_to_write(path: &Path) -> Result<Connection> {
+    let real = fs::canonicalize(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => missing(path),
+        _ => Error::at("looking at", path, error),
+    })?;
+    let open = || -> rusqlite::Result<Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | shared() | no_symlinks();
+        let connection = Connection::open_with_flags(uri(&real, "mode=rw"), flags)?;
+        connection.busy_timeout(BUSY_SLICE)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, true)?;
+        Ok(connection)
+    };
+    let connection = open().map_err(|e| failed(&real, e))?;
+    // SQLite opens what it may not write for reading, whatever was asked for.
+    if connection.is_readonly("main").map_err(|e| failed(&real, e))? {
+        let text = format!("Cannot write to {}", path.display());
+        return Err(Error::new(ErrorKind::Denied, "permission_denied", text)
+            .hint("run recoup as the user that owns the database"));
+    }
+    Ok(connection)
+}
+
+/// Opens a private copy that nobody else uses in order to change it: triggers do not fire, foreign keys are not
+/// enforced, and what the file brings along is not trusted. Its journal mode stays, so a transaction can be rolled
+/// back; a crash of the machine is not survived, the copy is then made again.
+pub(crate) fn open_to_change(path: &Path) -> Result<Connection> {
+    let connection = Connection::open_with_flags(uri(path, "mode=rw"), OpenFlags::SQLITE_OPEN_READ_WRITE | shared());
+    let connection = connection.map_err(|e| failed(path, e))?;
+    let set = || -> rusqlite::Result<()> {
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+        connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
+        connection.execute_batch(
+            "PRAGMA locking_mode=EXCLUSIVE; PRAGMA synchronous=OFF; PRAGMA foreign_keys=OFF; PRAGMA mmap_size=0;
+             PRAGMA ignore_check_constraints=ON; PRAGMA cell_size_check=ON; PRAGMA temp_store=FILE;
+             PRAGMA cache_size=-32768;",
+        )
+    };
+    set().map_err(|e| failed(path, e))?;
+    Ok(connection)
+}
+
 /// Begins a read transaction and really reads, so that the moment is fixed. Somebody who holds the database
 /// is waited for until `busy` has passed, then the specified sentence.
 pub fn pin(connection: &Connection, path: &Path, busy: Duration, context: &Context) -> Result<()> {

@@ -32,7 +32,7 @@ fn has_integer_key(connection: &Connection, table: &str) -> rusqlite::Result<boo
 }
 
 /// The value of the option `content=…`; `None` when it is absent or empty (a contentless index).
-fn content_table(sql: &str) -> Option<String> {
+pub(crate) fn content_table(sql: &str) -> Option<String> {
     let lower = sql.to_ascii_lowercase();
     let mut from = 0;
     while let Some(found) = lower.get(from..).and_then(|rest| rest.find("content")) {

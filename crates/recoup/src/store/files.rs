@@ -34,7 +34,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::destination::{Body, Destination, Lease, ObjectInfo};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Packed;
-use crate::model::{BackupId, Manifest, Object, Plan};
+use crate::model::{BackupId, Manifest, Object, Plan, RestoreRecord};
 use crate::progress::Context;
 
 /// Longest manifest that is read: far more than any real one, far less than memory.
@@ -391,5 +391,13 @@ impl Store for FilesStore {
         }
         removed.sort();
         Ok(removed)
+    }
+
+    fn put_record(&self, record: &RestoreRecord, context: &Context) -> Result<()> {
+        super::records::put(self.destination.as_ref(), record, context)
+    }
+
+    fn records(&self, plan: &str) -> Result<Vec<RestoreRecord>> {
+        super::records::list(self.destination.as_ref(), plan)
     }
 }

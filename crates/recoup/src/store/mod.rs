@@ -6,6 +6,7 @@
 mod files;
 mod find;
 mod name;
+mod records;
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +14,7 @@ pub use files::FilesStore;
 
 use crate::error::{Error, Result};
 use crate::format::Packed;
-use crate::model::{BackupId, Manifest, Object};
+use crate::model::{BackupId, Manifest, Object, RestoreRecord};
 use crate::progress::Context;
 
 /// A backup as it lies at a destination.
@@ -61,4 +62,8 @@ pub trait Store: Send + Sync {
     fn delete(&self, id: &BackupId, force: bool) -> Result<()>;
     /// Removes what crashed runs left behind. Returns what was removed.
     fn sweep(&self) -> Result<Vec<String>>;
+    /// Remembers a restore, so that it can be undone.
+    fn put_record(&self, record: &RestoreRecord, context: &Context) -> Result<()>;
+    /// The restores of a plan, oldest first.
+    fn records(&self, plan: &str) -> Result<Vec<RestoreRecord>>;
 }

@@ -51,6 +51,7 @@ pub struct ArchiveWriter {
     single_database: bool,
     context: Context,
     part: Option<Part>,
+    quick: bool,
     buffer: Vec<u8>,
 }
 
@@ -80,8 +81,14 @@ impl ArchiveWriter {
             single_database,
             context: context.clone(),
             part: None,
+            quick: false,
             buffer: vec![0; CHUNK],
         })
+    }
+
+    /// Stores everything uncompressed: for archives that somebody waits for.
+    pub fn quick(self) -> Self {
+        ArchiveWriter { quick: true, ..self }
     }
 
     /// Begins a part; its entries follow through [`Sink`].
@@ -139,7 +146,7 @@ impl ArchiveWriter {
                 n => filled += n,
             }
         }
-        let stored = filled < TINY || waste.unwrap_or_else(|| dense(&self.buffer[..filled]));
+        let stored = self.quick || filled < TINY || waste.unwrap_or_else(|| dense(&self.buffer[..filled]));
         let level = if entry.size >= LARGE_MEMBER { LEVEL_LARGE } else { LEVEL_SMALL };
         // A stream of unknown length may become anything.
         let large = entry.size >= ZIP64 || filled == self.buffer.len() && entry.size < filled as u64;

@@ -10,14 +10,16 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::reader::{Document, Event};
-use super::{Coverage, Header, TableHead, rebuild};
+use super::{Coverage, Header, TableHead};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::fresh_file::FreshFile;
 use crate::progress::Context;
 use crate::sqlite::digest::table_digest;
+use crate::sqlite::fill::Filling;
 use crate::sqlite::open::{open_private, open_scratch};
-use crate::sqlite::rows::{Value, bindable};
-use crate::sqlite::schema::{self, Encoding, Object, Rowid, Schema, Table, failed, quote};
+use crate::sqlite::rebuild;
+use crate::sqlite::rows::Value;
+use crate::sqlite::schema::{self, Object, Rowid, Schema, failed};
 
 /// What came out of an import.
 #[derive(Debug, Clone)]
@@ -100,7 +102,7 @@ fn fill<R: std::io::Read>(
         context.check()?;
         match document.next_event()? {
             Event::Table(head) => {
-                let mut table = Target::new(connection, &schema, &head)?;
+                let mut table = target(connection, &schema, &head)?;
                 let mut rows = 0;
                 let sha256 = rest_of_table(document, |row| {
                     rows += 1;
@@ -137,58 +139,20 @@ fn rest_of_table<R: std::io::Read>(
     }
 }
 
-/// A table that is being filled.
-struct Target<'c> {
-    connection: &'c Connection,
-    table: &'c Table,
-    encoding: Encoding,
-    columns: String,
-    plain: rusqlite::Statement<'c>,
-}
-
-impl<'c> Target<'c> {
-    fn new(connection: &'c Connection, schema: &'c Schema, head: &TableHead) -> Result<Self> {
-        let table = schema
-            .table(&head.name)
-            .ok_or_else(|| Error::corrupted(format!("table {} is not in the schema", head.name)))?;
-        let rowid = match table.rowid {
-            Rowid::Name(name) => Some(name),
-            _ => None,
-        };
-        let stored: Vec<&str> = table.stored_columns().map(|column| column.name.as_str()).collect();
-        if stored != head.columns || rowid.is_some() != head.rowids {
-            return Err(Error::corrupted(format!("table {} has other columns in the schema", head.name)));
-        }
-        let columns: Vec<String> =
-            rowid.map(str::to_owned).into_iter().chain(stored.iter().map(|column| quote(column))).collect();
-        if table.name.eq_ignore_ascii_case("sqlite_sequence") {
-            // Filling AUTOINCREMENT tables has written there; that is why an export puts it last.
-            connection.execute("DELETE FROM sqlite_sequence", []).map_err(failed("preparing rows"))?;
-        }
-        let marks = vec!["?"; columns.len()].join(", ");
-        let columns = columns.join(", ");
-        let plain = connection.prepare(&insertion(table, &columns, &marks)).map_err(failed("preparing rows"))?;
-        Ok(Target { connection, table, encoding: schema.encoding, columns, plain })
+/// Looks whether the rows that follow fit the table, and prepares to take them.
+fn target<'c>(connection: &'c Connection, schema: &Schema, head: &TableHead) -> Result<Filling<'c>> {
+    let table = schema
+        .table(&head.name)
+        .ok_or_else(|| Error::corrupted(format!("table {} is not in the schema", head.name)))?;
+    let stored: Vec<&str> = table.stored_columns().map(|column| column.name.as_str()).collect();
+    if stored != head.columns || matches!(table.rowid, Rowid::Name(_)) != head.rowids {
+        return Err(Error::corrupted(format!("table {} has other columns in the schema", head.name)));
     }
-
-    fn insert(&mut self, row: Vec<Value<'static>>) -> Result<()> {
-        let row: Vec<Value<'_>> = row.into_iter().map(|value| bindable(value, self.encoding)).collect();
-        let odd = |value: &Value<'_>| matches!(value, Value::OddText(_));
-        let parameters = rusqlite::params_from_iter(&row);
-        let done = if row.iter().any(odd) {
-            let marks: Vec<&str> = row.iter().map(|v| if odd(v) { "CAST(? AS TEXT)" } else { "?" }).collect();
-            let sql = insertion(self.table, &self.columns, &marks.join(", "));
-            self.connection.prepare_cached(&sql).and_then(|mut statement| statement.execute(parameters))
-        } else {
-            self.plain.execute(parameters)
-        };
-        done.map(drop).map_err(failed(format!("writing rows of table {}", self.table.name)))
+    if table.name.eq_ignore_ascii_case("sqlite_sequence") {
+        // Filling AUTOINCREMENT tables has written there; that is why an export puts it last.
+        connection.execute("DELETE FROM sqlite_sequence", []).map_err(failed("preparing rows"))?;
     }
-}
-
-/// `OR ABORT` overrules the conflict clauses that the table's own constraints may have.
-fn insertion(table: &Table, columns: &str, marks: &str) -> String {
-    format!("INSERT OR ABORT INTO main.{} ({columns}) VALUES ({marks})", quote(&table.name))
+    Filling::new(connection, table, schema.encoding)
 }
 
 /// Reads the finished file: the settings, the schema and every row are those of the document.

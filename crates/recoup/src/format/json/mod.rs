@@ -34,7 +34,6 @@
 
 mod import;
 pub mod reader;
-mod rebuild;
 pub mod writer;
 
 use jiff::Timestamp;

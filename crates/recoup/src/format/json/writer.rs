@@ -13,7 +13,7 @@ use rusqlite::Connection;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::{Coverage, DatabaseHeader, End, Header, JSON_VERSION, MAX_LINE, Query, TableFoot, TableHead, rebuild};
+use super::{Coverage, DatabaseHeader, End, Header, JSON_VERSION, MAX_LINE, Query, TableFoot, TableHead};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::fresh_file::FreshFile;
 use crate::model::Kind;
@@ -21,6 +21,7 @@ use crate::progress::Context;
 use crate::sqlite::affinity::Affinity;
 use crate::sqlite::digest::RowsHash;
 use crate::sqlite::open::open_private;
+use crate::sqlite::rebuild;
 use crate::sqlite::rows::{self, write_json_row, write_json_string};
 use crate::sqlite::schema::{self, Encoding, Rowid, Schema, Table, failed};
 

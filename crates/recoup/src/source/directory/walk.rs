@@ -16,7 +16,7 @@ use super::findings::Findings;
 use super::read::Seen;
 use super::rules::{Rules, Verdict};
 use crate::error::{Error, Result};
-use crate::model::PathBytes;
+use crate::model::{PathBytes, RESTORE_FOLDER};
 use crate::source::{FileId, Scope};
 
 /// What SQLite keeps beside a database (<https://www.sqlite.org/tempfiles.html>).
@@ -129,6 +129,9 @@ impl<'a> Walk<'a> {
         let directory = seen.kind == FileType::Directory;
         let path = Path::new(OsStr::from_bytes(&self.path));
         let name = path.file_name().unwrap_or_default();
+        if directory && name == RESTORE_FOLDER {
+            return Ok(None);
+        }
         let verdict = self.rules.judge(path, Path::new(name), directory);
         let has_sidecar = !directory && self.has_sidecar(name.as_bytes());
         if verdict == Verdict::LeftOut {

@@ -10,8 +10,8 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 
+use super::schema::{self, Object, ObjectKind, failed, is_internal_name, starts_with_words};
 use crate::error::{Error, ErrorKind, Result};
-use crate::sqlite::schema::{self, Object, ObjectKind, failed, is_internal_name, starts_with_words};
 
 /// Makes every table that has rows of its own.
 pub fn create_tables(connection: &Connection, objects: &[Object]) -> Result<()> {
@@ -29,7 +29,7 @@ pub fn create_tables(connection: &Connection, objects: &[Object]) -> Result<()> 
         if reserved {
             set(connection, "PRAGMA writable_schema = ON")?;
         }
-        let made = create(connection, object, &["CREATE TABLE"]);
+        let made = create_table(connection, object);
         if reserved {
             set(connection, "PRAGMA writable_schema = OFF")?;
         }
@@ -41,7 +41,7 @@ pub fn create_tables(connection: &Connection, objects: &[Object]) -> Result<()> 
 /// Makes everything else, and compares the whole with `objects`.
 pub fn create_the_rest(connection: &Connection, objects: &[Object]) -> Result<()> {
     for object in objects.iter().filter(|object| object.kind == ObjectKind::Index) {
-        create(connection, object, &["CREATE INDEX", "CREATE UNIQUE INDEX"])?;
+        create_index(connection, object)?;
     }
     set(connection, "PRAGMA writable_schema = ON")?;
     // In the order in which they were made: a trigger may stand on a view.
@@ -77,6 +77,16 @@ pub fn create_the_rest(connection: &Connection, objects: &[Object]) -> Result<()
         }
         None => Ok(()),
     }
+}
+
+/// Makes one table that has rows of its own.
+pub fn create_table(connection: &Connection, object: &Object) -> Result<()> {
+    create(connection, object, &["CREATE TABLE"])
+}
+
+/// Makes one index.
+pub fn create_index(connection: &Connection, object: &Object) -> Result<()> {
+    create(connection, object, &["CREATE INDEX", "CREATE UNIQUE INDEX"])
 }
 
 fn create(connection: &Connection, object: &Object, allowed: &[&str]) -> Result<()> {

@@ -1,0 +1,258 @@
+//! From the journal to the end: renames first, because they can always be taken back, then the databases, then the proof
+//! that everything arrived. What fails on the way is taken back to exactly the old state.
+//!
+//! Not here: what happens when we die on the way ([`super::recover`]).
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::item::{Items, Way};
+use super::journal::{Database, Journal};
+use super::safety::Purpose;
+use super::unit::{self, Inode, Unit};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{BackupId, PathBytes, Warning};
+use crate::progress::{Cancel, Context, Phase};
+use crate::sqlite::put::{self, Held, Pair, Stamps};
+use crate::sqlite::same;
+
+/// A database whose write lock we hold.
+pub struct Locked<'a> {
+    /// Number of its item.
+    pub item: usize,
+    /// Its schema cookie.
+    pub cookie: i64,
+    /// Its journal mode.
+    pub mode: String,
+    /// The lock.
+    pub held: Held<'a>,
+}
+
+/// What is about to be changed.
+pub fn journal(
+    id: &BackupId,
+    purpose: &Purpose<'_>,
+    safety: Option<BackupId>,
+    items: &Items,
+    held: &[Locked<'_>],
+    units: Vec<Unit>,
+    context: &Context,
+) -> Result<Journal> {
+    let mut journal = Journal::new(id.clone(), purpose.plan, &purpose.restored.id, context.clock.now());
+    journal.safety = safety;
+    journal.undoes = purpose.undoes.clone();
+    journal.followers = items.stages.iter().skip(1).map(|stage| PathBytes::new(stage.path())).collect();
+    journal.parts = items.items.iter().map(|item| item.name.clone()).collect();
+    journal.units = units;
+    for locked in held {
+        let item = &items.items[locked.item];
+        let Way::InPlace { old, journal_mode, .. } = &item.way else { continue };
+        journal.databases.push(Database {
+            name: item.name.clone(),
+            target: PathBytes::new(&item.target),
+            staged: PathBytes::new(&item.staged),
+            old: PathBytes::new(old),
+            cookie: locked.cookie,
+            journal_mode: journal_mode.clone().unwrap_or_else(|| locked.mode.clone()),
+            stamps: Stamps::of(&item.target).text(),
+        });
+    }
+    Ok(journal)
+}
+
+/// Writes the journal and puts everything in place. On an error the old state is back.
+pub fn apply(
+    journal: &Journal,
+    items: &mut Items,
+    held: Vec<Locked<'_>>,
+    busy: Duration,
+    context: &Context,
+) -> Result<()> {
+    let lead = lead(items)?;
+    context.check()?;
+    if let Err(error) = journal.write(&lead) {
+        // Perhaps it lies there after all.
+        let _ = Journal::remove(&lead);
+        return Err(error);
+    }
+    items.stages.iter_mut().for_each(|stage| stage.keep());
+    let sizes = items.items.iter().filter(|item| matches!(item.way, Way::InPlace { .. }));
+    let total = sizes.map(|item| fs::metadata(&item.staged).map_or(0, |meta| meta.len())).sum();
+    context.observer.phase(Phase::Restore, "into place", Some(total));
+    let applied = (|| {
+        journal.units.iter().try_for_each(Unit::apply)?;
+        unit::sync(journal.units.iter())?;
+        held.into_iter().try_for_each(|locked| locked.held.write(context))
+    })();
+    applied.or_else(|error| Err(take_back(journal, items, error, busy, context)))
+}
+
+/// Proves that everything arrived, and ends the restore. On an error the old state is back.
+pub fn finish(mut journal: Journal, items: &mut Items, busy: Duration, context: &Context) -> Result<Vec<Warning>> {
+    // Too late to stop: everything is in place already.
+    let context = &uncancelled(context);
+    let mut warnings = Vec::new();
+    if let Err(error) = prove(&journal, busy, &mut warnings, context) {
+        return Err(take_back(&journal, items, error, busy, context));
+    }
+    for database in &journal.databases {
+        let (target, mode) = (database.target.as_path(), &database.journal_mode);
+        if !put::set_journal_mode(target, mode, context)? {
+            let text = format!("{} keeps its journal mode; it was {mode} in the backup", database.name);
+            warnings.push(Warning::new("journal_mode_kept", text));
+        }
+    }
+    settle_folders(items);
+    journal.done = true;
+    journal.write(&lead(items)?)?;
+    items.stages.iter_mut().for_each(|stage| stage.release());
+    Ok(warnings)
+}
+
+fn lead(items: &Items) -> Result<PathBuf> {
+    let lead = items.stages.first().map(|stage| stage.path().to_owned());
+    lead.ok_or_else(|| Error::new(ErrorKind::Failed, "stage_missing", "The restore has no stage"))
+}
+
+fn prove(journal: &Journal, busy: Duration, warnings: &mut Vec<Warning>, context: &Context) -> Result<()> {
+    for unit in &journal.units {
+        if !unit.is_applied() {
+            return Err(not_arrived(unit.target.as_path()));
+        }
+    }
+    for database in &journal.databases {
+        let (target, staged) = (database.target.as_path(), database.staged.as_path());
+        let size = fs::metadata(staged).map_err(|e| Error::at("looking at", staged, e))?.len();
+        context.observer.phase(Phase::Compare, &database.name, Some(size));
+        let before = Stamps::of(target);
+        let scratch = staged.with_extension("arrived");
+        if same::same(target, staged, &scratch, busy, context)? {
+            continue;
+        }
+        // Not what we wrote: either somebody has written since, or it did not arrive.
+        if before == Stamps::of(target) && holder(|_, inode| Some(inode) == unit::inode(target)).is_none() {
+            return Err(not_arrived(target));
+        }
+        let text = format!("{} was restored, and its application has written to it since", database.name);
+        warnings.push(Warning::new("changed_since", text));
+    }
+    Ok(())
+}
+
+fn not_arrived(target: &Path) -> Error {
+    let text = format!("What was restored to {} is not what is there", target.display());
+    Error::new(ErrorKind::Failed, "restore_differs", text).hint("the old data was put back; check the disk")
+}
+
+/// Puts the old state back after `error`, which is returned with what became of it.
+fn take_back(journal: &Journal, items: &mut Items, error: Error, busy: Duration, context: &Context) -> Error {
+    let context = &uncancelled(context);
+    let result = revert(journal, busy, context).and_then(|()| Journal::remove(&lead(items)?));
+    match result {
+        Ok(()) => {
+            items.stages.iter_mut().for_each(|stage| stage.release());
+            error
+        }
+        Err(second) => error.while_(format!("the old data could not be put back yet ({second})")).hint(
+            "`recoup doctor --repair` puts it back; nothing is lost: it lies beside the data and in the safety backup",
+        ),
+    }
+}
+
+fn revert(journal: &Journal, busy: Duration, context: &Context) -> Result<()> {
+    for database in journal.databases.iter().rev() {
+        if is_new(database, busy, context)? {
+            write(database, database.old.as_path(), busy, context)?;
+        }
+    }
+    journal.units.iter().rev().try_for_each(Unit::revert)?;
+    unit::sync(journal.units.iter())
+}
+
+/// Whether the restored content was committed to a database.
+pub fn is_new(database: &Database, busy: Duration, context: &Context) -> Result<bool> {
+    Ok(put::cookie(database.target.as_path(), busy, context)? != database.cookie)
+}
+
+/// Writes `content` into a database.
+pub fn write(database: &Database, content: &Path, busy: Duration, context: &Context) -> Result<()> {
+    let mut pair = Pair::open(content, database.target.as_path(), busy, context)?;
+    pair.lock(busy, context)?.write(context)?;
+    pair.checkpoint();
+    Ok(())
+}
+
+/// A folder that was kept because something in it stays takes over mode and time of the restored one.
+fn settle_folders(items: &Items) {
+    for item in &items.items {
+        let (Way::Tree { .. }, true, true) = (&item.way, item.staged.is_dir(), item.target.is_dir()) else { continue };
+        if unit::inode(&item.staged) == unit::inode(&item.target) {
+            continue;
+        }
+        if let Ok(meta) = fs::metadata(&item.staged) {
+            // A mode is not worth failing a finished restore for.
+            let _ = fs::set_permissions(&item.target, meta.permissions());
+        }
+    }
+}
+
+/// The same context, which nobody can cancel.
+pub fn uncancelled(context: &Context) -> Context {
+    Context { cancel: Cancel::default(), ..context.clone() }
+}
+
+/// A process that has a file open.
+struct Holder {
+    pid: u32,
+    name: String,
+    path: PathBuf,
+}
+
+/// The first open file of any process that `wanted` says yes to. Without root only our own processes are seen.
+fn holder(wanted: impl Fn(&Path, Inode) -> bool) -> Option<Holder> {
+    for process in fs::read_dir("/proc").ok()?.flatten() {
+        let Some(pid) = process.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        for descriptor in fs::read_dir(process.path().join("fd")).into_iter().flatten().flatten() {
+            let Ok(path) = fs::read_link(descriptor.path()) else { continue };
+            if !path.is_absolute() {
+                continue;
+            }
+            let Ok(meta) = fs::metadata(descriptor.path()) else { continue };
+            if meta.is_file() && wanted(&path, (meta.dev(), meta.ino())) {
+                let name = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
+                return Some(Holder { pid, name: name.trim().to_owned(), path });
+            }
+        }
+    }
+    None
+}
+
+/// Waits until nobody has `file` open, or, when it is a folder, any database below it.
+pub fn nobody_holds(file: &Path, busy: Duration, context: &Context) -> Result<()> {
+    let started = context.clock.monotonic();
+    let (folder, ours) = (file.is_dir(), unit::inode(file));
+    loop {
+        context.check()?;
+        let found = holder(
+            |path, inode| {
+                if folder { path.starts_with(file) && is_database(path) } else { Some(inode) == ours }
+            },
+        );
+        let Some(holder) = found else { return Ok(()) };
+        if context.clock.monotonic().saturating_sub(started) >= busy {
+            let who = format!("{} (process {}) has it open", holder.name, holder.pid);
+            return Err(put::in_use(&holder.path).because(who));
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// By its first bytes, and only when nobody in this process has it open.
+pub fn is_database(path: &Path) -> bool {
+    use std::io::Read;
+    let mut head = [0; 16];
+    let plain = crate::sqlite::place::PlainFile::open(path).ok().flatten();
+    plain.is_some_and(|mut file| file.read_exact(&mut head).is_ok() && &head == b"SQLite format 3\0")
+}

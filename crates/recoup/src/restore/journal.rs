@@ -1,0 +1,133 @@
+//! The restore journal: what a restore is about to change, durable before the first change. After a crash it tells
+//! where everything old and everything new lies; which of the two holds is read from the targets themselves.
+//!
+//! Not here: acting on it ([`super::act`], [`super::recover`]).
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::unit::{Unit, sync_folder};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{BackupId, PathBytes};
+
+const FILE: &str = "journal.json";
+const VERSION: u32 = 1;
+
+/// The document.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Journal {
+    /// Version of this document's shape.
+    pub recoup_journal: u32,
+    /// Identity of the restore.
+    pub id: BackupId,
+    /// The plan.
+    pub plan: String,
+    /// The backup that is restored.
+    pub restored: BackupId,
+    /// The backup of what is replaced.
+    pub safety: Option<BackupId>,
+    /// The restore that it takes back.
+    pub undoes: Option<BackupId>,
+    /// When it began.
+    pub at: Timestamp,
+    /// Names of the parts.
+    pub parts: Vec<String>,
+    /// Stages besides the one in which this lies.
+    pub followers: Vec<PathBytes>,
+    /// Databases that are written through SQLite, in the order in which they are committed.
+    pub databases: Vec<Database>,
+    /// Everything that is renamed, in order; all of it before the first database is committed.
+    pub units: Vec<Unit>,
+    /// Everything is in place and proven; only leftovers are to be removed.
+    pub done: bool,
+}
+
+/// A database that is written through SQLite.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Database {
+    /// Name of the part.
+    pub name: String,
+    /// The live file, without symbolic links.
+    pub target: PathBytes,
+    /// What is put into it.
+    pub staged: PathBytes,
+    /// A copy of what was in it.
+    pub old: PathBytes,
+    /// `PRAGMA schema_version` before; the write makes it one more, and an application that only writes rows leaves
+    /// it alone (<https://www.sqlite.org/pragma.html#pragma_schema_version>).
+    pub cookie: i64,
+    /// `PRAGMA journal_mode` that it shall have.
+    pub journal_mode: String,
+    /// Text of the file's stamps when the old copy was compared with it.
+    pub stamps: String,
+}
+
+impl Journal {
+    /// A journal without changes.
+    pub fn new(id: BackupId, plan: &str, restored: &BackupId, at: Timestamp) -> Self {
+        Journal {
+            recoup_journal: VERSION,
+            id,
+            plan: plan.to_owned(),
+            restored: restored.clone(),
+            safety: None,
+            undoes: None,
+            at,
+            parts: Vec::new(),
+            followers: Vec::new(),
+            databases: Vec::new(),
+            units: Vec::new(),
+            done: false,
+        }
+    }
+
+    /// Writes it into the leading stage; when this returns it survives a power cut.
+    pub fn write(&self, stage: &Path) -> Result<()> {
+        let text = serde_json::to_vec_pretty(self)
+            .map_err(|e| Error::new(ErrorKind::Failed, "json", "Could not write the restore journal").because(e))?;
+        let part = stage.join("journal.part");
+        let write = || {
+            let mut options = fs::File::options();
+            let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&part)?;
+            file.write_all(&text)?;
+            file.sync_all()?;
+            fs::rename(&part, stage.join(FILE))
+        };
+        write().map_err(|e| Error::at("writing the restore journal in", stage, e))?;
+        sync_folder(stage)
+    }
+
+    /// Reads the journal of a stage; `None` when the restore had not begun to change anything.
+    pub fn read(stage: &Path) -> Result<Option<Self>> {
+        let path = stage.join(FILE);
+        let text = match fs::read(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            other => other.map_err(|e| Error::at("reading", &path, e))?,
+        };
+        let bad = |why: String| {
+            let text = format!("Restore journal cannot be read: {}", path.display());
+            Error::new(ErrorKind::Corrupted, "journal_corrupted", text)
+                .because(why)
+                .hint("nothing was changed; what the restore replaced lies beside the journal")
+        };
+        let journal: Journal = serde_json::from_slice(&text).map_err(|e| bad(e.to_string()))?;
+        if journal.recoup_journal > VERSION {
+            return Err(bad(format!("it has version {}, written by a newer recoup", journal.recoup_journal)));
+        }
+        Ok(Some(journal))
+    }
+
+    /// Takes the intent back: nothing was changed.
+    pub fn remove(stage: &Path) -> Result<()> {
+        let path = stage.join(FILE);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::at("removing", &path, error)),
+            _ => sync_folder(stage),
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! After a crash: an interrupted restore is finished or taken back before anything else happens to the data. Which of the
+//! two is read from the data itself. Once one database has been committed the rest follows; before that every rename
+//! is taken back. Both can be interrupted and repeated as often as it takes.
+//!
+//! Not here: the journal's shape ([`super::journal`]).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::commit;
+use super::journal::{Database, Journal};
+use super::stage::Stage;
+use super::unit::{self, Unit};
+use crate::error::{Error, Result};
+use crate::model::{RestoreRecord, Warning};
+use crate::progress::Context;
+use crate::sqlite::pin::Pinned;
+use crate::sqlite::put::Stamps;
+
+/// An interrupted restore that was dealt with.
+#[derive(Debug)]
+pub struct Recovered {
+    /// What is to be remembered of it when it was finished; it was taken back otherwise.
+    pub finished: Option<RestoreRecord>,
+    /// Names of its parts.
+    pub parts: Vec<String>,
+    /// The plan.
+    pub plan: String,
+    /// Worth a look.
+    pub warnings: Vec<Warning>,
+}
+
+/// Finishes or takes back every interrupted restore of data in `folder`. What a restore left behind that had changed
+/// nothing yet is removed without a word; one that is running is left alone.
+///
+/// Errors: `db_in_use` when somebody holds a database; what was to be done is then done by the next recovery.
+pub fn folder(folder: &Path, busy: Duration, context: &Context) -> Result<Vec<Recovered>> {
+    let mut recovered = Vec::new();
+    for found in Stage::find(folder) {
+        let lead = Stage::lead_of(&found);
+        if let Some(lead) = &lead {
+            if !lead.is_dir() {
+                let text = format!("The restore that used {} cannot be finished here", found.display());
+                return Err(Error::new(crate::ErrorKind::NotFound, "stage_missing", text).hint(format!(
+                    "{} is not there: mount its disk, then run recoup doctor --repair",
+                    lead.display()
+                )));
+            }
+            recovered.extend(stage(lead, busy, context)?);
+        }
+        if found.is_dir() {
+            recovered.extend(stage(&found, busy, context)?);
+        }
+    }
+    // Only when it is empty.
+    let _ = fs::remove_dir(folder.join(crate::model::RESTORE_FOLDER));
+    Ok(recovered)
+}
+
+fn stage(path: &Path, busy: Duration, context: &Context) -> Result<Option<Recovered>> {
+    // A stage that follows is removed with the one that leads.
+    if Stage::lead_of(path).is_some() {
+        return Ok(None);
+    }
+    let Some(mut stage) = Stage::adopt(path)? else { return Ok(None) };
+    stage.keep();
+    let Some(journal) = Journal::read(path)? else {
+        stage.release();
+        return Ok(None);
+    };
+    let finished = journal.done || is_committed(&journal, busy, context)?;
+    let mut warnings = Vec::new();
+    if !journal.done {
+        context.observer.note(match finished {
+            true => "Finishing an interrupted restore",
+            false => "Taking an interrupted restore back",
+        });
+        if finished {
+            finish(&journal, busy, &mut warnings, context)?;
+        } else {
+            journal.units.iter().rev().try_for_each(Unit::revert)?;
+            unit::sync(journal.units.iter())?;
+        }
+        Journal { done: true, ..journal.clone() }.write(path)?;
+    }
+    for follower in &journal.followers {
+        if let Some(mut follower) = Stage::adopt(follower.as_path())? {
+            follower.release();
+        }
+    }
+    stage.release();
+    drop(stage);
+    let record = RestoreRecord {
+        recoup_restore: RestoreRecord::VERSION,
+        id: journal.id,
+        plan: journal.plan.clone(),
+        at: journal.at,
+        restored: journal.restored,
+        safety: journal.safety,
+        undoes: journal.undoes,
+        parts: journal.parts.clone(),
+    };
+    // A restore that had ended, and died while it tidied up, is remembered already or will not be missed.
+    Ok((!journal.done).then(|| Recovered {
+        finished: finished.then_some(record),
+        parts: journal.parts,
+        plan: journal.plan,
+        warnings,
+    }))
+}
+
+/// The restore has passed the point from which it is finished and not taken back.
+fn is_committed(journal: &Journal, busy: Duration, context: &Context) -> Result<bool> {
+    for database in &journal.databases {
+        if commit::is_new(database, busy, context)? {
+            return Ok(true);
+        }
+    }
+    Ok(journal.databases.is_empty() && journal.units.iter().all(Unit::is_applied))
+}
+
+fn finish(journal: &Journal, busy: Duration, warnings: &mut Vec<Warning>, context: &Context) -> Result<()> {
+    journal.units.iter().try_for_each(Unit::apply)?;
+    unit::sync(journal.units.iter())?;
+    for database in &journal.databases {
+        if commit::is_new(database, busy, context)? {
+            continue;
+        }
+        if Stamps::of(database.target.as_path()).text() != database.stamps {
+            warnings.push(save_later_writes(database, busy, context)?);
+        }
+        commit::write(database, database.staged.as_path(), busy, context)?;
+    }
+    for database in &journal.databases {
+        let (target, mode) = (database.target.as_path(), &database.journal_mode);
+        if !crate::sqlite::put::set_journal_mode(target, mode, context)? {
+            let text = format!("{} keeps its journal mode; it was {mode} in the backup", database.name);
+            warnings.push(Warning::new("journal_mode_kept", text));
+        }
+    }
+    Ok(())
+}
+
+/// After the crash somebody wrote to a database whose restore was still to come: that is in no safety backup, so it is
+/// kept beside it.
+fn save_later_writes(database: &Database, busy: Duration, context: &Context) -> Result<Warning> {
+    let target = database.target.as_path();
+    let mut name = target.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".before-restore-{}", ulid::Ulid::generate()));
+    let copy: PathBuf = target.with_file_name(name);
+    let scratch = database.staged.as_path().with_extension("recovering");
+    Pinned::begin(target, &scratch, busy, context)?.copy(&copy, context, busy)?;
+    unit::sync_folder(&unit::parent(target)?)?;
+    let text =
+        format!("{} was written to after the crash; what was in it is kept in {}", database.name, copy.display());
+    Ok(Warning::new("later_writes_kept", text))
+}
+
+/// Interrupted restores of data in `folder` that nobody works on and that wait for a recovery: their stages.
+pub fn waiting(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut waiting = Vec::new();
+    for found in Stage::find(folder) {
+        let begun = Stage::lead_of(&found).is_some() || Journal::read(&found)?.is_some();
+        if begun && let Some(mut stage) = Stage::adopt(&found)? {
+            stage.keep();
+            waiting.push(found);
+        }
+    }
+    Ok(waiting)
+}

@@ -1,0 +1,204 @@
+//! One rename that a restore is made of: a new thing takes the place of an old one, or comes where nothing was, or
+//! an old thing goes. Every step can be repeated and taken back; which of the two states holds is told by
+//! the inode that lies at the target, never by a note that might be missing after a crash.
+//!
+//! Not here: in which order units are applied, and databases that are written through SQLite.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, RenameFlags};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::PathBytes;
+
+/// Device and inode.
+pub type Inode = (u64, u64);
+
+/// What lies at `path`, a link not followed.
+pub fn inode(path: &Path) -> Option<Inode> {
+    fs::symlink_metadata(path).ok().map(|meta| (meta.dev(), meta.ino()))
+}
+
+/// One thing that changes its place.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Unit {
+    /// Where the new thing goes, or from where the old one leaves.
+    pub target: PathBytes,
+    /// Where the new thing was made, on the target's own file system.
+    pub staged: PathBytes,
+    /// Where the old thing is kept until the restore is finished.
+    pub aside: PathBytes,
+    /// The new thing; absent when the old one just goes.
+    pub new: Option<Inode>,
+    /// The old thing; absent when there was nothing.
+    pub old: Option<Inode>,
+}
+
+impl Unit {
+    /// What is to happen at `target`; `staged` is the new thing, if there is one.
+    pub fn new(target: &Path, staged: Option<&Path>, aside: &Path) -> Result<Self> {
+        let new = match staged {
+            Some(staged) => Some(inode(staged).ok_or_else(|| {
+                Error::new(ErrorKind::Failed, "stage_missing", format!("{} is not staged", target.display()))
+            })?),
+            None => None,
+        };
+        let old = inode(target);
+        if let (Some((here, _)), Some((there, _))) = (new, old.or_else(|| inode(target.parent()?)))
+            && here != there
+        {
+            return Err(across(target));
+        }
+        Ok(Unit {
+            target: PathBytes::new(target),
+            staged: PathBytes::new(staged.unwrap_or(aside)),
+            aside: PathBytes::new(aside),
+            new,
+            old,
+        })
+    }
+
+    /// The target holds what the restore wanted there.
+    pub fn is_applied(&self) -> bool {
+        inode(self.target.as_path()) == self.new
+    }
+
+    /// Puts the new thing in place and the old one aside. Applied twice it does nothing more.
+    pub fn apply(&self) -> Result<()> {
+        let (target, staged, aside) = (self.target.as_path(), self.staged.as_path(), self.aside.as_path());
+        let moved = || -> io::Result<()> {
+            let found = inode(target);
+            if found == self.new {
+                return self.old_to_aside();
+            }
+            if found.is_some() && found != self.old {
+                return Err(io::Error::new(io::ErrorKind::AlreadyExists, "something else lies there by now"));
+            }
+            match (self.new, found) {
+                (Some(_), None) => rename_new(staged, target),
+                (Some(_), Some(_)) => match exchange(staged, target) {
+                    Ok(()) => self.old_to_aside(),
+                    Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+                        rename_new(target, aside)?;
+                        rename_new(staged, target)
+                    }
+                    Err(error) => Err(error.into()),
+                },
+                (None, Some(_)) => rename_new(target, aside),
+                (None, None) => Ok(()),
+            }
+        };
+        moved().map_err(|error| self.failed("putting in place", error))
+    }
+
+    /// Puts the old thing back. Done twice it does nothing more.
+    pub fn revert(&self) -> Result<()> {
+        let (target, staged, aside) = (self.target.as_path(), self.staged.as_path(), self.aside.as_path());
+        let moved = || -> io::Result<()> {
+            let found = inode(target);
+            if found == self.old {
+                return Ok(());
+            }
+            if found.is_some() && found != self.new {
+                return Err(io::Error::new(io::ErrorKind::AlreadyExists, "something else lies there by now"));
+            }
+            let Some(old) = self.old else { return rename_new(target, staged) };
+            let kept = if inode(aside) == Some(old) { aside } else { staged };
+            if inode(kept) != Some(old) {
+                return Err(io::ErrorKind::NotFound.into());
+            }
+            if found.is_none() {
+                return rename_new(kept, target);
+            }
+            match exchange(kept, target) {
+                // The new thing goes back to where it was made, so that everything could begin again.
+                Ok(()) if kept != staged => rename_new(kept, staged),
+                Ok(()) => Ok(()),
+                Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+                    rename_new(target, staged)?;
+                    rename_new(kept, target)
+                }
+                Err(error) => Err(error.into()),
+            }
+        };
+        moved().map_err(|error| self.failed("putting back", error))
+    }
+
+    /// After an exchange the old thing lies where the new one was made.
+    fn old_to_aside(&self) -> io::Result<()> {
+        let (staged, aside) = (self.staged.as_path(), self.aside.as_path());
+        if staged != aside && self.old.is_some() && inode(staged) == self.old {
+            return rename_new(staged, aside);
+        }
+        Ok(())
+    }
+
+    fn failed(&self, doing: &str, error: io::Error) -> Error {
+        let target = self.target.as_path();
+        match error.kind() {
+            io::ErrorKind::CrossesDevices => across(target),
+            io::ErrorKind::ResourceBusy => {
+                let text = format!("Cannot replace {}, it is a mount point", target.display());
+                Error::new(ErrorKind::Busy, "mount_point", text).hint("restore with --to DIR and copy it from there")
+            }
+            _ => Error::at(doing, target, error),
+        }
+    }
+}
+
+/// Makes the renames of units durable: fsync of every folder in which a name changed.
+pub fn sync<'a>(units: impl Iterator<Item = &'a Unit>) -> Result<()> {
+    let mut folders = BTreeSet::new();
+    for unit in units {
+        for path in [&unit.target, &unit.staged, &unit.aside] {
+            folders.extend(path.as_path().parent().map(Path::to_path_buf));
+        }
+    }
+    folders.iter().try_for_each(|folder| sync_folder(folder))
+}
+
+/// fsync of a folder; one that does not exist any more has nothing to keep.
+pub fn sync_folder(folder: &Path) -> Result<()> {
+    let synced = match File::open(folder) {
+        Ok(folder) => folder.sync_all(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    };
+    match synced {
+        // Some network and FUSE file systems cannot fsync a folder and say so.
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+        other => other.map_err(|e| Error::at("making durable", folder, e)),
+    }
+}
+
+fn exchange(a: &Path, b: &Path) -> Result<(), Errno> {
+    rustix::fs::renameat_with(CWD, a, CWD, b, RenameFlags::EXCHANGE)
+}
+
+/// Renames to a name that nobody has.
+fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) if inode(to).is_none() => fs::rename(from, to),
+        other => Ok(other?),
+    }
+}
+
+fn across(target: &Path) -> Error {
+    let text = format!("Cannot replace {}: it lies on another file system than its folder", target.display());
+    Error::new(ErrorKind::Unsupported, "other_file_system", text)
+        .hint("restore with --to DIR and copy it from there, or restore the mounted part by itself")
+}
+
+/// The folder in which a path lies.
+pub fn parent(path: &Path) -> Result<PathBuf> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    parent.map(Path::to_path_buf).ok_or_else(|| {
+        Error::usage("bad_target", format!("Cannot restore to {}", path.display())).hint("it has no folder around it")
+    })
+}
