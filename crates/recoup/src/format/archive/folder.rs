@@ -104,13 +104,13 @@ impl Folder {
         let same = self.trail.iter().zip(&parts).take_while(|((kept, _), part)| kept == *part).count();
         self.trail.truncate(same);
         let open = self.trail.iter().rposition(|(_, folder)| folder.is_some()).map_or(0, |last| last + 1);
-        for level in open..parts.len() {
+        for (level, part) in parts.iter().enumerate().skip(open) {
             let above = self.trail[..level].last().and_then(|(_, folder)| folder.as_ref()).unwrap_or(&self.root);
-            let next = rustix::fs::openat(above, parts[level], folder_flags(), Mode::empty());
+            let next = rustix::fs::openat(above, *part, folder_flags(), Mode::empty());
             let next = Some(next.map_err(|e| failed("opening", path, e))?);
             match self.trail.get_mut(level) {
                 Some((_, folder)) => *folder = next,
-                None => self.trail.push((parts[level].to_vec(), next)),
+                None => self.trail.push((part.to_vec(), next)),
             }
             if level > KEPT && level % EVERY != 0 {
                 self.trail[level - 1].1 = None;
