@@ -158,7 +158,7 @@ impl ArchiveReader {
         let folder = entry.kind == EntryKind::Directory;
         match &self.made {
             None => member::of_entry(&part.path, &entry.path, folder),
-            Some(_) => format!("{}/{}{}", part.path, entry.path, if folder { "/" } else { "" }),
+            Some(_) => format!("{}/{}", part.path, entry.path),
         }
     }
 
@@ -293,6 +293,8 @@ impl ArchiveReader {
                     let sha256 = entry.sha256.clone().unwrap_or_default();
                     self.check_member(&name, entry.size, &sha256, problems, context)?
                 }
+                // A foreign archive need not name its folders.
+                EntryKind::Directory if self.made.is_some() => 0,
                 EntryKind::Directory => self.check_member(&name, 0, EMPTY, problems, context)?,
                 EntryKind::Symlink => {
                     let mut target = Vec::new();
