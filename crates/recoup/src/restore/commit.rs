@@ -193,9 +193,10 @@ fn settle_folders(items: &Items) {
         if unit::inode(&item.staged) == unit::inode(&item.target) {
             continue;
         }
-        if let Ok(meta) = fs::metadata(&item.staged) {
-            // A mode is not worth failing a finished restore for.
-            let _ = fs::set_permissions(&item.target, meta.permissions());
+        if let (Ok(meta), Ok(folder)) = (fs::metadata(&item.staged), unit::open_folder(&item.target)) {
+            // Neither is worth failing a finished restore for.
+            let _ = folder.set_permissions(meta.permissions());
+            let _ = meta.modified().and_then(|time| folder.set_modified(time));
         }
     }
 }

@@ -62,14 +62,15 @@ fn write(opened: &mut Opened, choice: &Choice<'_>, path: &Path, stage: &Stage, c
             table::alone(&whole, name, path, context)?;
             fs::remove_file(&whole).map_err(|e| Error::at("removing", &whole, e))
         }
-        (Piece::File(inside), _) => opened.file_of_tree(part, inside, path, context).map(drop),
+        (Piece::File(inside), _) => set_mode(path, Some(opened.file_of_tree(part, inside, path, context)?.mode)),
         (Piece::Whole, PartKind::Database) => {
             opened.database(part, path, context)?;
             let mode = part.database.as_ref().map_or("delete", |facts| facts.journal_mode.as_str());
             put::give_journal_mode(path, mode)
         }
         (Piece::Whole, PartKind::Directory | PartKind::Application) => opened.tree(part, path, context),
-        (Piece::Whole, _) => opened.file(part, path, context),
+        (Piece::Whole, PartKind::File) => set_mode(path, opened.file(part, path, context)?),
+        (Piece::Whole, _) => opened.file(part, path, context).map(drop),
     }
 }
 
@@ -140,6 +141,13 @@ fn publish(tree: &Path, to: &Path, exists: bool) -> io::Result<()> {
 }
 
 fn set_private(path: &Path) -> Result<()> {
+    set_mode(path, Some(0o700))
+}
+
+/// As it was at home, but never setuid or setgid.
+fn set_mode(path: &Path, mode: Option<u32>) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(|e| Error::at("setting the mode of", path, e))
+    let Some(mode) = mode else { return Ok(()) };
+    let mode = fs::Permissions::from_mode(mode & 0o777);
+    fs::set_permissions(path, mode).map_err(|e| Error::at("setting the mode of", path, e))
 }

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use crate::diff::{self, Side};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::archive::reader::ArchiveReader;
-use crate::format::{json, proof};
+use crate::format::archive::unpack;
+use crate::format::json;
 use crate::model::{DatabaseFacts, Entry, EntryKind, Format, Level, Manifest, Part};
 use crate::progress::{Context, Phase};
 use crate::sqlite::{check, facts, open};
@@ -98,11 +99,13 @@ impl Opened {
             Body::Archive(reader) => reader.extract_member(&part.path, to, &part.sha256, context)?,
             Body::Database(path) => copy_proven(path, to, part, context)?,
             Body::Json(path) => {
-                if proof::hash_file(path, context)?.1 != part.sha256 {
-                    return Err(Error::corrupted(format!("{} is not what the manifest says", part.path)));
-                }
                 exact = false;
-                json::import(path, to, context)?;
+                // What is imported is what was proven, whoever writes to the original meanwhile.
+                let proven = to.with_extension("json");
+                let imported =
+                    copy_proven(path, &proven, part, context).and_then(|()| json::import(&proven, to, context));
+                let _ = fs::remove_file(&proven);
+                imported?;
             }
         }
         let connection = open::open_private(to)?;
@@ -132,10 +135,17 @@ impl Opened {
         self.archive()?.extract_part(part, to, context)
     }
 
-    /// Writes the one file of a part, or the settings, to the new file `to` (0600).
-    pub fn file(&mut self, part: &Part, to: &Path, context: &Context) -> Result<()> {
+    /// Writes the one file of a part, or the settings, to the new file `to` (0600) with the time that it had. Gives the
+    /// mode that it had.
+    pub fn file(&mut self, part: &Part, to: &Path, context: &Context) -> Result<Option<u32>> {
         context.observer.phase(Phase::Restore, &part.name, Some(part.bytes));
-        self.archive()?.extract_member(&part.path, to, &part.sha256, context)
+        let reader = self.archive()?;
+        reader.extract_member(&part.path, to, &part.sha256, context)?;
+        let (mode, time) = reader.mode_and_time(&part.path)?;
+        if let Some(time) = time {
+            unpack::set_time(to, time.saturating_mul(1_000_000_000))?;
+        }
+        Ok(mode)
     }
 
     /// Writes one file of a tree to the new file `to` (0600). `path` is relative to the tree.
@@ -157,6 +167,7 @@ impl Opened {
         }
         let member = reader.member_of(part, &entry);
         reader.extract_member(&member, to, entry.sha256.as_deref().unwrap_or_default(), context)?;
+        unpack::set_time(to, entry.mtime_ns)?;
         Ok(entry)
     }
 

@@ -217,8 +217,8 @@ fn make(
             Ok(Way::Tree { stays })
         }
         (Piece::Whole, PartKind::File | PartKind::Command | PartKind::Settings) => {
-            opened.file(part, staged, context)?;
-            like_old(staged, target, None)?;
+            let mode = opened.file(part, staged, context)?;
+            like_old(staged, target, mode.filter(|_| part.kind == PartKind::File))?;
             Ok(Way::File)
         }
     }
@@ -247,7 +247,7 @@ fn like_old(staged: &Path, target: &Path, mode: Option<u32>) -> Result<()> {
     if let Some(owner) = old.as_ref().or(around.as_ref())
         && rustix::process::geteuid().is_root()
     {
-        std::os::unix::fs::chown(staged, Some(owner.uid()), Some(owner.gid()))
+        std::os::unix::fs::lchown(staged, Some(owner.uid()), Some(owner.gid()))
             .map_err(|e| Error::at("setting the owner of", staged, e))?;
     }
     let mode = old.map(|old| old.mode()).or(mode).unwrap_or(0o600) & 0o1777;
@@ -289,10 +289,9 @@ fn lock(folder: &Path, target: &Path) -> Result<Lease> {
     use std::os::unix::ffi::OsStrExt;
     let name = data_encoding::HEXLOWER.encode(&sha2::Sha256::digest(target.as_os_str().as_bytes()));
     let lease = Lease::take(&folder.join(RESTORE_FOLDER), &format!("target-{}", &name[..16]));
-    lease.map_err(|e| e.while_(format!("preparing the restore of {}", target.display())))?.ok_or_else(|| {
-        Error::new(ErrorKind::Busy, "restore_running", "Another backup or restore is running")
-            .hint(format!("{} is being restored", target.display()))
-    })
+    lease
+        .map_err(|e| e.while_(format!("preparing the restore of {}", target.display())))?
+        .ok_or_else(|| crate::backup::already_running(format!("{} is being restored", target.display())))
 }
 
 /// Room for everything that is still to be written: a copy of each database and the log of writing it, and the safety

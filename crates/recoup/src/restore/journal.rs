@@ -15,7 +15,8 @@ use super::unit::{Unit, sync_folder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{BackupId, PathBytes};
 
-const FILE: &str = "journal.json";
+/// Its name in a stage.
+pub const FILE: &str = "journal.json";
 const VERSION: u32 = 1;
 
 /// The document.

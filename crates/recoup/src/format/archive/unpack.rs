@@ -171,8 +171,8 @@ fn settle(path: &Path, entry: &Entry, as_root: bool) -> Result<()> {
     Ok(())
 }
 
-/// The owner of a file may set its times, also when its mode lets nobody open it.
-fn set_time(path: &Path, ns: i64) -> Result<()> {
+/// Sets the time of last change, in nanoseconds since 1970. The owner of a file may set its times, also when its mode lets nobody open it.
+pub fn set_time(path: &Path, ns: i64) -> Result<()> {
     let time = Timespec { tv_sec: ns.div_euclid(1_000_000_000), tv_nsec: ns.rem_euclid(1_000_000_000) };
     let times = Timestamps { last_access: time, last_modification: time };
     rustix::fs::utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)
