@@ -259,6 +259,7 @@ fn pack(
         database: None,
         directory: None,
         settings: None,
+        file: None,
     };
     if presence == Presence::Present {
         // A database is checked first and says itself when its packing begins.
@@ -270,6 +271,7 @@ fn pack(
             part.bytes = body.bytes;
             part.sha256 = body.sha256;
             part.directory = body.directory;
+            part.file = body.file;
         }
         if let Some(directory) = &mut part.directory {
             directory.skipped = emitted.skipped;

@@ -50,6 +50,7 @@ fn part(writer: &mut ArchiveWriter, kind: PartKind, name: &str) -> Part {
         database: None,
         directory: body.directory,
         settings: None,
+        file: None,
     }
 }
 

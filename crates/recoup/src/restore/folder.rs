@@ -69,8 +69,7 @@ fn write(opened: &mut Opened, choice: &Choice<'_>, path: &Path, stage: &Stage, c
             put::give_journal_mode(path, mode)
         }
         (Piece::Whole, PartKind::Directory | PartKind::Application) => opened.tree(part, path, context),
-        (Piece::Whole, PartKind::File) => set_mode(path, opened.file(part, path, context)?),
-        (Piece::Whole, _) => opened.file(part, path, context).map(drop),
+        (Piece::Whole, _) => set_mode(path, opened.file(part, path, context)?),
     }
 }
 

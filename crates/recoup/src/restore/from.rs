@@ -136,16 +136,13 @@ impl Opened {
     }
 
     /// Writes the one file of a part, or the settings, to the new file `to` (0600) with the time that it had. Gives the
-    /// mode that it had.
+    /// mode that it had, of a file.
     pub fn file(&mut self, part: &Part, to: &Path, context: &Context) -> Result<Option<u32>> {
         context.observer.phase(Phase::Restore, &part.name, Some(part.bytes));
-        let reader = self.archive()?;
-        reader.extract_member(&part.path, to, &part.sha256, context)?;
-        let (mode, time) = reader.mode_and_time(&part.path)?;
-        if let Some(time) = time {
-            unpack::set_time(to, time.saturating_mul(1_000_000_000))?;
-        }
-        Ok(mode)
+        self.archive()?.extract_member(&part.path, to, &part.sha256, context)?;
+        let Some(facts) = &part.file else { return Ok(None) };
+        unpack::set_time(to, facts.mtime_ns)?;
+        Ok(Some(facts.mode))
     }
 
     /// Writes one file of a tree to the new file `to` (0600). `path` is relative to the tree.

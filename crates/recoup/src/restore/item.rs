@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::choose::{Choice, Piece, Places};
 use super::from::Opened;
 use super::nested;
-use super::stage::Stage;
+use super::stage::{Stage, is_ours};
 use super::unit::parent;
 use crate::destination::Lease;
 use crate::error::{Error, ErrorKind, Result};
@@ -218,7 +218,7 @@ fn make(
         }
         (Piece::Whole, PartKind::File | PartKind::Command | PartKind::Settings) => {
             let mode = opened.file(part, staged, context)?;
-            like_old(staged, target, mode.filter(|_| part.kind == PartKind::File))?;
+            like_old(staged, target, mode)?;
             Ok(Way::File)
         }
     }
@@ -288,6 +288,7 @@ fn lock(folder: &Path, target: &Path) -> Result<Lease> {
     use sha2::Digest;
     use std::os::unix::ffi::OsStrExt;
     let name = data_encoding::HEXLOWER.encode(&sha2::Sha256::digest(target.as_os_str().as_bytes()));
+    is_ours(&folder.join(RESTORE_FOLDER))?;
     let lease = Lease::take(&folder.join(RESTORE_FOLDER), &format!("target-{}", &name[..16]));
     lease
         .map_err(|e| e.while_(format!("preparing the restore of {}", target.display())))?

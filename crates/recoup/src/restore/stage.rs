@@ -147,7 +147,7 @@ impl Stage {
 }
 
 /// Nobody else can have put anything into the folder of our stages. One that is not there is fine.
-fn is_ours(root: &Path) -> Result<()> {
+pub fn is_ours(root: &Path) -> Result<()> {
     let Ok(meta) = fs::symlink_metadata(root) else { return Ok(()) };
     if meta.is_dir() && meta.uid() == rustix::process::geteuid().as_raw() && meta.mode() & 0o022 == 0 {
         return Ok(());

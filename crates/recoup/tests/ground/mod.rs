@@ -184,8 +184,8 @@ impl Ground {
             } else if meta.is_file() && name.ends_with(".db") && meta.len() > 0 && is_database(&path) {
                 self.rows(&path)
             } else if meta.is_file() {
-                let time = meta.mtime();
-                format!("{mode:o} {time} {}", short(&fs::read(&path).unwrap()))
+                let time = (meta.mtime(), meta.mtime_nsec());
+                format!("{mode:o} {time:?} {}", short(&fs::read(&path).unwrap()))
             } else {
                 format!("{mode:o}")
             };

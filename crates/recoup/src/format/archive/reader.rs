@@ -87,19 +87,6 @@ impl ArchiveReader {
         self.zip.file_names().filter_map(|name| name.ok().map(|name| name.into_owned())).collect()
     }
 
-    /// Permission bits and time of last change of a member, in seconds since 1970.
-    pub fn mode_and_time(&mut self, name: &str) -> Result<(Option<u32>, Option<i64>)> {
-        let member = self.zip.by_name(name).map_err(|e| damaged(e).while_(format!("reading {name}")))?;
-        let extended = |field: &zip::ExtraField| match field {
-            zip::ExtraField::ExtendedTimestamp(times) => {
-                times.mod_time().map(|seconds| i64::from(seconds.cast_signed()))
-            }
-            _ => None,
-        };
-        let time = member.extra_data_fields().find_map(extended);
-        Ok((member.unix_mode().map(|mode| mode & 0o777), time))
-    }
-
     /// The contents list of a tree, as a stream whose hash is compared with the part's when it ends.
     pub fn read_entries(&mut self, part: &Part) -> Result<Entries> {
         let list = part.directory.as_ref().map(|directory| directory.list.as_str());
