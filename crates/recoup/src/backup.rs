@@ -8,7 +8,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::destination::Staging;
+use crate::destination::{Lease, Staging};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::pack::Packer;
 use crate::format::{Packed, proof};
@@ -63,6 +63,8 @@ pub fn run(request: &Request, stores: &[Arc<dyn Store>], context: &Context) -> R
     let started = context.clock.monotonic();
     crate::model::Plan::check_name(&request.plan)?;
     let first = stores.first().ok_or_else(|| Error::usage("no_destination", "The plan has no destination"))?;
+    // The safety backup of a restore is part of the restore, which is alone already.
+    let _alone = if request.kind == Kind::PreRestore { Vec::new() } else { alone(&request.plan, stores)? };
     let root = stores.iter().find_map(|store| store.staging_root()).unwrap_or_else(|| request.scratch.clone());
     sweep(stores, context);
     let staging = Staging::create(&root)?;
@@ -138,6 +140,33 @@ pub fn run(request: &Request, stores: &[Arc<dyn Store>], context: &Context) -> R
         report.outcome = Outcome::Warnings;
     }
     Ok(report)
+}
+
+/// Makes sure that no other backup or restore of the plan runs with one of the stores on this machine, and that none
+/// begins while the leases are held: half of a restore must not become a backup.
+///
+/// Errors: `already_running` (`Another backup or restore is running`).
+pub fn alone(plan: &str, stores: &[Arc<dyn Store>]) -> Result<Vec<Lease>> {
+    let mut leases = Vec::new();
+    let mut roots: Vec<PathBuf> = stores.iter().filter_map(|store| store.staging_root()).collect();
+    roots.sort();
+    roots.dedup();
+    for root in roots {
+        match Lease::take(&root, &format!("plan-{plan}")) {
+            Ok(Some(lease)) => leases.push(lease),
+            Ok(None) => return Err(already_running(format!("the plan is {plan}"))),
+            // A store that cannot be written to says so when something is put there.
+            Err(_) => {}
+        }
+    }
+    Ok(leases)
+}
+
+/// `Another backup or restore is running`.
+pub fn already_running(which: String) -> Error {
+    Error::new(ErrorKind::Busy, "already_running", "Another backup or restore is running")
+        .because(which)
+        .hint("wait until it has ended, then run it again; nothing was changed")
 }
 
 /// Removes what killed runs left behind, before their bytes are missing for this one. A destination that cannot
@@ -247,6 +276,7 @@ fn pack(
         database: None,
         directory: None,
         settings: None,
+        file: None,
     };
     if presence == Presence::Present {
         // A database is checked first and says itself when its packing begins.
@@ -258,6 +288,7 @@ fn pack(
             part.bytes = body.bytes;
             part.sha256 = body.sha256;
             part.directory = body.directory;
+            part.file = body.file;
         }
         if let Some(directory) = &mut part.directory {
             directory.skipped = emitted.skipped;

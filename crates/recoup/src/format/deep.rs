@@ -1,4 +1,5 @@
-//! Paths below a folder that are longer than one system call takes: reached through an open folder on the way.
+//! Paths below a folder that are longer than one system call takes: reached through an open folder on the way; and the
+//! time of what lies there.
 //!
 //! Not here: making things below a folder ([`super::archive`] does that by descriptors).
 
@@ -8,7 +9,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, Timespec, Timestamps};
 
 use crate::error::{Error, Result};
 use crate::model::PathBytes;
@@ -50,4 +51,12 @@ pub fn below(root: &Path, path: &PathBytes) -> Result<Place> {
         out.push(OsStr::from_bytes(part));
     }
     Ok(Place { path: out, _folder: folder })
+}
+
+/// Sets the time of the last change, in nanoseconds since 1970. The owner may, also when the mode lets nobody open it.
+pub fn set_time(path: &Path, ns: i64) -> Result<()> {
+    let time = Timespec { tv_sec: ns.div_euclid(1_000_000_000), tv_nsec: ns.rem_euclid(1_000_000_000) };
+    let times = Timestamps { last_access: time, last_modification: time };
+    rustix::fs::utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)
+        .map_err(|e| Error::at("setting the time of", path, e.into()))
 }

@@ -6,7 +6,7 @@
 pub mod adopt;
 pub mod archive;
 pub mod csv;
-mod deep;
+pub(crate) mod deep;
 pub mod foreign;
 mod fresh_file;
 pub mod json;

@@ -90,10 +90,11 @@ pub struct Restored {
 
 /// Puts a backup back where it belongs. On any error the data is exactly as it was.
 ///
-/// Errors: `db_in_use` (`Cannot restore while database is in use`), `data_changing`, `restore_running`, `version_newer`,
+/// Errors: `db_in_use` (`Cannot restore while database is in use`), `data_changing`, `already_running`, `version_newer`,
 /// `another_application`, `preview_stale`, `backup_corrupted`, `disk_full`.
 pub fn run(opened: &mut Opened, request: &Request<'_>, context: &Context) -> Result<Report> {
     let manifest = opened.manifest.clone();
+    let _alone = crate::backup::alone(&manifest.plan, request.stores)?;
     let choices = choose::choose(&manifest, request.only)?;
     let targets = item::targets(&choices, request.places)?;
     if let Some(seen) = request.seen {
