@@ -255,7 +255,7 @@ fn without_a_policy_everything_is_kept_and_options_give_one_for_this_call() {
     // Nor is another destination's plan touched: what is copied elsewhere is not pruned by this policy.
     shop.write(
         "recoup.toml",
-        &format!("{CONFIGURATION}destinations = [\"./other\"]\n[plan.shop.retention]\ndays = 1\n"),
+        &format!("{CONFIGURATION}destinations = [\"./other\"]\n[plan.shop.retention]\ndays = 2\n"),
     );
     shop.run("prune --yes").good();
     assert_eq!(listed(&shop), all[2..]);
