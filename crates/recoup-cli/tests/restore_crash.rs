@@ -40,9 +40,10 @@ type Point = (String, usize);
 struct Trials {
     stand: Stand,
     undo: bool,
-    /// Calls before the restore changes anything, and those from its journal on.
-    points: [Vec<Point>; 2],
-    normal: Duration,
+    /// Calls before the restore changes anything, those while there is a journal, and those after it.
+    points: [Vec<Point>; 3],
+    /// How long a run takes, and how long there is a journal.
+    normal: [Duration; 2],
     killed: usize,
     ends: [usize; 2],
     recovered: usize,
@@ -52,15 +53,11 @@ struct Trials {
 
 impl Trials {
     fn new(stand: Stand, undo: bool) -> Self {
-        let points = [vec![], vec![]];
-        let normal = Duration::ZERO;
+        let points = [vec![], vec![], vec![]];
+        let normal = [Duration::ZERO; 2];
         let mut trials =
             Trials { stand, undo, points, normal, killed: 0, ends: [0, 0], recovered: 0, killed_again: 0, bad: vec![] };
-        let started = Instant::now();
-        let (exit, answer) = trials.stand.answer(&mut trials.act());
-        assert!(matches!(exit, 0 | 3), "{answer:#}");
-        trials.normal = started.elapsed();
-        trials.stand.reset();
+        trials.normal = trials.measure();
         trials.points = trials.trace();
         trials
     }
@@ -69,8 +66,30 @@ impl Trials {
         if self.undo { self.stand.undo() } else { self.stand.restore() }
     }
 
+    fn measure(&self) -> [Duration; 2] {
+        let started = Instant::now();
+        let mut child = self.act().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let begun = self.wait_for_journal(&mut child);
+        while self.stand.has_begun() {
+            std::thread::yield_now();
+        }
+        let ended = Instant::now();
+        let status = child.wait().unwrap();
+        assert!(matches!(status.code(), Some(0 | 3)), "{status}");
+        let normal = [started.elapsed(), ended - begun];
+        self.stand.reset();
+        normal
+    }
+
+    fn wait_for_journal(&self, child: &mut Child) -> Instant {
+        while !self.stand.has_begun() && child.try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        Instant::now()
+    }
+
     /// All calls of a run, as strace(1) counts them: per thread and name.
-    fn trace(&self) -> [Vec<Point>; 2] {
+    fn trace(&self) -> [Vec<Point>; 3] {
         let log = self.stand.beside().join("log");
         let expression = format!("trace={}", SYSCALLS.join(","));
         let output = run(&mut traced(&self.act(), &["-o", log.to_str().unwrap(), "-e", &expression]));
@@ -80,18 +99,21 @@ impl Trials {
         let worker = log.lines().find(|line| line.contains("journal.part")).unwrap();
         let worker = worker.split_whitespace().next().unwrap();
         let mut counts = BTreeMap::<&str, usize>::new();
-        let mut points = [vec![], vec![]];
-        let mut begun = 0;
+        let mut points = [vec![], vec![], vec![]];
+        let mut phase = 0;
         for line in log.lines().filter(|line| line.starts_with(worker)) {
             let Some((syscall, _)) = line[worker.len()..].trim_start().split_once('(') else { continue };
             let nth = counts.entry(syscall).or_default();
             *nth += 1;
             if line.contains("journal.part") {
-                begun = 1;
+                phase = 1;
             }
-            points[begun].push((syscall.to_owned(), *nth));
+            points[phase].push((syscall.to_owned(), *nth));
+            if phase == 1 && syscall.starts_with("unlink") && line.contains("journal.json") {
+                phase = 2;
+            }
         }
-        assert!(points[1].len() > 20, "{points:?}");
+        assert!(points.iter().all(|points| points.len() > 10), "{points:?}");
         points
     }
 
@@ -177,9 +199,9 @@ impl Trials {
     fn kill(&mut self, i: usize) -> String {
         // Multiples of the golden ratio fill 0..1 evenly and never meet the same moment twice.
         let part = (i as f64 * 0.618_033_988_75).fract();
-        let late = usize::from(i / 2 % 4 != 3);
+        let phase = [1, 0, 1, 2, 1][i / 2 % 5];
         if i % 2 == 0 {
-            let points = &self.points[late];
+            let points = &self.points[phase];
             let point = &points[(points.len() as f64 * part) as usize];
             let expression = format!("inject={}:signal=KILL:when={}", point.0, point.1);
             let output = run(&mut traced(&self.act(), &["-o", "/dev/null", "-e", &expression]));
@@ -189,17 +211,15 @@ impl Trials {
             return format!("killed at {point:?}");
         }
         let mut child = self.act().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let wait = if late == 1 {
-            while !self.stand.has_begun() && child.try_wait().unwrap().is_none() {
-                std::thread::yield_now();
-            }
-            self.normal.mul_f64(part * 0.4)
+        let wait = if phase == 1 {
+            self.wait_for_journal(&mut child);
+            self.normal[1].mul_f64(part)
         } else {
-            self.normal.mul_f64(part)
+            self.normal[0].mul_f64(part)
         };
         std::thread::sleep(wait);
         self.killed += usize::from(end(&mut child));
-        format!("killed after {wait:?}{}", if late == 1 { " of putting in place" } else { "" })
+        format!("killed after {wait:?}{}", if phase == 1 { " with a journal" } else { "" })
     }
 
     fn kill_recovery(&mut self, i: usize) {
@@ -214,7 +234,7 @@ impl Trials {
         }
         let mut child = self.stand.next(i).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let part = (i as f64 * 0.414_213_562).fract();
-        std::thread::sleep(self.normal.mul_f64(part * 0.3));
+        std::thread::sleep(self.normal[0].mul_f64(part * 0.3));
         self.killed_again += usize::from(end(&mut child));
     }
 }

@@ -29,6 +29,7 @@
 //!     label: None,
 //!     protect: false,
 //!     host: None,
+//!     hooks: vec![],
 //!     scratch: here.to_owned(),
 //! };
 //! let destination = LocalDestination::open(&here.join("backups"), true)?;
@@ -52,7 +53,9 @@ pub mod destination;
 pub mod diff;
 pub mod error;
 pub mod format;
+pub mod hooks;
 pub mod model;
+mod process;
 pub mod progress;
 pub mod prune;
 pub mod restore;

@@ -289,7 +289,9 @@ impl Stand {
         };
         folders.iter().any(|folder| {
             let stages = fs::read_dir(self.now.join(folder).join(".recoup-restore")).into_iter().flatten().flatten();
-            stages.into_iter().any(|stage| stage.path().join("journal.json").exists())
+            stages
+                .into_iter()
+                .any(|stage| ["journal.json", "journal.back.json"].iter().any(|name| stage.path().join(name).exists()))
         })
     }
 
@@ -308,8 +310,9 @@ impl Stand {
             if name == "backups" || name.ends_with("-shm") || name.ends_with("-wal") {
                 continue;
             }
-            // Not hot when it begins with a zero: SQLite overwrites it the next time.
-            if name.ends_with(".db-journal") && fs::read(&path).is_ok_and(|bytes| bytes.first() == Some(&0)) {
+            // Not hot when it is empty or begins with a zero: SQLite overwrites it the next time.
+            let cold = |bytes: Vec<u8>| bytes.first().is_none_or(|byte| *byte == 0);
+            if name.ends_with(".db-journal") && fs::read(&path).is_ok_and(cold) {
                 continue;
             }
             let meta = path.symlink_metadata().unwrap();

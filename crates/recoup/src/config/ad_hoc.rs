@@ -7,6 +7,7 @@ use super::meant::{DEFAULT_BUSY_TIMEOUT_MS, relative};
 use super::names::{Names, absolute, plan_name};
 use super::{Resolved, Settings};
 use crate::error::{Error, Result};
+use crate::model::hook::Hooks;
 use crate::model::{DatabaseSpec, DirectorySpec, FileSpec, Format, Manifest, PartKind, Plan, SourceSpec};
 use crate::sqlite::location;
 
@@ -96,6 +97,7 @@ impl AdHoc {
                 compact: self.compact,
                 destinations: Vec::new(),
                 queries: Vec::new(),
+                hooks: Hooks::default(),
                 retention: None,
             },
             resolved,

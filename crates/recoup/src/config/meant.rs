@@ -192,6 +192,13 @@ impl Meaning<'_> {
             self.note(query.key.clone(), json!(query.value), None, self.origin(query.line));
             queries.push((array.clone(), query.value.clone()));
         }
+        let hooks = written.hooks.as_ref().map(|written| {
+            for at in &written.values {
+                self.note(at.key.clone(), json!(at.value), None, self.origin(at.line));
+            }
+            written.hooks.clone()
+        });
+        let hooks = hooks.unwrap_or_default();
         let retention = match &written.retention {
             Some(own) => {
                 self.note_retention(own);
@@ -199,7 +206,7 @@ impl Meaning<'_> {
             }
             None => known.retention.clone(),
         };
-        Ok(Plan { name, sources, format, compact, destinations, queries, retention })
+        Ok(Plan { name, sources, format, compact, destinations, queries, hooks, retention })
     }
 
     fn note_retention(&mut self, retention: &Retention) {

@@ -6,6 +6,7 @@
 
 mod ad_hoc;
 mod environment;
+mod hooks;
 mod meant;
 mod names;
 mod nearest;

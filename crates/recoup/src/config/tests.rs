@@ -185,6 +185,44 @@ fn a_plan_that_does_not_exist_names_the_nearest() {
     assert_eq!((error.kind(), error.hint_text()), (ErrorKind::NotFound, Some("did you mean shop?")));
 }
 
+const HOOKS: &str = r#"
+[plan.shop]
+databases = ["/a.db"]
+[plan.shop.hooks]
+before_backup = [["stop", "--now", "s3cret"], { argv = ["late"], timeout = "5s" }]
+after_restore = [{ http = "https://me:s3cret@host/resume?key=s3cret", method = "put", headers = { x-key = "s3cret" } }]
+"#;
+
+#[test]
+fn hooks_are_programs_or_requests_and_show_no_secret() {
+    use crate::model::hook::HookAction;
+    let settings = resolve(HOOKS, &[]).unwrap();
+    let hooks = &settings.plans[0].hooks;
+    let program = |words: &[&str]| HookAction::Program(words.iter().map(|word| word.to_string()).collect());
+    assert_eq!(hooks.before_backup[0].action, program(&["stop", "--now", "s3cret"]));
+    assert_eq!((hooks.before_backup[1].action.clone(), hooks.before_backup[1].timeout_ms), (program(&["late"]), 5000));
+    assert!(matches!(&hooks.after_restore[0].action, HookAction::Http { method, .. } if method == "PUT"));
+    let shown: String = settings.values.iter().map(|value| value.value.to_string()).collect();
+    assert!(shown.contains("PUT https://host/resume") || shown.contains("PUT host/resume"), "{shown}");
+    assert!(!shown.contains("s3cret"), "{shown}");
+    let plan = "[plan.shop]\ndatabases = [\"/a.db\"]\n[plan.shop.hooks]\n";
+    for (text, message, hint) in [
+        (
+            "before_backups = []",
+            "4: plan.shop.hooks.before_backups: unknown key",
+            "did you mean plan.shop.hooks.before_backup?",
+        ),
+        ("before_backup = [[]]", "4: plan.shop.hooks.before_backup[0]: needs a program", "no shell"),
+        ("before_backup = [\"stop\"]", "expected a table", ""),
+        ("before_backup = [{ http = \"ftp://x\" }]", "is not a URL", ""),
+        ("before_backup = [{ argv = [\"a\"], http = \"http://x\" }]", "needs either argv or http", ""),
+        ("before_backup = [{ http = \"http://x\", method = \"TRACE\" }]", "is not a method", "one of"),
+    ] {
+        let (told, hinted) = error(&format!("{plan}{text}\n"));
+        assert!(told.contains(message) && hinted.contains(hint), "{text}: {told} / {hinted}");
+    }
+}
+
 #[test]
 fn retention_is_a_preset_and_what_changes_it_and_a_plans_own_replaces_the_default() {
     let text = "[retention]\npreset = \"30-days\"\nmin_keep = 2\n[plan.a]\nfiles = [\"/a\"]\n[plan.b]\nfiles = [\"/b\"]\n\

@@ -209,6 +209,11 @@ impl<'a> Field<'a> {
         self.value.is_str()
     }
 
+    /// Whether it is an array rather than a table that spells out more.
+    pub fn is_array(&self) -> bool {
+        self.value.is_array()
+    }
+
     /// A table.
     pub fn table(&self) -> Result<Table<'a>> {
         let table = self.value.as_table().ok_or_else(|| self.expected("a table"))?;

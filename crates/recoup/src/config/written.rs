@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+use super::hooks;
 use super::retention::{self, Retention};
 use super::walk::{At, Document, Field, Table};
 use crate::error::Result;
@@ -41,6 +42,7 @@ pub(super) struct Plan {
     pub files: Vec<Located>,
     pub commands: Vec<Command>,
     pub settings: Option<Settings>,
+    pub hooks: Option<hooks::Written>,
     pub retention: Option<Retention>,
     /// `[plan.NAME.export]`: array name and query.
     pub export: Vec<(String, At<String>)>,
@@ -155,6 +157,7 @@ fn plan(name: At<String>, field: &Field<'_>) -> Result<Plan> {
         files: located(&mut table, "files", Place::File)?,
         commands: each(&mut table, "commands", command)?,
         settings: table.take("settings").map(|f| settings(&f)).transpose()?,
+        hooks: table.take("hooks").map(|f| hooks::read(&f)).transpose()?,
         retention: table.take("retention").map(|f| retention::read(&f)).transpose()?,
         export: match table.take("export") {
             None => Vec::new(),

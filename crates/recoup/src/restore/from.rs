@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::diff::{self, Side};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::archive::reader::ArchiveReader;
+use crate::format::deep;
 use crate::format::{json, proof};
 use crate::model::{DatabaseFacts, Entry, EntryKind, Format, Kind, Level, Manifest, Part};
 use crate::progress::{Context, Phase};
@@ -132,11 +133,13 @@ impl Opened {
             Body::Archive(reader) => reader.extract_member(&part.path, to, &part.sha256, context)?,
             Body::Database(path) => copy_proven(path, to, part, context)?,
             Body::Json(path) => {
-                if proof::hash_file(path, context)?.1 != part.sha256 {
-                    return Err(Error::corrupted(format!("{} is not what the manifest says", part.path)));
-                }
                 exact = false;
-                json::import(path, to, context)?;
+                // What is imported is what was proven, whoever writes to the original meanwhile.
+                let proven = to.with_extension("json");
+                let imported =
+                    copy_proven(path, &proven, part, context).and_then(|()| json::import(&proven, to, context));
+                let _ = fs::remove_file(&proven);
+                imported?;
             }
         }
         self.prove_database(part, to, exact, context)
@@ -174,10 +177,14 @@ impl Opened {
         self.archive()?.extract_part(part, to, context)
     }
 
-    /// Writes the one file of a part, or the settings, to the new file `to` (0600).
-    pub fn file(&mut self, part: &Part, to: &Path, context: &Context) -> Result<()> {
+    /// Writes the one file of a part, or the settings, to the new file `to` (0600) with the time that it had. Gives the
+    /// mode that it had, of a file.
+    pub fn file(&mut self, part: &Part, to: &Path, context: &Context) -> Result<Option<u32>> {
         context.observer.phase(Phase::Restore, &part.name, Some(part.bytes));
-        self.archive()?.extract_member(&part.path, to, &part.sha256, context)
+        self.archive()?.extract_member(&part.path, to, &part.sha256, context)?;
+        let Some(facts) = &part.file else { return Ok(None) };
+        deep::set_time(to, facts.mtime_ns)?;
+        Ok(Some(facts.mode))
     }
 
     /// A small part, such as settings, in memory.
@@ -215,6 +222,7 @@ impl Opened {
         }
         let member = reader.member_of(part, &entry);
         reader.extract_member(&member, to, entry.sha256.as_deref().unwrap_or_default(), context)?;
+        deep::set_time(to, entry.mtime_ns)?;
         Ok(entry)
     }
 

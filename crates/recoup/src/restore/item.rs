@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::choose::{Choice, Piece, Places};
 use super::from::Opened;
 use super::nested;
-use super::stage::Stage;
+use super::stage::{Stage, is_ours};
 use super::unit::parent;
 use crate::destination::Lease;
 use crate::error::{Error, ErrorKind, Result};
@@ -254,8 +254,8 @@ fn make(
             Ok(Way::Tree { stays })
         }
         (Piece::Whole, PartKind::File | PartKind::Command | PartKind::Settings) => {
-            opened.file(part, staged, context)?;
-            like_old(staged, target, None)?;
+            let mode = opened.file(part, staged, context)?;
+            like_old(staged, target, mode)?;
             Ok(Way::File)
         }
     }
@@ -286,7 +286,7 @@ pub(super) fn like_old(staged: &Path, target: &Path, mode: Option<u32>) -> Resul
     if let Some(owner) = old.as_ref().or(around.as_ref())
         && rustix::process::geteuid().is_root()
     {
-        std::os::unix::fs::chown(staged, Some(owner.uid()), Some(owner.gid()))
+        std::os::unix::fs::lchown(staged, Some(owner.uid()), Some(owner.gid()))
             .map_err(|e| Error::at("setting the owner of", staged, e))?;
     }
     let mode = old.map(|old| old.mode()).or(mode).unwrap_or(0o600) & 0o1777;
@@ -327,11 +327,11 @@ fn lock(folder: &Path, target: &Path) -> Result<Lease> {
     use sha2::Digest;
     use std::os::unix::ffi::OsStrExt;
     let name = data_encoding::HEXLOWER.encode(&sha2::Sha256::digest(target.as_os_str().as_bytes()));
+    is_ours(&folder.join(RESTORE_FOLDER))?;
     let lease = Lease::take(&folder.join(RESTORE_FOLDER), &format!("target-{}", &name[..16]));
-    lease.map_err(|e| e.while_(format!("preparing the restore of {}", target.display())))?.ok_or_else(|| {
-        Error::new(ErrorKind::Busy, "restore_running", "Another backup or restore is running")
-            .hint(format!("{} is being restored", target.display()))
-    })
+    lease
+        .map_err(|e| e.while_(format!("preparing the restore of {}", target.display())))?
+        .ok_or_else(|| crate::backup::already_running(format!("{} is being restored", target.display())))
 }
 
 /// The targets of choices.

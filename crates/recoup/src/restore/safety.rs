@@ -119,6 +119,8 @@ pub fn save(
         label: Some(format!("before the restore of {}", purpose.restored.file_stem())),
         protect: false,
         host: purpose.host.clone(),
+        // The restore holds the application still already.
+        hooks: Vec::new(),
         scratch,
     };
     let report = backup::run(&request, purpose.stores, context).map_err(|e| e.while_("making the safety backup"))?;

@@ -117,6 +117,7 @@ impl Ground {
             label: None,
             protect: false,
             host: None,
+            hooks: vec![],
             scratch: self.root().to_owned(),
         }
     }
@@ -154,6 +155,7 @@ impl Ground {
             stores: &stores,
             undoes,
             force: false,
+            hooks: &[],
             busy: self.busy,
             seen: None,
             environment: std::sync::Arc::new(Vec::new),
@@ -175,14 +177,15 @@ impl Ground {
         let mut state = BTreeMap::new();
         for path in below(&self.app()) {
             let name = path.strip_prefix(self.app()).unwrap().to_string_lossy().into_owned();
+            if ["-wal", "-shm", "-journal"].iter().any(|suffix| name.ends_with(&format!(".db{suffix}"))) {
+                continue;
+            }
             let meta = path.symlink_metadata().unwrap();
             let mode = meta.permissions().mode() & 0o7777;
             let shown = if meta.is_symlink() {
                 fs::read_link(&path).unwrap().display().to_string()
             } else if meta.is_file() && name.ends_with(".db") && meta.len() > 0 && is_database(&path) {
                 self.rows(&path)
-            } else if ["-wal", "-shm", "-journal"].iter().any(|suffix| name.ends_with(&format!(".db{suffix}"))) {
-                continue;
             } else if meta.is_file() {
                 let time = (meta.mtime(), meta.mtime_nsec());
                 format!("{mode:o} {time:?} {}", short(&fs::read(&path).unwrap()))
