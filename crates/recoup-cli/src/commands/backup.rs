@@ -70,7 +70,8 @@ pub fn run(args: &Backup, session: &Session) -> Result<Reply> {
         text.push_str(&session.screen.dim(&next(args, session, &report.manifest, &places)));
     }
     let quiet = report.manifest.id.to_string();
-    Ok(Reply { json: json(&report, &places), text, quiet, exit: exit::of_outcome(report.outcome) })
+    let reply = Reply { json: json(&report, &places), text, quiet, exit: exit::of_outcome(report.outcome) };
+    Ok(super::prune::after_backup(&task.plan, &report.manifest, &places, session, &context, reply))
 }
 
 fn task(args: &Backup, session: &Session) -> Result<Task> {
