@@ -118,9 +118,12 @@ pub struct Backup {
     /// Label
     #[arg(long, value_name = "LABEL")]
     pub name: Option<String>,
-    /// Why: pre-migration is protected from being removed
+    /// Why: pre-migration is protected, and answers with an existing backup when nothing has changed since
     #[arg(long, value_enum, default_value = "manual")]
     pub kind: KindWord,
+    /// How old that existing backup may be: 90m, 6h, 2d [default: 24h]
+    #[arg(long, value_name = "AGE")]
+    pub fresh: Option<String>,
     /// Protect it from being removed
     #[arg(long)]
     pub protect: bool,
@@ -159,6 +162,15 @@ pub struct List {
     pub plan: Option<String>,
     #[command(flatten)]
     pub at: At,
+    /// Only backups that are not older: 90m, 6h, 2d; exit code 10 when there is none
+    #[arg(long, value_name = "AGE")]
+    pub fresh: Option<String>,
+    /// Only backups that are whole and were verified; exit code 10 when there is none
+    #[arg(long)]
+    pub verified: bool,
+    /// Only backups of this kind
+    #[arg(long, value_name = "KIND")]
+    pub kind: Option<String>,
 }
 
 const REFERENCE: &str = "Id, the beginning or the last six characters of one, file name, or `latest`";

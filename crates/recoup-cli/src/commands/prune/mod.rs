@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
+use jiff::{SignedDuration, Timestamp};
 use recoup::model::guard::Trigger;
 use recoup::model::retention::Policy;
 use recoup::model::{Format, Manifest, Plan};
@@ -52,7 +52,7 @@ impl Series<'_> {
 }
 
 pub fn run(args: &Prune, session: &Session) -> Result<Reply> {
-    let older_than = args.older_than.as_deref().map(age).transpose()?;
+    let older_than = args.older_than.as_deref().map(words::parse_age).transpose()?;
     let on = args.on.as_deref().map(date).transpose()?;
     let policy = policy(&args.policy)?;
     let shelf = Shelf::open(session, args.at.at.as_deref())?;
@@ -177,15 +177,6 @@ fn policy(args: &PolicyArgs) -> Result<Option<Policy>> {
         policy.check()?;
     }
     Ok(policy)
-}
-
-/// `90d`, `12w`, `36h`; a day has 24 hours.
-fn age(text: &str) -> Result<SignedDuration> {
-    let span = text.parse::<Span>().ok();
-    let age = span.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok());
-    age.filter(|age| *age > SignedDuration::ZERO).ok_or_else(|| {
-        Error::usage("bad_age", format!("Not an age: {text}")).hint("write it as 90d, 12w or 36h; a day has 24 hours")
-    })
 }
 
 /// `2027-01-01` is the end of that day, UTC; or a moment by RFC 3339.
