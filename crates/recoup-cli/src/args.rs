@@ -223,14 +223,18 @@ Examples:
   recoup restore latest --only pictures              one part
   recoup restore latest --only shop:product          one table, back into place
   recoup restore latest --only shop:product --to .   one table, as a new database file
+  recoup restore ./download.zip --plan shop          a file from elsewhere, into the sources of a plan
 
 Everything that is replaced is saved first; `recoup undo` brings it back. A restore that is interrupted, even by a
 power cut, is finished or taken back by the next recoup command: the data is exactly old or exactly new.")]
 pub struct Restore {
-    #[arg(help = REFERENCE)]
+    #[arg(help = format!("{REFERENCE}; or the path of a file: an archive, also one that another program made, a database or a JSON export"))]
     pub backup: String,
     #[command(flatten)]
     pub at: At,
+    /// Put it where this plan of recoup.toml has its sources [default: the backup's own plan]
+    #[arg(long, value_name = "PLAN", conflicts_with = "to")]
+    pub plan: Option<String>,
     /// Write a fresh tree to this directory instead, and touch nothing else
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with_all = ["dry_run", "yes"])]
     pub to: Option<PathBuf>,
