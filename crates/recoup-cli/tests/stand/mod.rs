@@ -30,6 +30,8 @@ pub enum Kind {
     Apart,
     /// The same, but the database inside the directory is missing.
     ApartSwap,
+    /// Like `InPlace`, and a database of its own lies in the directory, and is missing: nothing in there stays.
+    Nested,
     /// A process writes to a database in WAL mode, which is put in place first.
     BusyWal,
     /// A process writes to a database in rollback mode, which is put in place last.
@@ -154,11 +156,13 @@ impl Stand {
         symlink("sub/same", data.join("link")).unwrap();
         database(&data.join("nested.db"), "PRAGMA journal_mode=delete", 10, "A");
         mode(&data.join("sub"), 0o750);
+        if self.kind.is_apart() || self.kind == Kind::Nested {
+            database(&data.join("inner.db"), "PRAGMA journal_mode=wal", 10, "A");
+        }
         if self.kind.is_apart() {
             fs::create_dir(data.join("cache")).unwrap();
             fs::write(data.join("cache/c"), "A").unwrap();
             mode(&data, 0o750);
-            database(&data.join("inner.db"), "PRAGMA journal_mode=wal", 10, "A");
             fs::write(self.now.join("recoup.toml"), CONFIGURATION).unwrap();
         }
     }
@@ -259,6 +263,9 @@ impl Stand {
         let mut arguments = vec!["backup", "--json", "--plan", "app", "--to", "backups"];
         let databases = if self.kind == Kind::BusyRollback { ["second.db", "app.db"] } else { ["app.db", "second.db"] };
         databases.iter().for_each(|database| arguments.extend(["--database", database]));
+        if self.kind == Kind::Nested {
+            arguments.extend(["--database", "data/inner.db"]);
+        }
         arguments.extend(["--directory", "data", "--file", "config.yml"]);
         self.recoup(&arguments)
     }
@@ -268,7 +275,7 @@ impl Stand {
         match number % 3 {
             1 => self.recoup(&["list", "--json"]),
             // Of a database that may be missing no backup by hand can be made.
-            2 if self.kind != Kind::Swap => self.backup(),
+            2 if !matches!(self.kind, Kind::Swap | Kind::Nested) => self.backup(),
             _ => self.recoup(&["doctor", "--repair", "--json"]),
         }
     }
@@ -285,7 +292,7 @@ impl Stand {
     pub fn has_begun(&self) -> bool {
         let folders = match self.kind.is_apart() {
             true => vec!["db", "etc", "www", "www/data"],
-            false => vec![""],
+            false => vec!["", "data"],
         };
         folders.iter().any(|folder| {
             let stages = fs::read_dir(self.now.join(folder).join(".recoup-restore")).into_iter().flatten().flatten();

@@ -238,6 +238,11 @@ fn changes(items: &mut Items, saved: Option<&Saved>, context: &Context) -> Resul
                 if !found.kept.is_empty() {
                     warnings.push(kept(&item, &found));
                 }
+                // What is restored by itself inside it has its stage there, too.
+                let inside = items.items.iter().filter(|other| other.target != item.target);
+                found
+                    .kept
+                    .extend(inside.filter_map(|other| other.target.strip_prefix(&item.target).ok()).map(PathBuf::from));
                 let mut aside = || items.free(&stage, "aside");
                 tree::plan(&item.target, &item.staged, &found.kept, stays, &mut aside, &mut changes)?;
             }
