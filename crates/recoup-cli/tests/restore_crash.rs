@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use recoup_testkit::busy::BusyDatabase;
 use recoup_testkit::faults::{run, soak, text};
-use stand::{Judged, Kind, Stand};
+use stand::{Judged, Kind, Stand, traced};
 
 const SYSCALLS: [&str; 16] = [
     "openat",
@@ -285,19 +285,6 @@ impl Trials {
 fn end(child: &mut Child) -> bool {
     child.kill().unwrap();
     child.wait().unwrap().code().is_none()
-}
-
-fn traced(command: &Command, options: &[&str]) -> Command {
-    let mut traced = Command::new("strace");
-    traced.args(["-f", "-qq"]).args(options).arg("--").arg(command.get_program()).args(command.get_args());
-    traced.current_dir(command.get_current_dir().unwrap());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => traced.env(name, value),
-            None => traced.env_remove(name),
-        };
-    }
-    traced
 }
 
 fn trials(everyday: usize, soaked: usize) -> usize {

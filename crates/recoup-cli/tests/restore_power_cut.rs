@@ -68,8 +68,8 @@ impl Disk {
         must(Command::new("umount").arg(&self.at));
         self.rounds += 1;
         // Every other time another one takes the first free loop device.
-        let other = (self.rounds % 2 == 1)
-            .then(|| must(Command::new("losetup").args(["--find", "--show"]).arg(&self.other)));
+        let other =
+            (self.rounds % 2 == 1).then(|| must(Command::new("losetup").args(["--find", "--show"]).arg(&self.other)));
         must(Command::new("mount").args(["-o", "loop"]).args([&self.image, &self.at]));
         if let Some(device) = other {
             must(Command::new("losetup").args(["--detach", device.trim()]));
