@@ -81,6 +81,11 @@ pub(crate) struct Side {
 
 /// Compares `left` with `right`. `scratch` is a private directory with room for both sides' databases.
 pub fn run(store: &dyn Store, left: &Listed, right: Right<'_>, scratch: &Path, context: &Context) -> Result<Report> {
+    let _held = store.hold(&left.manifest)?;
+    let _held_too = match right {
+        Right::Backup(store, listed) => store.hold(&listed.manifest)?,
+        Right::Live(_) => None,
+    };
     let left = of_backup(store, left, &folder(scratch, "left")?, context)?;
     let place = folder(scratch, "right")?;
     let right = match right {

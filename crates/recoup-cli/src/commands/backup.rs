@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use recoup::backup::{self, Report, Request};
 use recoup::config::{AdHoc, DestinationSettings, Origin, Resolved};
+use recoup::hooks::{self, Occasion};
 use recoup::model::{Manifest, Outcome, PartKind, Plan};
+use recoup::restore::recover;
 use recoup::source::factory;
 use recoup::store::Store;
 use recoup::{Error, Result};
@@ -46,6 +48,7 @@ pub fn run(args: &Backup, session: &Session) -> Result<Reply> {
         label: args.name.clone(),
         protect: args.protect,
         host: host(),
+        hooks: hooks::of_plan(&task.plan.hooks, Occasion::Backup),
         scratch: session::scratch_root(None),
     };
     let context = session.work()?;
@@ -54,6 +57,7 @@ pub fn run(args: &Backup, session: &Session) -> Result<Reply> {
     // Half a restore must never become a backup.
     let folders = repair::folders_of_sources(&task.plan.sources, &task.base);
     repair::repair(session, &folders, &stores, repair::BUSY, &context)?;
+    folders.iter().try_for_each(|folder| recover::nobody_restores(folder))?;
     let mut report = backup::run(&request, &stores, &context)?;
     if !closed.is_empty() {
         report.outcome = Outcome::Warnings;

@@ -12,6 +12,7 @@ use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 use super::archive::reader::ArchiveReader;
+use super::deep::below;
 use super::{csv, json};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{DatabaseFacts, Entry, EntryKind, Level, Manifest, Part, PartKind, Problem};
@@ -139,8 +140,8 @@ fn tree(reader: &mut ArchiveReader, part: &Part, root: &Path, context: &Context)
     let mut databases = Vec::new();
     for entry in reader.read_entries(part)? {
         let entry = entry?;
-        let path = root.join(entry.path.as_path());
-        let Ok(meta) = fs::symlink_metadata(&path) else {
+        let path = below(root, &entry.path)?;
+        let Ok(meta) = fs::symlink_metadata(&*path) else {
             differs(&entry, "presence");
             continue;
         };
@@ -148,14 +149,14 @@ fn tree(reader: &mut ArchiveReader, part: &Part, root: &Path, context: &Context)
             EntryKind::Directory if !meta.is_dir() => differs(&entry, "kind"),
             EntryKind::Directory => {}
             EntryKind::Symlink => {
-                let target = fs::read_link(&path).ok().map(crate::model::PathBytes::new);
+                let target = fs::read_link(&*path).ok().map(crate::model::PathBytes::new);
                 if target != entry.target {
                     differs(&entry, "link target");
                 }
             }
             EntryKind::Hardlink => {
-                let first = entry.target.as_ref().map(|target| root.join(target.as_path()));
-                let first = first.and_then(|first| fs::symlink_metadata(first).ok());
+                let first = entry.target.as_ref().and_then(|target| below(root, target).ok());
+                let first = first.and_then(|first| fs::symlink_metadata(&*first).ok());
                 if first.map(|first| (first.dev(), first.ino())) != Some((meta.dev(), meta.ino())) {
                     differs(&entry, "hard link");
                 }
@@ -172,7 +173,7 @@ fn tree(reader: &mut ArchiveReader, part: &Part, root: &Path, context: &Context)
                     differs(&entry, "modification time");
                 }
                 if entry.sqlite {
-                    databases.push((format!("{}/{}", part.name, entry.path), path));
+                    databases.push((format!("{}/{}", part.name, entry.path), root.join(entry.path.as_path())));
                 }
             }
         }

@@ -34,6 +34,12 @@ pub struct Changes {
 }
 
 impl Changes {
+    /// More of the same restore.
+    pub fn add(&mut self, more: Changes) {
+        self.units.extend(more.units);
+        self.folders.extend(more.folders);
+    }
+
     /// A folder that stays takes over the mode of another one.
     pub fn stay(&mut self, live: &Path, staged: &Path) {
         let mode = |path: &Path| fs::metadata(path).map(|meta| meta.permissions().mode() & 0o7777);

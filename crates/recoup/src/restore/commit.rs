@@ -4,6 +4,7 @@
 //! Not here: what happens when we die on the way ([`super::recover`]).
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,8 +17,9 @@ use super::unit::{self, Inode};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{BackupId, PathBytes, Warning};
 use crate::progress::{Cancel, Context, Phase};
+use crate::sqlite::place::PlainFile;
 use crate::sqlite::put::{self, Held, Pair, Stamps};
-use crate::sqlite::same;
+use crate::sqlite::{open, same};
 
 /// A database whose write lock we hold.
 pub struct Locked<'a> {
@@ -215,7 +217,7 @@ fn leave(changes: &Changes, busy: Duration, context: &Context) -> Result<()> {
             used.push(target);
         }
     }
-    nobody_holds(&used, busy, context)
+    nobody_holds(&used, &[], busy, context)
 }
 
 /// Whether the restored content was committed to a database.
@@ -262,8 +264,8 @@ fn holder(wanted: impl Fn(&Path, Inode) -> bool) -> Option<Holder> {
     None
 }
 
-/// Waits until nobody has one of `files` open, or, when it is a folder, any database below it.
-pub fn nobody_holds(files: &[&Path], busy: Duration, context: &Context) -> Result<()> {
+/// Waits until nobody has one of `files` open, or, when it is a folder, any database below it but those that stay.
+pub fn nobody_holds(files: &[&Path], stays: &[Inode], busy: Duration, context: &Context) -> Result<()> {
     if files.is_empty() {
         return Ok(());
     }
@@ -273,7 +275,8 @@ pub fn nobody_holds(files: &[&Path], busy: Duration, context: &Context) -> Resul
     loop {
         context.check()?;
         let found = holder(|path, inode| {
-            ours.contains(&inode) || (folders.iter().any(|folder| path.starts_with(folder)) && is_database(path))
+            let inside = || folders.iter().any(|folder| path.starts_with(folder)) && !stays.contains(&inode);
+            ours.contains(&inode) || (inside() && is_database(path))
         });
         let Some(holder) = found else { return Ok(()) };
         if context.clock.monotonic().saturating_sub(started) >= busy {
@@ -284,10 +287,19 @@ pub fn nobody_holds(files: &[&Path], busy: Duration, context: &Context) -> Resul
     }
 }
 
-/// By its first bytes, and only when nobody in this process has it open.
+/// By its first bytes; what this process has open already only SQLite may look at.
 pub fn is_database(path: &Path) -> bool {
     use std::io::Read;
     let mut head = [0; 16];
-    let plain = crate::sqlite::place::PlainFile::open(path).ok().flatten();
-    plain.is_some_and(|mut file| file.read_exact(&mut head).is_ok() && &head == b"SQLite format 3\0")
+    match PlainFile::open(path) {
+        Ok(Some(mut plain)) => plain.read_exact(&mut head).is_ok() && &head == b"SQLite format 3\0",
+        Ok(None) => {
+            let beside = ["-wal", "-shm", "-journal"]
+                .iter()
+                .any(|suffix| path.as_os_str().as_bytes().ends_with(suffix.as_bytes()));
+            let empty = fs::metadata(path).is_ok_and(|meta| meta.len() == 0);
+            !beside && !empty && open::open_source(path, Duration::ZERO).is_ok()
+        }
+        Err(_) => false,
+    }
 }

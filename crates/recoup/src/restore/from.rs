@@ -14,11 +14,12 @@ use sha2::{Digest, Sha256};
 use crate::diff::{self, Side};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::archive::reader::ArchiveReader;
+use crate::format::deep;
 use crate::format::{json, proof};
-use crate::model::{DatabaseFacts, Entry, EntryKind, Format, Level, Manifest, Part};
+use crate::model::{DatabaseFacts, Entry, EntryKind, Format, Kind, Level, Manifest, Part};
 use crate::progress::{Context, Phase};
 use crate::sqlite::{check, facts, open};
-use crate::store::{Listed, Store};
+use crate::store::{Hold, Listed, Store};
 
 /// Bytes that are copied at once.
 const CHUNK: u64 = 8 << 20;
@@ -31,6 +32,8 @@ pub struct Opened {
     /// What it is.
     pub manifest: Manifest,
     body: Body,
+    /// As long as it is read, nobody deletes it.
+    _held: Option<Hold>,
 }
 
 enum Body {
@@ -47,6 +50,7 @@ impl Opened {
             return Err(Error::corrupted(format!("it is not whole: {}", listed.missing.join(", ")))
                 .hint("choose another backup, or another destination with --at"));
         }
+        let _held = store.hold(&manifest)?;
         let wanted = if manifest.format == Format::Both { ".db" } else { "" };
         let object = manifest.objects.iter().find(|object| object.name.ends_with(wanted));
         let object = object.ok_or_else(|| Error::corrupted("the manifest names no data"))?.clone();
@@ -58,7 +62,7 @@ impl Opened {
                 object.name, object.bytes
             )));
         }
-        Opened::at(manifest, path)
+        Ok(Opened { _held, ..Opened::at(manifest, path)? })
     }
 
     /// Opens the file of a backup whose manifest is known.
@@ -83,12 +87,12 @@ impl Opened {
                 .hint("CSV is an export for other tools; restore a backup in another format"));
             }
         };
-        Ok(Opened { manifest, body })
+        Ok(Opened { manifest, body, _held: None })
     }
 
     /// Opens an archive that has been judged already.
     pub fn read(manifest: Manifest, reader: ArchiveReader) -> Self {
-        Opened { manifest, body: Body::Archive(Box::new(reader)) }
+        Opened { manifest, body: Body::Archive(Box::new(reader)), _held: None }
     }
 
     /// Writes the database of a part to the new file `to` (0600) and proves it: every byte is what the manifest says,
@@ -129,11 +133,13 @@ impl Opened {
             Body::Archive(reader) => reader.extract_member(&part.path, to, &part.sha256, context)?,
             Body::Database(path) => copy_proven(path, to, part, context)?,
             Body::Json(path) => {
-                if proof::hash_file(path, context)?.1 != part.sha256 {
-                    return Err(Error::corrupted(format!("{} is not what the manifest says", part.path)));
-                }
                 exact = false;
-                json::import(path, to, context)?;
+                // What is imported is what was proven, whoever writes to the original meanwhile.
+                let proven = to.with_extension("json");
+                let imported =
+                    copy_proven(path, &proven, part, context).and_then(|()| json::import(&proven, to, context));
+                let _ = fs::remove_file(&proven);
+                imported?;
             }
         }
         self.prove_database(part, to, exact, context)
@@ -143,8 +149,10 @@ impl Opened {
     fn prove_database(&self, part: &Part, to: &Path, exact: bool, context: &Context) -> Result<()> {
         let expected = part.database.as_ref().ok_or_else(|| Error::corrupted("the manifest has no facts about it"))?;
         let connection = open::open_private(to)?;
-        // The bytes that were checked when the backup was made need no second check.
-        if !exact || self.manifest.verified < Some(Level::Integrity) {
+        // The bytes that were checked when the backup was made need no second check, and what a restore replaced comes
+        // back as it was, even if its indexes were wrong.
+        let known = self.manifest.verified >= Some(Level::Integrity) || self.manifest.kind == Kind::PreRestore;
+        if !exact || !known {
             context.observer.phase(Phase::Check, &part.name, None);
             let checked = check::check(&connection, context)?;
             if let Some(problem) = checked.problems.first() {
@@ -169,10 +177,14 @@ impl Opened {
         self.archive()?.extract_part(part, to, context)
     }
 
-    /// Writes the one file of a part, or the settings, to the new file `to` (0600).
-    pub fn file(&mut self, part: &Part, to: &Path, context: &Context) -> Result<()> {
+    /// Writes the one file of a part, or the settings, to the new file `to` (0600) with the time that it had. Gives the
+    /// mode that it had, of a file.
+    pub fn file(&mut self, part: &Part, to: &Path, context: &Context) -> Result<Option<u32>> {
         context.observer.phase(Phase::Restore, &part.name, Some(part.bytes));
-        self.archive()?.extract_member(&part.path, to, &part.sha256, context)
+        self.archive()?.extract_member(&part.path, to, &part.sha256, context)?;
+        let Some(facts) = &part.file else { return Ok(None) };
+        deep::set_time(to, facts.mtime_ns)?;
+        Ok(Some(facts.mode))
     }
 
     /// A small part, such as settings, in memory.
@@ -210,6 +222,7 @@ impl Opened {
         }
         let member = reader.member_of(part, &entry);
         reader.extract_member(&member, to, entry.sha256.as_deref().unwrap_or_default(), context)?;
+        deep::set_time(to, entry.mtime_ns)?;
         Ok(entry)
     }
 

@@ -16,7 +16,8 @@ use super::unit::sync_folder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{BackupId, PathBytes};
 
-const FILE: &str = "journal.json";
+/// Its name in a stage.
+pub const FILE: &str = "journal.json";
 /// Its name once the restore is taken back: on a full disk, too, a file can be renamed.
 const BACK: &str = "journal.back.json";
 const VERSION: u32 = 1;

@@ -273,16 +273,18 @@ impl Seen {
 }
 
 fn tree(path: &Path, hash: &mut Sha256, context: &Context) -> Result<()> {
-    context.check()?;
-    let Ok(meta) = fs::symlink_metadata(path) else { return Ok(()) };
-    let facts = (meta.ino(), meta.size(), meta.mtime(), meta.mtime_nsec(), meta.mode());
-    hash.update(path.as_os_str().as_encoded_bytes());
-    hash.update(format!("{facts:?}"));
-    if meta.is_dir() {
-        let mut names: Vec<_> = fs::read_dir(path).into_iter().flatten().flatten().map(|e| e.file_name()).collect();
-        names.sort();
-        for name in names.iter().filter(|name| *name != RESTORE_FOLDER) {
-            tree(&path.join(name), hash, context)?;
+    let mut todo = vec![path.to_owned()];
+    while let Some(path) = todo.pop() {
+        context.check()?;
+        let Ok(meta) = fs::symlink_metadata(&path) else { continue };
+        let facts = (meta.ino(), meta.size(), meta.mtime(), meta.mtime_nsec(), meta.mode());
+        hash.update(path.as_os_str().as_encoded_bytes());
+        hash.update(format!("{facts:?}"));
+        if meta.is_dir() {
+            let mut names: Vec<_> =
+                fs::read_dir(&path).into_iter().flatten().flatten().map(|e| e.file_name()).collect();
+            names.sort();
+            todo.extend(names.iter().filter(|name| *name != RESTORE_FOLDER).map(|name| path.join(name)));
         }
     }
     Ok(())

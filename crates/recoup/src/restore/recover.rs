@@ -37,7 +37,7 @@ pub struct Recovered {
 /// Errors: `db_in_use` when somebody holds a database; what was to be done is then done by the next recovery.
 pub fn folder(folder: &Path, busy: Duration, context: &Context) -> Result<Vec<Recovered>> {
     let mut recovered = Vec::new();
-    for found in Stage::find(folder) {
+    for found in Stage::find(folder)? {
         let lead = Stage::lead_of(&found);
         if let Some(lead) = &lead {
             // A restore that ends just now removes its leading stage last.
@@ -156,10 +156,23 @@ fn save_later_writes(database: &Database, busy: Duration, context: &Context) -> 
     Ok(Warning::new("later_writes_kept", text))
 }
 
+/// Whether somebody changes data in `folder` right now.
+///
+/// Errors: `already_running` when it is so.
+pub fn nobody_restores(folder: &Path) -> Result<()> {
+    for found in Stage::find(folder)? {
+        let working = Stage::lead_of(&found).is_some() || found.join(super::journal::FILE).exists();
+        if working && Stage::adopt(&found)?.map(|mut stage| stage.keep()).is_none() && found.is_dir() {
+            return Err(crate::backup::already_running(format!("data in {} is being restored", folder.display())));
+        }
+    }
+    Ok(())
+}
+
 /// Interrupted restores of data in `folder` that nobody works on and that wait for a recovery: their stages.
 pub fn waiting(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut waiting = Vec::new();
-    for found in Stage::find(folder) {
+    for found in Stage::find(folder)? {
         let begun = Stage::lead_of(&found).is_some() || Journal::read(&found)?.is_some();
         if begun && let Some(mut stage) = Stage::adopt(&found)? {
             stage.keep();

@@ -4,12 +4,14 @@
 //!
 //! Not here: the order of all changes ([`super::changes`]), and databases that are written through SQLite.
 
-use std::fs::{self, File};
+use std::ffi::OsStr;
+use std::fs::{self, File, Permissions};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, RenameFlags};
+use rustix::fs::{CWD, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
@@ -112,13 +114,13 @@ impl Unit {
                 (None, None) => Ok(()),
             }
         };
-        moved().map_err(|error| self.failed("putting in place", error))
+        self.even_if_read_only(moved).map_err(|error| self.failed("putting in place", error))
     }
 
     /// Puts the old thing back. Done twice it does nothing more. What an application made at the target after it was
     /// applied is kept beside it, at the path that is returned.
     pub fn revert(&self) -> Result<Option<PathBuf>> {
-        self.put_back().map_err(|error| self.failed("putting back", error))
+        self.even_if_read_only(|| self.put_back()).map_err(|error| self.failed("putting back", error))
     }
 
     fn put_back(&self) -> io::Result<Option<PathBuf>> {
@@ -164,6 +166,31 @@ impl Unit {
         Ok(later)
     }
 
+    /// A folder that its owner made read-only can neither be moved nor changed (rename(2)); for the moment of the
+    /// rename its owner, who we are, makes it writable.
+    fn even_if_read_only<T>(&self, moved: impl Fn() -> io::Result<T>) -> io::Result<T> {
+        match moved() {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            other => return other,
+        }
+        let mut opened = Vec::new();
+        for path in [&self.target, &self.staged, &self.aside] {
+            for folder in [Some(path.as_path()), path.as_path().parent()].into_iter().flatten() {
+                let Ok(folder) = open_folder(folder) else { continue };
+                let mode = folder.metadata()?.permissions().mode() & 0o7777;
+                if mode & 0o200 == 0 && folder.set_permissions(Permissions::from_mode(mode | 0o700)).is_ok() {
+                    opened.push((folder, mode));
+                }
+            }
+        }
+        let result = moved();
+        // By descriptor, wherever they are now; the other way round, should one have been opened twice.
+        for (folder, mode) in opened.iter().rev() {
+            let _ = folder.set_permissions(Permissions::from_mode(*mode));
+        }
+        result
+    }
+
     /// After an exchange the old thing lies where the new one was made.
     fn old_to_aside(&self) -> io::Result<()> {
         let (staged, aside) = (self.staged.as_path(), self.aside.as_path());
@@ -201,18 +228,56 @@ pub fn sync_folder(folder: &Path) -> Result<()> {
 }
 
 fn exchange(a: &Path, b: &Path) -> Result<(), Errno> {
-    rustix::fs::renameat_with(CWD, a, CWD, b, RenameFlags::EXCHANGE)
+    rename(a, b, RenameFlags::EXCHANGE)
 }
 
 /// Renames to a name that nobody has.
 fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
-    match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) if inode(to).is_none() => fs::rename(from, to),
+    match rename(from, to, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) if inode(to).is_none() => {
+            Ok(rename(from, to, RenameFlags::empty())?)
+        }
         other => Ok(other?),
     }
 }
 
-fn across(target: &Path) -> Error {
+/// Whoever owns a folder on the way may put a link in its place at any moment: links are not followed.
+fn rename(from: &Path, to: &Path, flags: RenameFlags) -> Result<(), Errno> {
+    let ((here, old), (there, new)) = (around(from)?, around(to)?);
+    match flags.is_empty() {
+        true => rustix::fs::renameat(here, old, there, new),
+        false => rustix::fs::renameat_with(here, old, there, new, flags),
+    }
+}
+
+fn around(path: &Path) -> Result<(OwnedFd, &OsStr), Errno> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Err(Errno::INVAL) };
+    Ok((open_directly(folder)?, name))
+}
+
+/// A folder for reading, no link on the way to it followed.
+pub fn open_folder(path: &Path) -> io::Result<File> {
+    Ok(File::from(open_directly(path)?))
+}
+
+fn open_directly(path: &Path) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    #[cfg(target_os = "linux")]
+    match rustix::fs::openat2(CWD, path, flags, Mode::empty(), rustix::fs::ResolveFlags::NO_SYMLINKS) {
+        // Before Linux 5.6, and in some sandboxes.
+        Err(Errno::NOSYS | Errno::PERM) => {}
+        // A folder that may be passed through and not be read is enough for a rename.
+        Err(Errno::ACCESS) => {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            return rustix::fs::openat2(CWD, path, flags, Mode::empty(), rustix::fs::ResolveFlags::NO_SYMLINKS);
+        }
+        other => return other,
+    }
+    rustix::fs::open(path, flags, Mode::empty())
+}
+
+/// Refused: a rename does not lead to another file system.
+pub fn across(target: &Path) -> Error {
     let text = format!("Cannot replace {}: it lies on another file system than its folder", target.display());
     Error::new(ErrorKind::Unsupported, "other_file_system", text)
         .hint("restore with --to DIR and copy it from there, or restore the mounted part by itself")

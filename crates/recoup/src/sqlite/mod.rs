@@ -28,3 +28,4 @@ pub mod rows;
 pub mod same;
 pub mod schema;
 pub mod table;
+pub mod untrusted;

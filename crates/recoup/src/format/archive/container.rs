@@ -370,5 +370,5 @@ fn dos(mtime_ns: i64) -> (u16, u16) {
     }
     let [year, month, day] = [at.year() - 1980, at.month().into(), at.day().into()].map(|n: i16| n.unsigned_abs());
     let [hour, minute, second] = [at.hour(), at.minute(), at.second()].map(|n| u16::from(n.unsigned_abs()));
-    (year << 9 | month << 5 | day, hour << 11 | minute << 5 | second / 2)
+    (year << 9 | month << 5 | day, hour << 11 | minute << 5 | (second / 2))
 }

@@ -57,6 +57,8 @@ pub struct Member {
     /// Seconds since 1970, when it says so.
     pub modified: Option<i64>,
     flags: u16,
+    /// Date and time as DOS has them.
+    dos: u32,
 }
 
 /// Where the directory lies, as the end of the archive tells.
@@ -266,6 +268,7 @@ fn parse(record: &[u8]) -> Result<Member> {
         mode: (unix && mode != 0).then_some(mode),
         modified: extras.modified,
         flags,
+        dos: u32_at(record, 12),
     })
 }
 
@@ -303,6 +306,17 @@ impl Member {
         self.name.ends_with('/')
     }
 
+    /// When it was changed last, in seconds since 1970: by its extra field, else by the time that DOS knew, taken
+    /// as UTC.
+    pub fn seconds(&self) -> Option<i64> {
+        let part = |from: u32, bits: u32| i8::try_from(self.dos >> from & ((1 << bits) - 1)).unwrap_or(0);
+        let year = 1980 + i16::try_from(self.dos >> 25).unwrap_or(0);
+        let date =
+            jiff::civil::DateTime::new(year, part(21, 4), part(16, 5), part(11, 5), part(5, 6), part(0, 5) * 2, 0);
+        let dos = || date.ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|at| at.timestamp().as_second());
+        self.modified.or_else(dos)
+    }
+
     /// Compares the local header with the directory. Returns where the data begins and where the next member has
     /// to begin.
     pub(super) fn locate(&self, file: &File) -> Result<(u64, u64)> {
@@ -315,11 +329,15 @@ impl Member {
         let same = u32_at(&head, 0) == LOCAL
             && u16_at(&head, 6) == self.flags
             && u16_at(&head, 8) == method
+            && u32_at(&head, 10) == self.dos
             && &rest[..name] == self.name.as_bytes();
         if !same {
             return Err(wrong("is described otherwise by its own header"));
         }
         let extras = Extras::read(&rest[name..], &self.name).map_err(wrong)?;
+        if extras.modified.is_some() && self.modified.is_some() && extras.modified != self.modified {
+            return Err(wrong("has two times"));
+        }
         let mut numbers = [u32_at(&head, 22), u32_at(&head, 18)].map(u64::from);
         if let Some(wide) = extras.wide {
             if wide.len() != 16 || numbers != [u64::from(IN_64); 2] {
@@ -331,7 +349,8 @@ impl Member {
         let described = self.flags & DESCRIBED != 0;
         let told = crc == self.crc && numbers == [self.size, self.packed];
         // With a descriptor the header may leave all three open.
-        if !told && !(described && crc == 0 && numbers == [0, 0]) {
+        let left_open = described && crc == 0 && numbers == [0, 0];
+        if !told && !left_open {
             return Err(wrong("is described otherwise by its own header"));
         }
         let data = self.start + head.len() as u64;

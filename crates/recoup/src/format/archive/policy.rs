@@ -60,6 +60,8 @@ const SEALED_PART: usize = 3 * 255;
 const FOREIGN_PART: usize = 255;
 const FOREIGN_WHOLE: usize = 4096;
 const FOREIGN_DEPTH: usize = 32;
+/// So many bytes of directory for each member that is allowed: all names are in memory once.
+const FOREIGN_RECORD: u64 = 256;
 
 const FILE_TYPE: u32 = 0o170_000;
 const SETUID_SETGID: u32 = 0o6_000;
@@ -71,6 +73,9 @@ pub(super) fn judge(file: &Arc<File>, length: u64, limits: &Limits) -> Result<(E
     if end.members > limits.members {
         return refuse(format!("{} members, {} are allowed", end.members, limits.members));
     }
+    if limits.names == Names::Foreign && end.length > limits.members.saturating_mul(FOREIGN_RECORD) {
+        return refuse(format!("its directory has {} bytes, which is too much", end.length));
+    }
     let key = match limits.names {
         Names::Sealed => |name: &str| name.trim_end_matches('/').to_owned(),
         Names::Foreign => folded,
@@ -78,7 +83,7 @@ pub(super) fn judge(file: &Arc<File>, length: u64, limits: &Limits) -> Result<(E
     let mut index = Index::new(usize::try_from(end.members).unwrap_or_default(), key);
     let mut records = Records::new(file, &end);
     let (mut total, mut reached) = (0_u64, 0);
-    while let Some(record) = records.next() {
+    for record in records.by_ref() {
         let (position, member) = record?;
         if let Err(why) = check(&member, limits.names) {
             return refuse(format!("member {:?} {why}", member.name));
@@ -106,7 +111,7 @@ pub(super) fn judge(file: &Arc<File>, length: u64, limits: &Limits) -> Result<(E
 }
 
 /// What file systems that ignore case and normalization make of a name.
-fn folded(name: &str) -> String {
+pub(crate) fn folded(name: &str) -> String {
     let composed: String = name.trim_end_matches('/').nfc().collect();
     composed.to_uppercase().to_lowercase().nfc().collect()
 }

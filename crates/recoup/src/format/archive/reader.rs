@@ -64,14 +64,14 @@ impl ArchiveReader {
         Ok(ArchiveReader { file, end, index, inflate: Decompress::new(false), packed, plain, made: None })
     }
 
-    /// The open file.
-    pub(crate) fn file(&self) -> &Arc<File> {
-        &self.file
-    }
-
     /// Takes contents lists for an archive that has none of its own.
     pub(crate) fn with_lists(self, made: Made) -> Self {
         ArchiveReader { made: Some(made), ..self }
+    }
+
+    /// Whether contents lists were made for it.
+    pub(crate) fn has_lists(&self) -> bool {
+        self.made.is_some()
     }
 
     /// The manifest in the archive.
@@ -137,17 +137,20 @@ impl ArchiveReader {
         let stream: Box<dyn Read + Send> = match made {
             Some(None) => return Err(Error::corrupted(format!("{} has no contents list", part.name))),
             Some(Some(file)) => Box::new(At { file: file.clone(), position: 0 }),
-            None => {
-                let member = self.member(list)?;
-                let (position, _) = member.locate(&self.file)?;
-                let raw = At { file: self.file.clone(), position }.take(member.packed);
-                match member.method {
-                    Method::Stored => Box::new(raw),
-                    Method::Deflated => Box::new(DeflateDecoder::new(raw)),
-                }
-            }
+            None => self.stream(list)?,
         };
         Ok(Entries { lines: BufReader::new(stream), hash: Sha256::new(), expected: part.sha256.clone(), ended: false })
+    }
+
+    /// A member's bytes. Nothing is proven but that they are no more than the directory says.
+    pub(crate) fn stream(&self, name: &str) -> Result<Box<dyn Read + Send>> {
+        let member = self.member(name)?;
+        let (position, _) = member.locate(&self.file)?;
+        let raw = At { file: self.file.clone(), position }.take(member.packed);
+        Ok(match member.method {
+            Method::Stored => Box::new(raw),
+            Method::Deflated => Box::new(DeflateDecoder::new(raw).take(member.size)),
+        })
     }
 
     /// The member that holds an entry of a tree.
@@ -155,7 +158,7 @@ impl ArchiveReader {
         let folder = entry.kind == EntryKind::Directory;
         match &self.made {
             None => member::of_entry(&part.path, &entry.path, folder),
-            Some(_) => format!("{}/{}{}", part.path, entry.path, if folder { "/" } else { "" }),
+            Some(_) => format!("{}/{}", part.path, entry.path),
         }
     }
 
@@ -290,6 +293,8 @@ impl ArchiveReader {
                     let sha256 = entry.sha256.clone().unwrap_or_default();
                     self.check_member(&name, entry.size, &sha256, problems, context)?
                 }
+                // A foreign archive need not name its folders.
+                EntryKind::Directory if self.made.is_some() => 0,
                 EntryKind::Directory => self.check_member(&name, 0, EMPTY, problems, context)?,
                 EntryKind::Symlink => {
                     let mut target = Vec::new();
