@@ -162,14 +162,14 @@ fn live_spec(choice: &Choice<'_>, target: &Path, places: &Places) -> Option<Sour
             let mut spec = match places.spec(&name) {
                 Some(SourceSpec::Directory(spec)) => spec.clone(),
                 _ => DirectorySpec {
-                    name,
+                    name: String::new(),
                     path: PathBuf::new(),
                     exclude: Vec::new(),
                     optional: true,
                     cross_mounts: false,
                 },
             };
-            (spec.path, spec.optional) = (target.to_owned(), true);
+            (spec.name, spec.path, spec.optional) = (name, target.to_owned(), true);
             Some(SourceSpec::Directory(spec))
         }
         _ => Some(SourceSpec::File(FileSpec { name, path: target.to_owned(), optional: true })),

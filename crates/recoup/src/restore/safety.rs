@@ -199,6 +199,8 @@ fn directory(item: &Item, purpose: &Purpose<'_>) -> SourceFactory {
             cross_mounts: false,
         },
     };
+    // The part may be called differently than the plan's source it goes to.
+    spec.name.clone_from(&item.name);
     spec.path.clone_from(&item.target);
     for database in purpose.elsewhere {
         if let Ok(inside) = database.strip_prefix(&item.target)
