@@ -15,7 +15,8 @@ use archive_kit::{entry, file, manifest, part};
 use recoup::ErrorKind;
 use recoup::format::archive::reader::ArchiveReader;
 use recoup::format::archive::writer::ArchiveWriter;
-use recoup::model::{Content, Entry, EntryKind, Manifest, PartKind, Sink};
+use recoup::format::proof::prove;
+use recoup::model::{Content, Entry, EntryKind, Level, Manifest, PartKind, Sink};
 use recoup::progress::Context;
 
 /// A tree of entries as a packed archive; a forged list is simply one that is emitted.
@@ -187,6 +188,12 @@ fn paths_longer_than_4096_bytes_come_back() {
         let times = Command::new("find").arg(&to).args(["-type", "d", "!", "-newermt", "2020-09-14"]).output().unwrap();
         assert_eq!(times.stdout.iter().filter(|byte| **byte == b'\n').count(), depth + 1);
         assert!(Command::new("rm").arg("-rf").arg(&to).status().unwrap().success());
+        if part_length > 1 {
+            let scratch = folder.path().join("scratch");
+            fs::create_dir(&scratch).unwrap();
+            let proven = prove(&manifest, "a.zip", &path, Level::Restore, &scratch, &Context::quiet());
+            assert_eq!(proven.unwrap(), []);
+        }
         fs::remove_file(&path).unwrap();
     }
 }
