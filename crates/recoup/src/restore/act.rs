@@ -92,7 +92,7 @@ pub fn run(id: &BackupId, items: &mut Items, purpose: &Purpose<'_>, busy: Durati
             saved = Unused(save(purpose, items, &mut copies, context)?);
         }
         sole_users(items, purpose.elsewhere, busy, context)?;
-        let units = match units(items, saved.0.as_ref(), purpose.elsewhere, context)? {
+        let units = match units(items, saved.0.as_ref(), purpose, context)? {
             Planned::Units(units, kept) => {
                 warnings.extend(kept);
                 units
@@ -214,7 +214,7 @@ enum Planned {
 }
 
 /// Every rename of the restore.
-fn units(items: &mut Items, saved: Option<&Saved>, elsewhere: &[PathBuf], context: &Context) -> Result<Planned> {
+fn units(items: &mut Items, saved: Option<&Saved>, purpose: &Purpose<'_>, context: &Context) -> Result<Planned> {
     let mut units = Vec::new();
     let mut warnings = Vec::new();
     for at in 0..items.items.len() {
@@ -223,14 +223,14 @@ fn units(items: &mut Items, saved: Option<&Saved>, elsewhere: &[PathBuf], contex
         match item.way {
             Way::InPlace { .. } => {}
             _ if nested::goes_along(&items.items, &item) => {}
-            Way::Tree { .. } => match nested::units(items, &item, saved, elsewhere, context)? {
+            Way::Tree { .. } => match nested::units(items, &item, saved, purpose, context)? {
                 nested::Planned::Changed(path) => return Ok(Planned::Changed(path)),
                 nested::Planned::Units(planned, warning) => {
                     units.extend(planned);
                     warnings.extend(warning);
                 }
             },
-            Way::Gone if item.target.is_dir() => match nested::units(items, &item, saved, elsewhere, context)? {
+            Way::Gone if item.target.is_dir() => match nested::units(items, &item, saved, purpose, context)? {
                 nested::Planned::Changed(path) => return Ok(Planned::Changed(path)),
                 nested::Planned::Units(planned, _) => units.extend(planned),
             },

@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::choose::{Choice, Piece, Places};
 use super::from::Opened;
 use super::nested;
-use super::stage::{Stage, is_ours};
+use super::stage::{Stage, is_ours, lease};
 use super::unit::parent;
 use crate::destination::Lease;
 use crate::error::{Error, ErrorKind, Result};
@@ -289,7 +289,7 @@ fn lock(folder: &Path, target: &Path) -> Result<Lease> {
     use std::os::unix::ffi::OsStrExt;
     let name = data_encoding::HEXLOWER.encode(&sha2::Sha256::digest(target.as_os_str().as_bytes()));
     is_ours(&folder.join(RESTORE_FOLDER))?;
-    let lease = Lease::take(&folder.join(RESTORE_FOLDER), &format!("target-{}", &name[..16]));
+    let lease = lease(&folder.join(RESTORE_FOLDER), &format!("target-{}", &name[..16]));
     lease
         .map_err(|e| e.while_(format!("preparing the restore of {}", target.display())))?
         .ok_or_else(|| crate::backup::already_running(format!("{} is being restored", target.display())))

@@ -93,6 +93,10 @@ pub fn run(opened: &mut Opened, request: &Request<'_>, context: &Context) -> Res
     }
     let undo = request.undoes.is_some();
     let mut warnings = preview::checks(&manifest, &targets, request.force || undo, request.busy)?;
+    if undo {
+        // It comes back because it was here.
+        warnings.clear();
+    }
     let mut items = item::prepare(opened, &targets, undo, request.busy, context)?;
     item::check_space(&items, request.stores)?;
     let chosen: Vec<&str> = items.items.iter().map(|item| item.name.as_str()).collect();
