@@ -110,6 +110,13 @@ pub fn finish(mut journal: Journal, items: &mut Items, busy: Duration, context: 
     journal.done = true;
     journal.write(&lead(items)?)?;
     items.stages.iter_mut().for_each(|stage| stage.release());
+    // The leading one last: it says that nothing has to be done any more.
+    for stage in items.stages.iter().rev() {
+        if let Err(error) = stage.clear() {
+            let text = format!("What was replaced is not needed any more and could not be removed: {error}");
+            warnings.push(Warning::new("leftover", text));
+        }
+    }
     Ok(warnings)
 }
 

@@ -213,6 +213,7 @@ fn make(
             }
         }
         (Piece::Whole, PartKind::Directory | PartKind::Application) => {
+            stays_theirs(target)?;
             opened.tree(part, staged, context)?;
             Ok(Way::Tree { stays })
         }
@@ -240,9 +241,24 @@ pub fn derive(item: &Item, context: &Context) -> Result<Vec<Warning>> {
     Ok(warnings)
 }
 
+/// What is exchanged belongs to whoever restores, and only root can give it back to another user: the application
+/// could be locked out of its own data.
+fn stays_theirs(target: &Path) -> Result<()> {
+    let us = rustix::process::geteuid();
+    match fs::metadata(target).map(|meta| meta.uid()) {
+        Ok(owner) if !us.is_root() && owner != us.as_raw() => {
+            let text = format!("{} belongs to another user (uid {owner})", target.display());
+            Err(Error::new(ErrorKind::Denied, "foreign_owner", text)
+                .hint("restore as that user or as root, so that it stays theirs; or with --to DIR"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Takes over owner and mode of what lies at `target`; of nothing, the owner of the folder and `mode`.
 fn like_old(staged: &Path, target: &Path, mode: Option<u32>) -> Result<()> {
     let old = fs::metadata(target).ok();
+    stays_theirs(target)?;
     let around = fs::metadata(parent(target)?).ok();
     if let Some(owner) = old.as_ref().or(around.as_ref())
         && rustix::process::geteuid().is_root()

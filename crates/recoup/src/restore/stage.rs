@@ -140,6 +140,14 @@ impl Stage {
         self.keep
     }
 
+    /// Removes what is in it, and says when that does not work (an immutable file, say).
+    pub fn clear(&self) -> Result<()> {
+        match remove(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::at("removing", &self.path, error)),
+            _ => Ok(()),
+        }
+    }
+
     /// Removes the stage when it is dropped.
     pub fn release(&mut self) {
         self.keep = false;
