@@ -145,6 +145,10 @@ impl Shelf {
     pub fn find(&self, reference: &str) -> Result<Copy<'_>> {
         let found = self.listing.find(reference);
         let found = found.map_err(|error| match self.unreachable.first() {
+            // Nothing was found because nobody could look.
+            Some((name, why)) if self.places.is_empty() && why.kind() != recoup::ErrorKind::NotFound => {
+                Error::new(why.kind(), why.code(), format!("{name} could not be looked at: {}", why.message()))
+            }
             Some((name, why)) => error.because(format!("{name} could not be looked at: {}", why.message())),
             None => error,
         })?;

@@ -40,12 +40,13 @@ impl Observer for Bar {
     fn phase(&self, phase: Phase, what: &str, total: Option<u64>) {
         self.shown.store(true, Ordering::Relaxed);
         let total = total.filter(|total| *total > 0);
+        // First, or the bar is drawn once in a style of its own.
+        self.bar.set_style(style(total.is_some()));
         self.bar.reset();
         match total {
             Some(total) => self.bar.set_length(total),
             None => self.bar.unset_length(),
         }
-        self.bar.set_style(style(total.is_some()));
         self.bar.set_prefix(phase.words());
         self.bar.set_message(crate::table::printable(what));
         self.bar.enable_steady_tick(Duration::from_millis(120));

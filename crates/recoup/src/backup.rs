@@ -292,6 +292,7 @@ fn pack(
         }
         if let Some(directory) = &mut part.directory {
             directory.skipped = emitted.skipped;
+            directory.exclude = emitted.exclude;
         }
         part.database = emitted.database;
         part.settings = emitted.settings;

@@ -329,6 +329,9 @@ pub struct DirectoryFacts {
     /// Sockets, pipes and devices that were left out.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub skipped: u64,
+    /// Patterns of what the plan left out: it stays where it is when the directory comes back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<String>,
 }
 
 /// Facts about settings.

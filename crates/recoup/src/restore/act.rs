@@ -94,7 +94,7 @@ pub fn run(id: &BackupId, items: &mut Items, purpose: &Purpose<'_>, busy: Durati
             saved = Unused(save(purpose, items, &mut copies, context)?);
         }
         sole_users(items, purpose.elsewhere, busy, context)?;
-        let changes = match changes(items, saved.0.as_ref(), purpose.elsewhere, context)? {
+        let changes = match changes(items, saved.0.as_ref(), purpose, context)? {
             Planned::Changes(changes, kept) => {
                 warnings.extend(kept);
                 changes
@@ -216,7 +216,7 @@ enum Planned {
 }
 
 /// Every rename of the restore.
-fn changes(items: &mut Items, saved: Option<&Saved>, elsewhere: &[PathBuf], context: &Context) -> Result<Planned> {
+fn changes(items: &mut Items, saved: Option<&Saved>, purpose: &Purpose<'_>, context: &Context) -> Result<Planned> {
     let mut changes = Changes::default();
     let mut warnings = Vec::new();
     for at in 0..items.items.len() {
@@ -225,14 +225,14 @@ fn changes(items: &mut Items, saved: Option<&Saved>, elsewhere: &[PathBuf], cont
         match item.way {
             Way::InPlace { .. } => {}
             _ if nested::goes_along(&items.items, &item) => {}
-            Way::Tree { .. } => match nested::changes(items, &item, saved, elsewhere, context)? {
+            Way::Tree { .. } => match nested::changes(items, &item, saved, purpose, context)? {
                 nested::Planned::Changed(path) => return Ok(Planned::Changed(path)),
                 nested::Planned::Changes(planned, warning) => {
                     changes.add(planned);
                     warnings.extend(warning);
                 }
             },
-            Way::Gone if item.target.is_dir() => match nested::changes(items, &item, saved, elsewhere, context)? {
+            Way::Gone if item.target.is_dir() => match nested::changes(items, &item, saved, purpose, context)? {
                 nested::Planned::Changed(path) => return Ok(Planned::Changed(path)),
                 nested::Planned::Changes(planned, _) => changes.add(planned),
             },

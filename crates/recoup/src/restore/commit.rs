@@ -104,6 +104,12 @@ pub fn finish(journal: Journal, items: &mut Items, busy: Duration, context: &Con
     }
     Journal::remove(&lead(items)?)?;
     items.stages.iter_mut().for_each(|stage| stage.release());
+    for stage in &items.stages {
+        if let Err(error) = stage.clear() {
+            let text = format!("What was replaced is not needed any more and could not be removed: {error}");
+            warnings.push(Warning::new("leftover", text));
+        }
+    }
     Ok(warnings)
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::choose::{Choice, Piece, Places};
 use super::from::Opened;
 use super::nested;
-use super::stage::{Stage, is_ours};
+use super::stage::{Stage, is_ours, lease};
 use super::unit::parent;
 use crate::destination::Lease;
 use crate::error::{Error, ErrorKind, Result};
@@ -252,6 +252,7 @@ fn make(
             }
         }
         (Piece::Whole, PartKind::Directory | PartKind::Application) => {
+            stays_theirs(target)?;
             opened.tree(part, staged, context)?;
             Ok(Way::Tree { stays })
         }
@@ -281,9 +282,24 @@ pub fn sync_file(path: &Path) -> Result<()> {
     file.sync_all().map_err(|e| Error::at("making durable", path, e))
 }
 
+/// What is exchanged belongs to whoever restores, and only root can give it back to another user: the application
+/// could be locked out of its own data.
+fn stays_theirs(target: &Path) -> Result<()> {
+    let us = rustix::process::geteuid();
+    match fs::metadata(target).map(|meta| meta.uid()) {
+        Ok(owner) if !us.is_root() && owner != us.as_raw() => {
+            let text = format!("{} belongs to another user (uid {owner})", target.display());
+            Err(Error::new(ErrorKind::Denied, "foreign_owner", text)
+                .hint("restore as that user or as root, so that it stays theirs; or with --to DIR"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Takes over owner and mode of what lies at `target`; of nothing, the owner of the folder and `mode`.
 pub(super) fn like_old(staged: &Path, target: &Path, mode: Option<u32>) -> Result<()> {
     let old = fs::metadata(target).ok();
+    stays_theirs(target)?;
     let around = fs::metadata(parent(target)?).ok();
     if let Some(owner) = old.as_ref().or(around.as_ref())
         && rustix::process::geteuid().is_root()
@@ -330,7 +346,7 @@ fn lock(folder: &Path, target: &Path) -> Result<Lease> {
     use std::os::unix::ffi::OsStrExt;
     let name = data_encoding::HEXLOWER.encode(&sha2::Sha256::digest(target.as_os_str().as_bytes()));
     is_ours(&folder.join(RESTORE_FOLDER))?;
-    let lease = Lease::take(&folder.join(RESTORE_FOLDER), &format!("target-{}", &name[..16]));
+    let lease = lease(&folder.join(RESTORE_FOLDER), &format!("target-{}", &name[..16]));
     lease
         .map_err(|e| e.while_(format!("preparing the restore of {}", target.display())))?
         .ok_or_else(|| crate::backup::already_running(format!("{} is being restored", target.display())))

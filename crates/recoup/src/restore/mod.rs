@@ -102,6 +102,10 @@ pub fn run(opened: &mut Opened, request: &Request<'_>, context: &Context) -> Res
     }
     let undo = request.undoes.is_some();
     let mut warnings = preview::checks(&manifest, &targets, request.force || undo, request.busy)?;
+    if undo {
+        // It comes back because it was here.
+        warnings.clear();
+    }
     let ask = item::Ask { undo, busy: request.busy, places: request.places, environment: &request.environment };
     let mut items = item::prepare(opened, &targets, &ask, context)?;
     space::check(&items, request.stores)?;

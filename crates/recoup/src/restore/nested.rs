@@ -11,13 +11,14 @@ use std::path::{Path, PathBuf};
 
 use super::changes::Changes;
 use super::item::{Item, Items, Way, is_mount_point};
-use super::safety::{self, Saved};
+use super::safety::{self, Purpose, Saved};
 use super::stage;
 use super::tree::{self, Uncovered};
 use super::unit::parent;
 use crate::error::{Error, Result};
 use crate::model::{PartKind, RESTORE_FOLDER, Warning};
 use crate::progress::Context;
+use crate::source::directory;
 use crate::sqlite::open::sidecar;
 
 /// The folder in which the new data of `target` is made: beside the outermost of `trees` around it, because a stage
@@ -161,13 +162,13 @@ pub enum Planned {
     Changed(PathBuf),
 }
 
-/// Every rename that puts the tree of `item` in place, or takes it away. `elsewhere` are databases that are none of
-/// this restore's business.
+/// Every rename that puts the tree of `item` in place, or takes it away. That what the plan leaves out stays, and
+/// sockets and pipes do, is no news; what else stays is told.
 pub fn changes(
     items: &mut Items,
     item: &Item,
     saved: Option<&Saved>,
-    elsewhere: &[PathBuf],
+    purpose: &Purpose<'_>,
     context: &Context,
 ) -> Result<Planned> {
     let stage = item.stage.clone();
@@ -177,13 +178,20 @@ pub fn changes(
     {
         found = safety::compare_tree(saved, item, &stage, context)?;
     }
-    let inside = Inside::of(&items.items, item, elsewhere);
+    let inside = Inside::of(&items.items, item, purpose.elsewhere);
     found.kept.retain(|path| !inside.along.contains(path));
     if let Some(path) = found.changed.iter().find(|path| !inside.apart.contains(*path)) {
         return Ok(Planned::Changed(item.target.join(path)));
     }
-    let said = |path: &&PathBuf| !inside.apart.contains(*path) && path.file_name() != Some(OsStr::new(RESTORE_FOLDER));
-    let warning = kept(item, found.kept.iter().filter(said));
+    let spec = safety::spec_of(&item.name, &item.target, (purpose.specs)(&item.name), purpose.restored);
+    let leaves_out = directory::leaves_out(&spec)?;
+    let expected = |path: &Path| {
+        let Ok(meta) = fs::symlink_metadata(item.target.join(path)) else { return true };
+        let special = !meta.is_file() && !meta.is_dir() && !meta.is_symlink();
+        special || leaves_out(path, meta.is_dir())
+    };
+    let ours = |path: &Path| inside.apart.contains(path) || path.file_name() == Some(OsStr::new(RESTORE_FOLDER));
+    let warning = kept(item, found.kept.iter().filter(|path| !ours(path) && !expected(path)));
     found.kept.extend(inside.apart);
     let aside = &mut || items.free(&stage, "aside");
     let changes = match item.way {

@@ -15,11 +15,10 @@ use sha2::{Digest, Sha256};
 use super::choose::{self, Choice, Piece, Places};
 use super::from::Opened;
 use super::item;
+use super::safety;
 use crate::diff;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{
-    DatabaseFacts, DatabaseSpec, DirectorySpec, FileSpec, Manifest, PartKind, RESTORE_FOLDER, SourceSpec, Warning,
-};
+use crate::model::{DatabaseFacts, DatabaseSpec, FileSpec, Manifest, PartKind, RESTORE_FOLDER, SourceSpec, Warning};
 use crate::progress::Context;
 use crate::source::{SourceFactory, factory};
 use crate::sqlite::put::Stamps;
@@ -77,7 +76,7 @@ pub fn preview(
     };
     let mut live = Vec::new();
     for (choice, target) in &targets {
-        if let Some(spec) = target.as_ref().and_then(|target| live_spec(choice, target, places)) {
+        if let Some(spec) = target.as_ref().and_then(|target| live_spec(choice, target, places, &manifest)) {
             live.push(factory(&spec, Path::new("/"), false, Arc::new(Vec::new)));
         }
     }
@@ -148,7 +147,7 @@ fn part(choice: &Choice<'_>, target: Option<&Path>) -> PartPreview {
 }
 
 /// The live side of a part, read as its plan reads it.
-fn live_spec(choice: &Choice<'_>, target: &Path, places: &Places) -> Option<SourceSpec> {
+fn live_spec(choice: &Choice<'_>, target: &Path, places: &Places, manifest: &Manifest) -> Option<SourceSpec> {
     let name = choice.part.name.clone();
     match (choice.part.kind, &choice.piece) {
         (_, Piece::File(_)) => None,
@@ -159,17 +158,8 @@ fn live_spec(choice: &Choice<'_>, target: &Path, places: &Places) -> Option<Sour
             busy_timeout_ms: 30_000,
         })),
         (PartKind::Directory | PartKind::Application, _) => {
-            let mut spec = match places.spec(&name) {
-                Some(SourceSpec::Directory(spec)) => spec.clone(),
-                _ => DirectorySpec {
-                    name: String::new(),
-                    path: PathBuf::new(),
-                    exclude: Vec::new(),
-                    optional: true,
-                    cross_mounts: false,
-                },
-            };
-            (spec.name, spec.path, spec.optional) = (name, target.to_owned(), true);
+            let mut spec = safety::spec_of(&name, target, places.spec(&name).cloned(), manifest);
+            spec.optional = true;
             Some(SourceSpec::Directory(spec))
         }
         _ => Some(SourceSpec::File(FileSpec { name, path: target.to_owned(), optional: true })),

@@ -133,7 +133,8 @@ pub fn save(
     if let (true, Some((_, copy, _))) = (single, copies.first()) {
         take_again(copy, &report.manifest, &stores, context)?;
     }
-    warnings.extend(report.manifest.warnings.iter().cloned());
+    // Sockets and pipes stay where they are, so nothing is lost with them.
+    warnings.extend(report.manifest.warnings.iter().filter(|warning| warning.code != "special_files").cloned());
     Ok(Some(Saved { manifest: report.manifest, stores, warnings, reused: false }))
 }
 
@@ -188,20 +189,32 @@ fn absent(item: &Item) -> SourceFactory {
     factory(&spec, Path::new("/"), false, Arc::new(Vec::new))
 }
 
-fn directory(item: &Item, purpose: &Purpose<'_>) -> SourceFactory {
-    let mut spec = match (purpose.specs)(&item.name) {
+/// How a live directory is read: without what its plan leaves out, and what it left out when the backup was made.
+pub fn spec_of(name: &str, target: &Path, planned: Option<SourceSpec>, restored: &Manifest) -> DirectorySpec {
+    let mut spec = match planned {
         Some(SourceSpec::Directory(spec)) => spec,
         _ => DirectorySpec {
-            name: item.name.clone(),
-            path: item.target.clone(),
+            name: name.to_owned(),
+            path: PathBuf::new(),
             exclude: Vec::new(),
             optional: false,
             cross_mounts: false,
         },
     };
+    let facts = restored.parts.iter().find(|part| part.name == name).and_then(|part| part.directory.as_ref());
+    for pattern in facts.map(|facts| facts.exclude.as_slice()).unwrap_or_default() {
+        if !spec.exclude.contains(pattern) {
+            spec.exclude.push(pattern.clone());
+        }
+    }
     // The part may be called differently than the plan's source it goes to.
-    spec.name.clone_from(&item.name);
-    spec.path.clone_from(&item.target);
+    name.clone_into(&mut spec.name);
+    target.clone_into(&mut spec.path);
+    spec
+}
+
+fn directory(item: &Item, purpose: &Purpose<'_>) -> SourceFactory {
+    let mut spec = spec_of(&item.name, &item.target, (purpose.specs)(&item.name), purpose.restored);
     for database in purpose.elsewhere {
         if let Ok(inside) = database.strip_prefix(&item.target)
             && let Some(inside) = inside.to_str()

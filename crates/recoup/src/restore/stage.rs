@@ -43,7 +43,7 @@ impl Stage {
         is_ours(&root)?;
         loop {
             let name = ulid::Ulid::generate().to_string();
-            let lease = Lease::take(&root, &name).map_err(|e| e.while_("preparing the restore"))?;
+            let lease = lease(&root, &name).map_err(|e| e.while_("preparing the restore"))?;
             let Some(lease) = lease else { continue };
             close(&root)?;
             let path = root.join(&name);
@@ -156,6 +156,14 @@ impl Stage {
         self.keep
     }
 
+    /// Removes what is in it, and says when that does not work (an immutable file, say).
+    pub fn clear(&self) -> Result<()> {
+        match remove(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::at("removing", &self.path, error)),
+            _ => Ok(()),
+        }
+    }
+
     /// Removes the stage when it is dropped.
     pub fn release(&mut self) {
         self.keep = false;
@@ -171,6 +179,17 @@ fn sync_all(folder: &fs::File) -> io::Result<()> {
 fn sync_all(_folder: &fs::File) -> io::Result<()> {
     rustix::fs::sync();
     Ok(())
+}
+
+/// Takes a lease in the folder of stages, which another restore that ends may remove at any moment.
+pub fn lease(root: &Path, name: &str) -> Result<Option<Lease>> {
+    for _ in 0..1000 {
+        match Lease::take(root, name) {
+            Err(error) if error.code() == "not_found" && root.parent().is_some_and(Path::is_dir) => {}
+            other => return other,
+        }
+    }
+    Lease::take(root, name)
 }
 
 /// Nobody else can have put anything into the folder of our stages. One that is not there is fine.

@@ -65,6 +65,8 @@ pub struct Emitted {
     pub settings: Option<SettingsFacts>,
     /// Sockets, pipes and devices left out.
     pub skipped: u64,
+    /// Patterns of what a directory leaves out.
+    pub exclude: Vec<String>,
     /// Things to look at.
     pub warnings: Vec<Warning>,
 }

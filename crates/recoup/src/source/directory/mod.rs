@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, Mode, OFlags};
 
-use self::rules::Rules;
+use self::rules::{Rules, Verdict};
 use self::tree::Tree;
 use self::walk::{Step, Walk};
 use super::{Emitted, Presence, Scope, Source};
@@ -27,11 +27,28 @@ use crate::model::{Content, DirectorySpec, EntryKind, PartKind, PathBytes, Sink}
 
 pub(in crate::source) use self::findings::Findings;
 
+/// Whether a directory's plan leaves a path out, which is relative to it; the answer also needs to know whether it
+/// is a directory.
+pub fn leaves_out(spec: &DirectorySpec) -> Result<impl Fn(&Path, bool) -> bool + use<>> {
+    let rules = Rules::new(&spec.exclude)?;
+    Ok(move |path: &Path, directory: bool| {
+        path.ancestors().filter(|path| !path.as_os_str().is_empty()).enumerate().any(|(up, part)| {
+            let name = Path::new(part.file_name().unwrap_or_default());
+            match rules.judge(part, name, directory || up > 0) {
+                Verdict::LeftOut => true,
+                Verdict::Emptied => up > 0,
+                Verdict::Taken => false,
+            }
+        })
+    })
+}
+
 /// A directory tree.
 pub struct DirectorySource {
     name: String,
     configured: PathBuf,
     path: PathBuf,
+    exclude: Vec<String>,
     rules: Rules,
     optional: bool,
     cross_mounts: bool,
@@ -45,6 +62,7 @@ impl DirectorySource {
             name: spec.name.clone(),
             configured: spec.path.clone(),
             path: base.join(&spec.path),
+            exclude: spec.exclude.clone(),
             rules: Rules::new(&spec.exclude)?,
             optional: spec.optional,
             cross_mounts: spec.cross_mounts,
@@ -127,6 +145,7 @@ impl Source for DirectorySource {
         let findings = tree.take_all()?;
         Ok(Emitted {
             skipped: findings.count("special_files"),
+            exclude: self.exclude.clone(),
             warnings: findings.warnings(&self.name),
             ..Emitted::default()
         })
