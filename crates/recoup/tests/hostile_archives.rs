@@ -145,7 +145,8 @@ fn an_archive_of_another_program_becomes_a_backup() {
     fs::rename(&path, place.path("corpus/aside.zip")).unwrap();
     fs::write(&path, "something else").unwrap();
     assert_eq!(reader.check(&manifest, &Context::quiet()).unwrap(), []);
-    assert_eq!(reader.read_entries(&manifest.parts[1]).unwrap().map(|entry| entry.unwrap()).count(), 3);
+    let entries: Vec<_> = reader.read_entries(&manifest.parts[1]).unwrap().map(|entry| entry.unwrap()).collect();
+    assert_eq!(entries.len(), 3);
     reader.extract_part(&manifest.parts[1], &place.path("scratch/t"), &Context::quiet()).unwrap();
     assert_eq!(fs::metadata(place.path("scratch/t/2026-11/a.jpg")).unwrap().len(), 3002);
     let database = place.path("scratch/d");
@@ -189,7 +190,7 @@ fn an_archive_of_ours_needs_no_manifest_beside_it() {
     let adopted = place.take(&path).unwrap();
     assert_eq!((&adopted.manifest.id, &adopted.manifest.parts, &adopted.path), (&manifest.id, &manifest.parts, &path));
     assert_eq!(adopted.manifest.objects[0].name, "found.zip");
-    let tree = fs::read_dir(place.path("scratch/tree")).unwrap().map(|e| e.unwrap().file_name()).count();
+    let tree = fs::read_dir(place.path("scratch/tree")).unwrap().filter(|entry| entry.is_ok()).count();
     assert_eq!(tree, 6);
     // Any change of it is found, in whatever member; and so is a member that the manifest does not name.
     let whole = fs::read(&path).unwrap();
@@ -296,8 +297,8 @@ fn hostile_documents_and_databases_are_refused_as_bare_files() {
         ("1e999", row("[1,1e999]")),
         ("a lone surrogate", row(r#"[1,"\ud800"]"#)),
         ("a huge integer", row(&format!("[1,{}]", "9".repeat(400)))),
-        ("no footer", text[..footer].as_bytes().to_vec()),
-        ("half", text[..text.len() / 2].as_bytes().to_vec()),
+        ("no footer", text.as_bytes()[..footer].to_vec()),
+        ("half", text.as_bytes()[..text.len() / 2].to_vec()),
         ("another value", row("[1,7]")),
         ("an object that is nothing", b"{}".to_vec()),
         ("a brace", b"{".to_vec()),

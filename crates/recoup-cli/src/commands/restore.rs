@@ -79,13 +79,12 @@ fn busy(args: &Restore) -> Duration {
     Duration::from_secs(args.wait)
 }
 
+/// Sources of a plan, and where safety backups go.
+type Home = (Option<Vec<SourceSpec>>, Vec<Arc<dyn Store>>);
+
 /// The sources of the backup's plan when the configuration has it, and where its safety backups go: with its other
 /// backups, where this one was `found`, or where backups go when nobody says.
-pub fn home(
-    session: &Session,
-    manifest: &Manifest,
-    found: Option<(Arc<dyn Store>, PathBuf)>,
-) -> Result<(Option<Vec<SourceSpec>>, Vec<Arc<dyn Store>>)> {
+pub fn home(session: &Session, manifest: &Manifest, found: Option<(Arc<dyn Store>, PathBuf)>) -> Result<Home> {
     let plan = session.settings.plan(&manifest.plan).ok();
     let (mut stores, path) = found.map_or((vec![], None), |(store, path)| (vec![store], Some(path)));
     let further = match plan {
