@@ -378,9 +378,7 @@ fn a_damaged_backup_is_exit_13_and_nothing_is_changed() {
     let before = state(&shop);
     let zip = shop.only("backups/shop", ".zip");
     let mut bytes = fs::read(&zip).unwrap();
-    for at in 100..140 {
-        bytes[at] ^= 0x55;
-    }
+    bytes[100..140].iter_mut().for_each(|byte| *byte ^= 0x55);
     fs::write(&zip, &bytes).unwrap();
     for words in ["--yes", "--dry-run", "--to out"] {
         let told = shop.run(&format!("restore latest {words}"));
