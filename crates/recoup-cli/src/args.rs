@@ -297,14 +297,15 @@ pub struct Delete {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  recoup prune --dry-run                             what is kept, what goes, why, and what will be left later
-  recoup prune shop --dry-run --on 2027-01-01        what will be left of today's backups on that day
-  recoup prune shop                                  shows what goes, asks, removes exactly that
-  recoup prune --at /mnt/usb --daily 7 --weekly 4    another policy, for this call only
-  recoup prune --protected --older-than 90d          old safety backups and others that are protected
+  recoup prune --dry-run                           what is kept, what goes, why; what is left later
+  recoup prune shop --on 2027-01-01                what will be left of today's backups on that day
+  recoup prune shop                                shows what goes, asks, removes exactly that
+  recoup prune --at /mnt/usb --daily 7 --weekly 4  another policy, for this call only
+  recoup prune --protected --older-than 90d        old safety backups and others that are protected
 
-Without a terminal nobody is asked: what is usual goes, what is not (more than half at once, a policy that was just
-changed, a clock that is wrong) pauses with exit code 3. What goes from a directory waits a day in its trash.")]
+Without a terminal nobody is asked: what is usual goes; what is not (more than half at once, a
+policy that was just changed, a wrong clock) pauses with exit code 3. What goes from a directory
+waits a day in its trash.")]
 pub struct Prune {
     /// Only backups of this plan
     pub plan: Option<String>,
@@ -322,8 +323,6 @@ pub struct Prune {
     /// Say yes to exactly the set that --dry-run --json named
     #[arg(long, value_name = "SET")]
     pub confirm: Vec<String>,
-    #[command(flatten)]
-    pub policy: PolicyArgs,
     /// Remove protected backups instead of what the policy does not keep
     #[arg(long, requires = "older_than")]
     pub protected: bool,
@@ -333,6 +332,8 @@ pub struct Prune {
     /// List what waits in the trash, and how to bring it back
     #[arg(long, conflicts_with_all = ["dry_run", "on", "yes", "confirm", "protected"])]
     pub trash: bool,
+    #[command(flatten)]
+    pub policy: PolicyArgs,
 }
 
 /// A policy for this call, instead of the one of recoup.toml.

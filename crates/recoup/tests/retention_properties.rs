@@ -191,7 +191,7 @@ fn p4_the_order_of_the_input_does_not_matter_and_everyone_gets_a_reason() {
     for_all(|case| {
         let decisions = case.decide();
         let mut shuffled = case.items.clone();
-        shuffled.sort_by(|a, b| a.id.tail().cmp(&b.id.tail()));
+        shuffled.sort_by_key(|item| item.id.tail());
         assert_eq!(decisions, decide(&case.policy, &shuffled, case.now).unwrap());
         assert_eq!(decisions.len(), case.items.len());
         assert!(decisions.iter().all(|decision| !decision.reasons.is_empty()), "{decisions:?}");

@@ -177,7 +177,7 @@ fn of_two_in_the_same_second_always_the_same_one_stays() {
     for _ in 0..2 {
         let decisions = decide(&policy, &items, at("2026-03-01T03:00:01Z")).unwrap();
         let kept: Vec<BackupId> = decisions.into_iter().filter(|d| d.keep).map(|d| d.id).collect();
-        assert_eq!(kept, [newest.clone()]);
+        assert_eq!(kept, std::slice::from_ref(&newest));
         items.reverse();
     }
 }

@@ -11,14 +11,19 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 use recoup::destination::{Body, Destination, LocalDestination, ObjectInfo, Stored};
+use recoup::model::guard::Trigger;
+use recoup::model::retention::Policy;
 use recoup::model::{BackupId, Kind, Level, Manifest};
 use recoup::progress::Context;
+use recoup::prune::{self, Request, Rule};
+use recoup::restore::Opened;
 use recoup::store::{FilesStore, Store};
 use recoup::{Error, ErrorKind, Result, verify};
 use recoup_testkit::contract::store::{at, commit, files_of, manifest};
 use recoup_testkit::faults::{self, Action, ROOT, WHAT, child, variable};
 use recoup_testkit::hand_clock::HandClock;
 use recoup_testkit::memory::Memory;
+use recoup_testkit::sample::Sample;
 use recoup_testkit::tree::files;
 
 fn on(root: &Path) -> FilesStore {
@@ -274,6 +279,27 @@ fn a_verification_reads_under_a_hold_and_lets_go_of_it() {
     });
     assert_eq!(seen.lock().unwrap().as_deref(), Some("backup_in_use"));
     store.delete(&manifest.id, true).unwrap();
+}
+
+#[test]
+fn a_backup_that_is_opened_for_a_restore_is_kept_by_every_way_of_removing_it() {
+    let sample = Sample::new();
+    let made = sample.back_up().manifest;
+    sample.back_up();
+    let scratch = tempfile::tempdir_in(sample.path()).unwrap();
+    let store = sample.store();
+    let listing = store.list(None).unwrap();
+    let listed = listing.find(made.id.as_str()).unwrap();
+    let opened = Opened::stored(store.as_ref(), listed, scratch.path(), &Context::quiet()).unwrap();
+    let policy = Policy { keep_count: 1, ..Policy::default() };
+    let rule = Rule::Policy { policy: &policy, once: false };
+    let request = Request { plan: "shop", rule, trigger: Trigger::Command, confirmed: None };
+    assert_eq!(sample.store().delete(&made.id, true).unwrap_err().code(), "backup_in_use");
+    let report = prune::run(sample.store().as_ref(), &request, &Context::quiet()).unwrap();
+    let reasons = |report: &prune::Report| report.preview.entries[1].decision.reasons.clone();
+    assert_eq!((report.deleted.len(), reasons(&report)), (0, vec!["it is in use".to_owned()]));
+    drop(opened);
+    assert_eq!(prune::run(sample.store().as_ref(), &request, &Context::quiet()).unwrap().deleted, [made.id]);
 }
 
 #[test]
