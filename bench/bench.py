@@ -169,6 +169,7 @@ def restore(bench, recoup, big):
     clear(kept)
     live = os.path.join(kept, "live.db")
     subprocess.check_call(["cp", big, live])
+    subprocess.check_call(["sqlite3", live, "CREATE TABLE round(n)"])
     for format in ("database", "archive"):
         subprocess.check_call([recoup, "backup", "--plan", format, "--database", live, "--format", format, "--to", os.path.join(kept, format), "--quiet"])
     out = lambda name: os.path.join(bench.out, name)
@@ -179,7 +180,7 @@ def restore(bench, recoup, big):
 
     def in_place():
         # Another state than the backup's, and no safety backups of earlier rounds.
-        subprocess.check_call(["sqlite3", live, "CREATE TABLE IF NOT EXISTS round(n); INSERT INTO round SELECT count(*) FROM round; PRAGMA wal_checkpoint(TRUNCATE)"], stdout=subprocess.DEVNULL)
+        subprocess.check_call(["sqlite3", live, "INSERT INTO round SELECT count(*) FROM round; PRAGMA wal_checkpoint(TRUNCATE)"], stdout=subprocess.DEVNULL)
         listed = subprocess.check_output([recoup, "list", "--at", os.path.join(kept, "database"), "--json"])
         old = [backup["id"] for backup in json.loads(listed)["backups"] if backup["kind"] == "pre_restore"]
         if old:

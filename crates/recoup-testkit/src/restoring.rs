@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use recoup::Result;
+use recoup::hooks::Hook;
 use recoup::model::{BackupId, RestoreRecord};
 use recoup::progress::Context;
 use recoup::restore::{self, Opened, Places, Report, Request, Seen};
@@ -27,6 +28,7 @@ pub struct How<'a> {
     pub places: Option<Places>,
     pub undoes: Option<BackupId>,
     pub force: bool,
+    pub hooks: &'a [Arc<dyn Hook>],
     pub seen: Option<&'a Seen>,
 }
 
@@ -42,6 +44,7 @@ pub fn restore_as(sample: &Sample, listed: &Listed, how: How<'_>) -> Result<Repo
         stores: &stores,
         undoes: how.undoes,
         force: how.force,
+        hooks: how.hooks,
         busy: BUSY,
         seen: how.seen,
         environment: Arc::new(Vec::new),

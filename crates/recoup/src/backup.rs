@@ -8,10 +8,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::destination::Staging;
+use crate::destination::{Lease, Staging};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::pack::Packer;
 use crate::format::{Packed, proof};
+use crate::hooks::{Hook, Occasion, Quiesced};
 use crate::model::{
     BackupId, Format, Kind, Level, MANIFEST_VERSION, Manifest, Outcome, Part, PartKind, Warning, shrink,
 };
@@ -37,6 +38,9 @@ pub struct Request {
     pub protect: bool,
     /// Host name for the manifest.
     pub host: Option<String>,
+    /// What holds the application still until all that lives has been read: databases, commands and the application's own
+    /// entries are, when they are captured; directories, files and settings, when they are packed.
+    pub hooks: Vec<Arc<dyn Hook>>,
     /// Where to stage when no store is on this machine.
     pub scratch: PathBuf,
 }
@@ -59,6 +63,8 @@ pub fn run(request: &Request, stores: &[Arc<dyn Store>], context: &Context) -> R
     let started = context.clock.monotonic();
     crate::model::Plan::check_name(&request.plan)?;
     let first = stores.first().ok_or_else(|| Error::usage("no_destination", "The plan has no destination"))?;
+    // The safety backup of a restore is part of the restore, which is alone already.
+    let _alone = if request.kind == Kind::PreRestore { Vec::new() } else { alone(&request.plan, stores)? };
     let root = stores.iter().find_map(|store| store.staging_root()).unwrap_or_else(|| request.scratch.clone());
     sweep(stores, context);
     let staging = Staging::create(&root)?;
@@ -86,6 +92,8 @@ pub fn run(request: &Request, stores: &[Arc<dyn Store>], context: &Context) -> R
             .collect(),
     };
 
+    let mut quiesced = Some(Quiesced::begin(&request.hooks, Occasion::Backup, &request.plan, context)?);
+    let mut resume = || quiesced.take().map(|quiesced| quiesced.resume("good")).unwrap_or_default();
     let present = begin(&mut sources, &scope)?;
     let created_at = context.clock.now();
     let expected: u64 = estimate(&sources, &present, |_| true);
@@ -96,6 +104,7 @@ pub fn run(request: &Request, stores: &[Arc<dyn Store>], context: &Context) -> R
             source.capture(&scope).map_err(|e| e.while_(format!("copying {}", source.name())))?;
         }
     }
+    let resumed = if kinds.iter().all(|kind| captured_early(*kind)) { resume() } else { Vec::new() };
 
     let mut manifest = Manifest {
         recoup_manifest: MANIFEST_VERSION,
@@ -111,12 +120,13 @@ pub fn run(request: &Request, stores: &[Arc<dyn Store>], context: &Context) -> R
         parts: Vec::new(),
         objects: Vec::new(),
         verified: None,
-        warnings: Vec::new(),
+        warnings: resumed,
     };
     for (source, presence) in sources.iter_mut().zip(&present) {
         pack(source.as_mut(), *presence, &mut packer, &scope, &mut manifest)?;
     }
     drop(sources);
+    manifest.warnings.extend(resume());
     // A safety backup holds what a restore replaces, which may be less than the plan does.
     if request.kind != Kind::PreRestore {
         compare_with_previous(first.as_ref(), &mut manifest);
@@ -130,6 +140,33 @@ pub fn run(request: &Request, stores: &[Arc<dyn Store>], context: &Context) -> R
         report.outcome = Outcome::Warnings;
     }
     Ok(report)
+}
+
+/// Makes sure that no other backup or restore of the plan runs with one of the stores on this machine, and that none
+/// begins while the leases are held: half of a restore must not become a backup.
+///
+/// Errors: `already_running` (`Another backup or restore is running`).
+pub fn alone(plan: &str, stores: &[Arc<dyn Store>]) -> Result<Vec<Lease>> {
+    let mut leases = Vec::new();
+    let mut roots: Vec<PathBuf> = stores.iter().filter_map(|store| store.staging_root()).collect();
+    roots.sort();
+    roots.dedup();
+    for root in roots {
+        match Lease::take(&root, &format!("plan-{plan}")) {
+            Ok(Some(lease)) => leases.push(lease),
+            Ok(None) => return Err(already_running(format!("the plan is {plan}"))),
+            // A store that cannot be written to says so when something is put there.
+            Err(_) => {}
+        }
+    }
+    Ok(leases)
+}
+
+/// `Another backup or restore is running`.
+pub fn already_running(which: String) -> Error {
+    Error::new(ErrorKind::Busy, "already_running", "Another backup or restore is running")
+        .because(which)
+        .hint("wait until it has ended, then run it again; nothing was changed")
 }
 
 /// Removes what killed runs left behind, before their bytes are missing for this one. A destination that cannot
@@ -204,7 +241,12 @@ fn check_space(stores: &[Arc<dyn Store>], format: Format, databases: u64, all: u
     for store in stores {
         let staged_here = if store.staging_root().is_some() { databases } else { 0 };
         let needed = staged_here + packed;
-        if let Some(free) = store.free_bytes()?
+        let mut free = store.free_bytes()?;
+        // What retention removed does not keep a new backup from being made.
+        if free.is_some_and(|free| free < needed) && !store.empty_trash(true)?.is_empty() {
+            free = store.free_bytes()?;
+        }
+        if let Some(free) = free
             && free < needed
         {
             return Err(Error::no_space(format!(
@@ -234,6 +276,7 @@ fn pack(
         database: None,
         directory: None,
         settings: None,
+        file: None,
     };
     if presence == Presence::Present {
         // A database is checked first and says itself when its packing begins.
@@ -245,6 +288,7 @@ fn pack(
             part.bytes = body.bytes;
             part.sha256 = body.sha256;
             part.directory = body.directory;
+            part.file = body.file;
         }
         if let Some(directory) = &mut part.directory {
             directory.skipped = emitted.skipped;
@@ -347,7 +391,8 @@ fn put(
         part.bytes = object.bytes;
         part.sha256 = object.sha256.clone();
     }
-    manifest.verified = Some(Level::Integrity);
+    // Of a safety backup the copies were checked only in their structure; a restore of it checks the rest.
+    manifest.verified = Some(if request.kind == Kind::PreRestore { Level::Checksum } else { Level::Integrity });
     let taken = context.clock.monotonic().saturating_sub(started);
     manifest.duration_ms = u64::try_from(taken.as_millis()).unwrap_or(u64::MAX);
     if request.protect {

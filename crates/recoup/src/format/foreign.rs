@@ -353,7 +353,19 @@ fn moment(text: &str) -> Option<Timestamp> {
 
 pub(super) fn part(name: String, kind: PartKind, path: &str, bytes: u64, sha256: String) -> Part {
     let (origin, database, directory, settings) = (None, None, None, None);
-    Part { name, kind, path: path.to_owned(), origin, bytes, sha256, absent: false, database, directory, settings }
+    Part {
+        name,
+        kind,
+        path: path.to_owned(),
+        origin,
+        bytes,
+        sha256,
+        absent: false,
+        database,
+        directory,
+        settings,
+        file: None,
+    }
 }
 
 /// The facts of a stranger's database, which has passed every check there is.

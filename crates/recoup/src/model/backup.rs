@@ -259,6 +259,18 @@ pub struct Part {
     /// Facts about settings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings: Option<SettingsFacts>,
+    /// Facts about a single file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<FileFacts>,
+}
+
+/// What a restored file has beside its bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileFacts {
+    /// Permission bits.
+    pub mode: u32,
+    /// Time of last change, in nanoseconds since 1970.
+    pub mtime_ns: i64,
 }
 
 /// What a restored database must still say about itself.

@@ -3,14 +3,18 @@
 
 pub mod backup;
 pub mod entry;
+pub mod forecast;
+pub mod guard;
+pub mod hook;
 pub mod plan;
 pub mod restore;
+pub mod retention;
 pub mod run;
 pub mod shrink;
 
 pub use backup::{
-    BackupId, DatabaseFacts, DirectoryFacts, Format, Kind, Level, MANIFEST_VERSION, Manifest, Object, Part, PartKind,
-    SettingsFacts, TableFacts, Warning,
+    BackupId, DatabaseFacts, DirectoryFacts, FileFacts, Format, Kind, Level, MANIFEST_VERSION, Manifest, Object, Part,
+    PartKind, SettingsFacts, TableFacts, Warning,
 };
 pub use entry::{Content, Entry, EntryKind, PathBytes, Sink};
 pub use plan::{CommandSpec, DatabaseSpec, DirectorySpec, FileSpec, Plan, SettingsSpec, SourceSpec, TableSettings};

@@ -1,9 +1,11 @@
-//! A plan as meant: what is read, in which format, where it goes. Schedule, retention, hooks and who is
+//! A plan as meant: what is read, in which format, where it goes. Schedule and who is
 //! told join it with the daemon. Parsing TOML is [`crate::config`]; opening things is [`crate::source`].
 
 use std::path::{Path, PathBuf};
 
 use super::backup::Format;
+use super::hook::Hooks;
+use super::retention::Policy;
 use crate::error::{Error, Result};
 
 /// What is backed up together, as one restore point.
@@ -21,6 +23,10 @@ pub struct Plan {
     pub destinations: Vec<String>,
     /// A curated JSON export instead of a complete one: array name → query. Empty means complete.
     pub queries: Vec<(String, String)>,
+    /// What is done to the application around runs.
+    pub hooks: Hooks,
+    /// What is kept; `None` when nobody said, and then nothing is ever removed.
+    pub retention: Option<Policy>,
 }
 
 impl Plan {

@@ -10,12 +10,13 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::changes::Changes;
 use super::commit::{self, Locked};
 use super::derive;
 use super::item::{self, Item, Items, Way};
+use super::nested;
 use super::safety::{self, Purpose, Saved};
-use super::tree;
-use super::unit::Unit;
+use super::unit::{self, Unit};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{BackupId, DatabaseFacts, PartKind, Warning};
 use crate::progress::{Context, Phase};
@@ -92,11 +93,11 @@ pub fn run(id: &BackupId, items: &mut Items, purpose: &Purpose<'_>, busy: Durati
             copy_exchanged(items, &mut copies, busy, context)?;
             saved = Unused(save(purpose, items, &mut copies, context)?);
         }
-        sole_users(items, busy, context)?;
-        let units = match units(items, saved.0.as_ref(), context)? {
-            Planned::Units(units, kept) => {
+        sole_users(items, purpose.elsewhere, busy, context)?;
+        let changes = match changes(items, saved.0.as_ref(), purpose.elsewhere, context)? {
+            Planned::Changes(changes, kept) => {
                 warnings.extend(kept);
-                units
+                changes
             }
             Planned::Changed(path) => {
                 if last {
@@ -106,7 +107,7 @@ pub fn run(id: &BackupId, items: &mut Items, purpose: &Purpose<'_>, busy: Durati
             }
         };
         let safety = saved.0.as_ref().map(|saved| saved.manifest.id.clone());
-        let journal = commit::journal(id, purpose, safety, items, &held, units, context)?;
+        let journal = commit::journal(id, purpose, safety, items, &held, changes, context)?;
         let kept = saved.0.take();
         let applied = commit::apply(&journal, items, held, busy, context).and_then(|()| {
             pairs.iter().for_each(|(_, pair)| pair.checkpoint());
@@ -209,52 +210,46 @@ fn open_all(items: &Items, busy: Duration, context: &Context) -> Result<Vec<(usi
 }
 
 enum Planned {
-    Units(Vec<Unit>, Vec<Warning>),
+    Changes(Changes, Vec<Warning>),
     /// A file that was written since it was saved.
     Changed(PathBuf),
 }
 
 /// Every rename of the restore.
-fn units(items: &mut Items, saved: Option<&Saved>, context: &Context) -> Result<Planned> {
-    let mut units = Vec::new();
+fn changes(items: &mut Items, saved: Option<&Saved>, elsewhere: &[PathBuf], context: &Context) -> Result<Planned> {
+    let mut changes = Changes::default();
     let mut warnings = Vec::new();
     for at in 0..items.items.len() {
         let item = items.items[at].clone();
-        let stage = item.stage.clone();
         let there = std::fs::symlink_metadata(&item.target).is_ok();
         match item.way {
             Way::InPlace { .. } => {}
-            Way::Tree { stays } => {
-                let mut found = tree::Uncovered::default();
-                if item.target.is_dir()
-                    && let Some(saved) = saved
-                {
-                    found = safety::compare_tree(saved, &item, &stage, context)?;
+            _ if nested::goes_along(&items.items, &item) => {}
+            Way::Tree { .. } => match nested::changes(items, &item, saved, elsewhere, context)? {
+                nested::Planned::Changed(path) => return Ok(Planned::Changed(path)),
+                nested::Planned::Changes(planned, warning) => {
+                    changes.add(planned);
+                    warnings.extend(warning);
                 }
-                if let Some(path) = found.changed.first() {
-                    return Ok(Planned::Changed(item.target.join(path)));
-                }
-                if !found.kept.is_empty() {
-                    warnings.push(kept(&item, &found));
-                }
-                let planned =
-                    tree::plan(&item.target, &item.staged, &found.kept, stays, &mut || items.free(&stage, "aside"))?;
-                units.extend(planned);
-            }
+            },
+            Way::Gone if item.target.is_dir() => match nested::changes(items, &item, saved, elsewhere, context)? {
+                nested::Planned::Changed(path) => return Ok(Planned::Changed(path)),
+                nested::Planned::Changes(planned, _) => changes.add(planned),
+            },
             Way::Swap(_) | Way::File => {
-                sidecars(items, &item, &mut units)?;
-                let aside = items.free(&stage, "aside");
-                units.push(Unit::new(&item.target, Some(&item.staged), &aside)?);
+                sidecars(items, &item, &mut changes.units)?;
+                let aside = items.free(&item.stage, "aside");
+                changes.units.push(Unit::new(&item.target, Some(&item.staged), &aside)?);
             }
             Way::Gone if there => {
-                sidecars(items, &item, &mut units)?;
-                let aside = items.free(&stage, "aside");
-                units.push(Unit::new(&item.target, None, &aside)?);
+                sidecars(items, &item, &mut changes.units)?;
+                let aside = items.free(&item.stage, "aside");
+                changes.units.push(Unit::new(&item.target, None, &aside)?);
             }
             Way::Gone => {}
         }
     }
-    Ok(Planned::Units(units, warnings))
+    Ok(Planned::Changes(changes, warnings))
 }
 
 /// What SQLite keeps beside a database goes with it: a log that stayed would be replayed into the new file.
@@ -271,16 +266,11 @@ fn sidecars(items: &mut Items, item: &Item, units: &mut Vec<Unit>) -> Result<()>
     Ok(())
 }
 
-fn kept(item: &Item, found: &tree::Uncovered) -> Warning {
-    let names: Vec<String> = found.kept.iter().take(3).map(|path| path.display().to_string()).collect();
-    let more = found.kept.len().saturating_sub(3);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let text = format!("In {} stays what no backup has: {}{more}", item.name, names.join(", "));
-    Warning::new("kept", text)
-}
-
-/// Nobody has what is exchanged open: who did would go on with the old file.
-fn sole_users(items: &Items, busy: Duration, context: &Context) -> Result<()> {
+/// Nobody has what is exchanged open: who did would go on with the old file. What is written through SQLite, and
+/// databases that lie in a tree and stay, may be open.
+fn sole_users(items: &Items, elsewhere: &[PathBuf], busy: Duration, context: &Context) -> Result<()> {
+    let stays = items.items.iter().filter(|item| matches!(item.way, Way::InPlace { .. })).map(|item| &item.target);
+    let stays: Vec<_> = stays.chain(elsewhere).filter_map(|path| unit::inode(path)).collect();
     for item in &items.items {
         match item.way {
             Way::Swap(Obstacle::OtherPageSize) => put::become_sole_user(&item.target, busy, context)?,
@@ -291,7 +281,7 @@ fn sole_users(items: &Items, busy: Duration, context: &Context) -> Result<()> {
             _ => {}
         }
         if item.kind != PartKind::File || commit::is_database(&item.target) {
-            commit::nobody_holds(&item.target, busy, context)?;
+            commit::nobody_holds(&[&item.target], &stays, busy, context)?;
         }
     }
     Ok(())

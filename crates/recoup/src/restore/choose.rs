@@ -4,7 +4,9 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{DatabaseSpec, DirectorySpec, FileSpec, Manifest, Part, PartKind, SourceSpec};
@@ -111,7 +113,34 @@ impl Places {
             }
             places.specs.insert(name, spec.clone());
         }
+        places.adopt_the_only_ones(manifest, sources);
         Ok(places)
+    }
+
+    /// A part that does not say where it came from goes where the plan's source is, when each side has one of that kind
+    /// that the other does not know: an archive from elsewhere calls its database what it likes.
+    fn adopt_the_only_ones(&mut self, manifest: &Manifest, sources: &[SourceSpec]) {
+        let kind = |spec: &SourceSpec| match spec {
+            SourceSpec::Database(_) => PartKind::Database,
+            SourceSpec::Directory(_) => PartKind::Directory,
+            SourceSpec::File(_) => PartKind::File,
+            SourceSpec::Settings(_) => PartKind::Settings,
+            SourceSpec::Command(_) => PartKind::Command,
+        };
+        for wanted in [PartKind::Database, PartKind::Directory, PartKind::File, PartKind::Settings] {
+            let known = |name: &str| sources.iter().any(|spec| spec.name() == name);
+            let mut parts =
+                manifest.parts.iter().filter(|part| part.kind == wanted && part.origin.is_none() && !known(&part.name));
+            let mut specs = sources
+                .iter()
+                .filter(|spec| kind(spec) == wanted && !manifest.parts.iter().any(|part| part.name == spec.name()));
+            if let (Some(part), None, Some(spec), None) = (parts.next(), parts.next(), specs.next(), specs.next()) {
+                if let Some(place) = self.places.get(spec.name()).cloned() {
+                    self.places.insert(part.name.clone(), place);
+                }
+                self.specs.insert(part.name.clone(), spec.clone());
+            }
+        }
     }
 
     /// The spec of a part's source, when the plan still has it.
@@ -138,21 +167,49 @@ impl Places {
     }
 }
 
-/// Resolves links; of a path that does not exist, those of the folder in which it will be.
+/// Resolves links; of a path that does not exist, those of the part that does, and where a dangling link leads.
+///
+/// Errors: a circle of links leads nowhere; `foreign_link` when another user's link leads to something that is not that
+/// user's: whoever restores as root would write wherever the link says.
 pub fn resolve(path: &Path) -> Result<PathBuf> {
-    let mut path = path.to_owned();
-    // A dangling link: the restore makes what it leads to. As many links as Linux follows (path_resolution(7)).
-    for _ in 0..40 {
-        if let Ok(real) = fs::canonicalize(&path) {
-            return Ok(real);
+    // As many links as Linux follows (path_resolution(7)).
+    follow(path, &mut 40)
+}
+
+fn follow(path: &Path, left: &mut u32) -> Result<PathBuf> {
+    let at = |error| Error::at("finding", path, error);
+    let mut real = PathBuf::from("/");
+    for part in path.components() {
+        let next = match part {
+            Component::Normal(name) => real.join(name),
+            Component::ParentDir => {
+                real.pop();
+                continue;
+            }
+            _ => continue,
+        };
+        match fs::symlink_metadata(&next) {
+            Ok(meta) if meta.is_symlink() => {
+                *left = left.checked_sub(1).ok_or_else(|| at(rustix::io::Errno::LOOP.into()))?;
+                let target = fs::read_link(&next).map_err(at)?;
+                let found = follow(&real.join(target), left)?;
+                let owner = |path: &Path| fs::symlink_metadata(path).map(|meta| meta.uid());
+                let leads = found.ancestors().find_map(|path| owner(path).ok());
+                if ![0, rustix::process::geteuid().as_raw()].contains(&meta.uid()) && leads != Some(meta.uid()) {
+                    return Err(foreign(&next, &found, meta.uid()));
+                }
+                real = found;
+            }
+            Ok(_) => real = next,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => real = next,
+            Err(error) => return Err(at(error)),
         }
-        let Ok(target) = fs::read_link(&path) else { break };
-        path = path.parent().unwrap_or(Path::new("/")).join(target);
     }
-    let path = path.as_path();
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(path.to_owned()) };
-    let parent = fs::canonicalize(parent).map_err(|error| {
-        Error::at("finding", parent, error).hint("the folder must exist; restore with --to DIR to put it elsewhere")
-    })?;
-    Ok(parent.join(name))
+    Ok(real)
+}
+
+fn foreign(link: &Path, to: &Path, owner: u32) -> Error {
+    let text = format!("{} is a link of another user (uid {owner}) to what is not theirs", link.display());
+    Error::new(ErrorKind::Denied, "foreign_link", text)
+        .hint(format!("if it is meant so, name {} in the plan, or let that user restore", to.display()))
 }

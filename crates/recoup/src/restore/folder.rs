@@ -47,7 +47,7 @@ pub fn run(opened: &mut Opened, choices: &[Choice<'_>], to: &Path, context: &Con
         write(opened, choice, &path, &stage, context)?;
         report.restored.push(Restored { name: part.name.clone(), path: to.join(name) });
     }
-    stage.sync(true)?;
+    sync(&tree, &stage)?;
     publish(&tree, &to, exists).map_err(|e| Error::at("writing", &to, e))?;
     sync_folder(&to)?;
     sync_folder(&parent(&to)?)?;
@@ -64,7 +64,7 @@ fn write(opened: &mut Opened, choice: &Choice<'_>, path: &Path, stage: &Stage, c
             table::alone(&whole, name, path, context)?;
             fs::remove_file(&whole).map_err(|e| Error::at("removing", &whole, e))
         }
-        (Piece::File(inside), _) => opened.file_of_tree(part, inside, path, context).map(drop),
+        (Piece::File(inside), _) => set_mode(path, Some(opened.file_of_tree(part, inside, path, context)?.mode)),
         (Piece::Whole, PartKind::Database) => {
             opened.database(part, path, context)?;
             let mode = part.database.as_ref().map_or("delete", |facts| facts.journal_mode.as_str());
@@ -83,8 +83,21 @@ fn write(opened: &mut Opened, choice: &Choice<'_>, path: &Path, stage: &Stage, c
                 _ => Ok(()),
             }
         }
-        (Piece::Whole, _) => opened.file(part, path, context),
+        (Piece::Whole, _) => set_mode(path, opened.file(part, path, context)?),
     }
+}
+
+/// Makes what was restored durable: file by file, or all at once when there are trees.
+fn sync(tree: &Path, stage: &Stage) -> Result<()> {
+    let read = |e| Error::at("reading", tree, e);
+    let paths = fs::read_dir(tree).map_err(read)?.map(|entry| entry.map(|entry| entry.path()));
+    let paths: Vec<PathBuf> = paths.collect::<io::Result<_>>().map_err(read)?;
+    let trees = paths.iter().any(|path| path.is_dir());
+    if !trees {
+        paths.iter().try_for_each(|path| super::item::sync_file(path))?;
+        super::unit::sync_folder(tree)?;
+    }
+    stage.sync(trees)
 }
 
 fn put(path: &Path, bytes: &[u8]) -> Result<()> {
@@ -159,6 +172,13 @@ fn publish(tree: &Path, to: &Path, exists: bool) -> io::Result<()> {
 }
 
 fn set_private(path: &Path) -> Result<()> {
+    set_mode(path, Some(0o700))
+}
+
+/// As it was at home, but never setuid or setgid.
+fn set_mode(path: &Path, mode: Option<u32>) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(|e| Error::at("setting the mode of", path, e))
+    let Some(mode) = mode else { return Ok(()) };
+    let mode = fs::Permissions::from_mode(mode & 0o777);
+    fs::set_permissions(path, mode).map_err(|e| Error::at("setting the mode of", path, e))
 }

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use super::choose::{Choice, Piece, Places};
 use super::from::Opened;
-use super::stage::Stage;
+use super::nested;
+use super::stage::{Stage, is_ours};
 use super::unit::parent;
 use crate::destination::Lease;
 use crate::error::{Error, ErrorKind, Result};
@@ -152,6 +153,11 @@ pub fn prepare(
     let (undo, busy) = (ask.undo, ask.busy);
     let mut items = Items { items: vec![], warnings: vec![], stages: vec![], leases: vec![], number: 0 };
     let mut taken = HashSet::new();
+    let is_tree = |choice: &Choice<'_>| {
+        matches!(choice.part.kind, PartKind::Directory | PartKind::Application) && choice.piece == Piece::Whole
+    };
+    let trees: Vec<PathBuf> =
+        choices.iter().filter(|(choice, _)| is_tree(choice)).filter_map(|(_, target)| target.clone()).collect();
     // Settings last: their rows come with their databases when those are restored too.
     let (settings, others): (Vec<_>, Vec<_>) =
         choices.iter().partition(|(choice, _)| choice.part.kind == PartKind::Settings && !choice.part.absent);
@@ -175,9 +181,9 @@ pub fn prepare(
             let text = format!("Two parts would be restored to {}", target.display());
             return Err(Error::usage("same_target", text).hint("restore them one after the other with --only"));
         }
-        let tree = matches!(part.kind, PartKind::Directory | PartKind::Application) && choice.piece == Piece::Whole;
-        let stays = tree && is_mount_point(&target);
-        let stage = items.stage(if stays { target.clone() } else { parent(&target)? }, &target)?;
+        let stays = is_tree(choice) && is_mount_point(&target);
+        let folder = if stays { target.clone() } else { nested::folder(&trees, &target)? };
+        let stage = items.stage(folder, &target)?;
         let staged = items.free(&stage, "new");
         let way = if part.absent {
             Way::Gone
@@ -189,6 +195,7 @@ pub fn prepare(
     for (choice, _) in settings {
         super::derive::settings(opened, choice, ask, &mut items, context)?;
     }
+    nested::settle(&mut items.items)?;
     if items.items.is_empty() {
         let error = Error::new(ErrorKind::NotFound, "nothing_to_restore", "Nothing of the backup can be put back");
         return Err(error.hint("--to DIR writes everything to a folder"));
@@ -247,8 +254,8 @@ fn make(
             Ok(Way::Tree { stays })
         }
         (Piece::Whole, PartKind::File | PartKind::Command | PartKind::Settings) => {
-            opened.file(part, staged, context)?;
-            like_old(staged, target, None)?;
+            let mode = opened.file(part, staged, context)?;
+            like_old(staged, target, mode)?;
             Ok(Way::File)
         }
     }
@@ -266,7 +273,8 @@ pub fn sync(items: &Items) -> Result<()> {
     Ok(())
 }
 
-fn sync_file(path: &Path) -> Result<()> {
+/// Makes one file durable.
+pub fn sync_file(path: &Path) -> Result<()> {
     let file = fs::File::open(path).map_err(|e| Error::at("opening", path, e))?;
     file.sync_all().map_err(|e| Error::at("making durable", path, e))
 }
@@ -278,7 +286,7 @@ pub(super) fn like_old(staged: &Path, target: &Path, mode: Option<u32>) -> Resul
     if let Some(owner) = old.as_ref().or(around.as_ref())
         && rustix::process::geteuid().is_root()
     {
-        std::os::unix::fs::chown(staged, Some(owner.uid()), Some(owner.gid()))
+        std::os::unix::fs::lchown(staged, Some(owner.uid()), Some(owner.gid()))
             .map_err(|e| Error::at("setting the owner of", staged, e))?;
     }
     let mode = old.map(|old| old.mode()).or(mode).unwrap_or(0o600) & 0o1777;
@@ -319,11 +327,11 @@ fn lock(folder: &Path, target: &Path) -> Result<Lease> {
     use sha2::Digest;
     use std::os::unix::ffi::OsStrExt;
     let name = data_encoding::HEXLOWER.encode(&sha2::Sha256::digest(target.as_os_str().as_bytes()));
+    is_ours(&folder.join(RESTORE_FOLDER))?;
     let lease = Lease::take(&folder.join(RESTORE_FOLDER), &format!("target-{}", &name[..16]));
-    lease.map_err(|e| e.while_(format!("preparing the restore of {}", target.display())))?.ok_or_else(|| {
-        Error::new(ErrorKind::Busy, "restore_running", "Another backup or restore is running")
-            .hint(format!("{} is being restored", target.display()))
-    })
+    lease
+        .map_err(|e| e.while_(format!("preparing the restore of {}", target.display())))?
+        .ok_or_else(|| crate::backup::already_running(format!("{} is being restored", target.display())))
 }
 
 /// The targets of choices.

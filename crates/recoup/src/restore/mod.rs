@@ -7,6 +7,7 @@
 //! Not here: asking people, and where safety backups are kept for how long.
 
 mod act;
+mod changes;
 pub mod choose;
 mod commit;
 mod derive;
@@ -14,6 +15,8 @@ mod folder;
 mod from;
 mod item;
 mod journal;
+mod mounts;
+mod nested;
 mod preview;
 pub mod recover;
 mod safety;
@@ -30,6 +33,7 @@ pub use self::choose::Places;
 pub use self::from::Opened;
 pub use self::preview::{Preview, Seen, preview};
 use crate::error::Result;
+use crate::hooks::{Hook, Occasion, Quiesced};
 use crate::model::{BackupId, Outcome, PartKind, RestoreRecord, Warning};
 use crate::progress::Context;
 use crate::source::settings::Environment;
@@ -48,6 +52,8 @@ pub struct Request<'a> {
     pub undoes: Option<BackupId>,
     /// Restore also what another application or a newer version made.
     pub force: bool,
+    /// What holds the application still from before the safety backup until everything is in place.
+    pub hooks: &'a [Arc<dyn Hook>],
     /// How long to wait for somebody who holds a database.
     pub busy: Duration,
     /// What the person saw who said yes; live data that changed since is refused with `preview_stale`.
@@ -84,10 +90,11 @@ pub struct Restored {
 
 /// Puts a backup back where it belongs. On any error the data is exactly as it was.
 ///
-/// Errors: `db_in_use` (`Cannot restore while database is in use`), `data_changing`, `restore_running`, `version_newer`,
+/// Errors: `db_in_use` (`Cannot restore while database is in use`), `data_changing`, `already_running`, `version_newer`,
 /// `another_application`, `preview_stale`, `backup_corrupted`, `disk_full`.
 pub fn run(opened: &mut Opened, request: &Request<'_>, context: &Context) -> Result<Report> {
     let manifest = opened.manifest.clone();
+    let _alone = crate::backup::alone(&manifest.plan, request.stores)?;
     let choices = choose::choose(&manifest, request.only)?;
     let targets = item::targets(&choices, request.places)?;
     if let Some(seen) = request.seen {
@@ -116,7 +123,12 @@ pub fn run(opened: &mut Opened, request: &Request<'_>, context: &Context) -> Res
     };
     let at = context.clock.now();
     let id = BackupId::generate(at);
-    let done = act::run(&id, &mut items, &purpose, request.busy, context)?;
+    let quiesced = Quiesced::begin(request.hooks, Occasion::Restore, &manifest.plan, context)?;
+    let done = act::run(&id, &mut items, &purpose, request.busy, context);
+    // Everything is durable by now, or as it was.
+    let resumed = quiesced.resume(Quiesced::outcome(&done));
+    let done = done.map_err(|error| resumed.iter().fold(error, |error, warning| error.hint(warning.text.clone())))?;
+    warnings.extend(resumed);
     warnings.append(&mut items.warnings);
     warnings.extend(done.warnings);
     let restored: Vec<Restored> =

@@ -119,6 +119,8 @@ pub fn save(
         label: Some(format!("before the restore of {}", purpose.restored.file_stem())),
         protect: false,
         host: purpose.host.clone(),
+        // The restore holds the application still already.
+        hooks: Vec::new(),
         scratch,
     };
     let report = backup::run(&request, purpose.stores, context).map_err(|e| e.while_("making the safety backup"))?;
@@ -165,7 +167,9 @@ pub fn compare_tree(saved: &Saved, item: &Item, scratch: &Path, context: &Contex
     let (store, object) = saved.stores.first().zip(saved.manifest.objects.first()).ok_or_else(lost)?;
     let path = store.fetch(&saved.manifest, object, scratch, context)?;
     let entries = ArchiveReader::open(&path)?.read_entries(part)?;
-    tree::uncovered(&item.target, entries, context)
+    // File systems stamp with a clock that is up to 10 ms late.
+    let begun = saved.manifest.created_at.as_nanosecond() - 20_000_000;
+    tree::uncovered(&item.target, entries, begun..context.clock.now().as_nanosecond(), context)
 }
 
 fn absent(item: &Item) -> SourceFactory {

@@ -50,13 +50,17 @@ pub fn check(items: &Items, stores: &[Arc<dyn Store>]) -> Result<()> {
     Ok(())
 }
 
-/// Bytes of a file or a tree.
+/// Bytes of a file or a tree, however deep.
 fn size(path: &Path) -> u64 {
-    match fs::symlink_metadata(path) {
-        Ok(meta) if meta.is_dir() => {
-            fs::read_dir(path).into_iter().flatten().flatten().map(|entry| size(&entry.path())).sum()
+    let (mut bytes, mut todo) = (0, vec![path.to_owned()]);
+    while let Some(path) = todo.pop() {
+        match fs::symlink_metadata(&path) {
+            Ok(meta) if meta.is_dir() => {
+                todo.extend(fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()));
+            }
+            Ok(meta) => bytes += meta.len().min(meta.blocks().saturating_mul(512)),
+            Err(_) => {}
         }
-        Ok(meta) => meta.len(),
-        Err(_) => 0,
     }
+    bytes
 }

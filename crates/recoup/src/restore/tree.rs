@@ -5,19 +5,23 @@
 //!
 //! Not here: carrying the renames out ([`super::unit`]).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::iter::Peekable;
+use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::unit::Unit;
+use super::changes::Changes;
+use super::mounts;
+use super::unit::{self, Unit};
 use crate::error::{Error, Result};
-use crate::model::{Entry, EntryKind, RESTORE_FOLDER};
+use crate::model::{Entry, EntryKind, PathBytes, RESTORE_FOLDER};
 use crate::progress::Context;
+use crate::sqlite::place::{Stamp, sidecar};
 
 /// What was found in a live tree beside what was saved.
 #[derive(Debug, Default)]
@@ -26,62 +30,88 @@ pub struct Uncovered {
     pub kept: BTreeSet<PathBuf>,
     /// Relative paths of files that were written since they were saved.
     pub changed: Vec<PathBuf>,
+    /// Relative paths on which something is mounted; they are kept, too.
+    pub mounts: Vec<PathBuf>,
 }
 
-/// Compares the live tree at `root` with what was saved of it. `saved` comes in the order of a contents list.
-pub fn uncovered(root: &Path, saved: impl Iterator<Item = Result<Entry>>, context: &Context) -> Result<Uncovered> {
+/// Compares the live tree at `root` with what was saved of it. `saved` comes in the order of a contents list; `during`
+/// is the time, in nanoseconds since 1970, from the beginning of the saving until now.
+pub fn uncovered(
+    root: &Path,
+    saved: impl Iterator<Item = Result<Entry>>,
+    during: Range<i128>,
+    context: &Context,
+) -> Result<Uncovered> {
     let mut saved = saved.peekable();
-    let mut found = Uncovered::default();
+    let mut found = Uncovered { mounts: mounts::below(root), ..Uncovered::default() };
     // The root itself.
     if matches!(saved.peek(), Some(Ok(entry)) if entry.path.0.is_empty()) {
         saved.next();
     }
-    walk(root, Path::new(""), &mut saved, &mut found, context)?;
+    // Not by recursion: a tree may be deeper than a thread's stack.
+    let mut levels: Vec<Level> = Level::enter(root, PathBuf::new(), &mut found)?.into_iter().collect();
+    while let Some(level) = levels.last_mut() {
+        let Some(name) = level.names.next() else {
+            levels.pop();
+            continue;
+        };
+        context.check()?;
+        let path = level.relative.join(&name);
+        if name == RESTORE_FOLDER {
+            // Our own, or somebody restores something in here right now.
+            found.kept.insert(path);
+            continue;
+        }
+        if found.mounts.binary_search(&path).is_ok() {
+            continue;
+        }
+        let live = root.join(&path);
+        let Ok(meta) = fs::symlink_metadata(&live) else { continue };
+        let entry = match advance(&mut saved, &path)? {
+            Some(entry) => entry,
+            None if belongs_to(&level.databases, &name) => continue,
+            None => {
+                found.kept.insert(path);
+                continue;
+            }
+        };
+        if is_changed(&entry, &live, &meta) || entry.sqlite && was_written(&live, &during) {
+            found.changed.push(path);
+        } else if entry.sqlite {
+            level.databases.insert(name);
+        } else if entry.kind == EntryKind::Directory {
+            levels.extend(Level::enter(root, path, &mut found)?);
+        }
+    }
+    found.kept.extend(found.mounts.iter().cloned());
     match saved.find_map(Result::err) {
         Some(error) => Err(error),
         None => Ok(found),
     }
 }
 
-fn walk<I: Iterator<Item = Result<Entry>>>(
-    root: &Path,
-    relative: &Path,
-    saved: &mut Peekable<I>,
-    found: &mut Uncovered,
-    context: &Context,
-) -> Result<()> {
-    context.check()?;
-    let folder = root.join(relative);
-    let names = match names(&folder) {
-        Ok(names) => names,
-        // Deeper than a path can say: saved by descriptors, and exchanged with the folder above.
-        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::NAMETOOLONG.raw_os_error()) => return Ok(()),
-        Err(error) => return Err(Error::at("reading", &folder, error)),
-    };
-    let mut databases: Vec<OsString> = Vec::new();
-    for name in names {
-        if name == RESTORE_FOLDER {
-            continue;
-        }
-        let path = relative.join(&name);
-        let Ok(meta) = fs::symlink_metadata(root.join(&path)) else { continue };
-        let entry = match advance(saved, &path)? {
-            Some(entry) => entry,
-            None if belongs_to(&databases, &name) => continue,
-            None => {
-                found.kept.insert(path);
-                continue;
+/// One folder on the way from the root to where we are.
+struct Level {
+    relative: PathBuf,
+    names: std::vec::IntoIter<OsString>,
+    databases: HashSet<OsString>,
+}
+
+impl Level {
+    fn enter(root: &Path, relative: PathBuf, found: &mut Uncovered) -> Result<Option<Self>> {
+        let folder = root.join(&relative);
+        match names(&folder) {
+            Ok(names) => Ok(Some(Level { relative, names: names.into_iter(), databases: HashSet::new() })),
+            // Deeper than a path can say: saved by descriptors, and exchanged with the folder above.
+            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::NAMETOOLONG.raw_os_error()) => Ok(None),
+            // Nobody could save what is in it.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !relative.as_os_str().is_empty() => {
+                found.kept.insert(relative);
+                Ok(None)
             }
-        };
-        if entry.sqlite {
-            databases.push(name);
-        } else if entry.kind == EntryKind::File && differs(&entry, &meta) {
-            found.changed.push(path);
-        } else if entry.kind == EntryKind::Directory && meta.is_dir() {
-            walk(root, &path, saved, found, context)?;
+            Err(error) => Err(Error::at("reading", &folder, error)),
         }
     }
-    Ok(())
 }
 
 /// The saved entry of a path, if there is one; entries before it have vanished meanwhile.
@@ -104,17 +134,33 @@ fn parts(path: &Path) -> impl Iterator<Item = &[u8]> {
     path.as_os_str().as_bytes().split(|byte| *byte == b'/')
 }
 
-fn differs(entry: &Entry, meta: &fs::Metadata) -> bool {
+/// Whether something is not what was saved of it. Times of folders and of further names of a file say nothing.
+fn is_changed(entry: &Entry, path: &Path, meta: &fs::Metadata) -> bool {
     let mtime = meta.mtime().saturating_mul(1_000_000_000).saturating_add(meta.mtime_nsec());
-    meta.len() != entry.size || mtime != entry.mtime_ns
+    match entry.kind {
+        // Its copy has another size than its file, and its log another time.
+        EntryKind::File if entry.sqlite => !meta.is_file() || mtime != entry.mtime_ns,
+        EntryKind::File => !meta.is_file() || meta.len() != entry.size || mtime != entry.mtime_ns,
+        EntryKind::Hardlink => !meta.is_file(),
+        EntryKind::Directory => !meta.is_dir(),
+        EntryKind::Symlink => {
+            let target = fs::read_link(path).ok().map(PathBytes::new);
+            target.is_none() || target != entry.target
+        }
+    }
+}
+
+/// Whether a database may have been written since it was copied: whoever did need not have it open any more.
+fn was_written(database: &Path, during: &Range<i128>) -> bool {
+    let stamps = ["", "-wal", "-journal"].map(|suffix| Stamp::of(&sidecar(database, suffix)));
+    stamps.iter().flatten().any(|stamp| during.contains(&stamp.modified_ns()))
 }
 
 /// What SQLite keeps beside a database that was saved through SQLite: the copy contains it already.
-fn belongs_to(databases: &[OsString], name: &OsStr) -> bool {
-    databases.iter().any(|database| {
-        let rest = name.as_bytes().strip_prefix(database.as_bytes());
-        rest.is_some_and(|rest| [&b"-wal"[..], b"-shm", b"-journal"].contains(&rest))
-    })
+fn belongs_to(databases: &HashSet<OsString>, name: &OsStr) -> bool {
+    let endings = [&b"-wal"[..], b"-shm", b"-journal"];
+    let database = endings.iter().find_map(|ending| name.as_bytes().strip_suffix(*ending));
+    database.is_some_and(|database| databases.contains(OsStr::from_bytes(database)))
 }
 
 fn names(folder: &Path) -> io::Result<Vec<OsString>> {
@@ -124,23 +170,41 @@ fn names(folder: &Path) -> io::Result<Vec<OsString>> {
     Ok(names)
 }
 
-/// The renames that put the tree at `staged` in the place of the one at `live`. `kept` stays where it is; `stays`
-/// says that the live root itself cannot be renamed (a mount point). `aside` gives a free path for an old thing.
+/// The renames that put the tree at `staged` in the place of the one at `live`. What is kept in `found` stays where it
+/// is; `stays` says that the live root itself cannot be renamed (a mount point). `aside` gives a free path for an
+/// old thing. Something in the backup that belongs on a mount is refused: no rename leads there.
 pub fn plan(
     live: &Path,
     staged: &Path,
-    kept: &BTreeSet<PathBuf>,
+    found: &Uncovered,
     stays: bool,
     aside: &mut dyn FnMut() -> PathBuf,
-) -> Result<Vec<Unit>> {
-    let mut units = Vec::new();
+) -> Result<Changes> {
+    let (mut changes, kept) = (Changes::default(), &found.kept);
+    for mount in &found.mounts {
+        let new = staged.join(mount);
+        let empty = fs::read_dir(&new).is_ok_and(|mut names| names.next().is_none());
+        if fs::symlink_metadata(&new).is_ok() && !empty {
+            return Err(unit::across(&live.join(mount)));
+        }
+    }
     let is_folder = |path: &Path| fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir());
     if is_folder(live) && (stays || !kept.is_empty()) {
-        children(live, staged, Path::new(""), kept, aside, &mut units)?;
+        children(live, staged, Path::new(""), kept, aside, &mut changes)?;
     } else {
-        units.push(Unit::new(live, Some(staged), &aside())?);
+        changes.units.push(Unit::new(live, Some(staged), &aside())?);
     }
-    Ok(units)
+    Ok(changes)
+}
+
+/// The renames that take a tree away, but for what is kept.
+pub fn plan_gone(live: &Path, found: &Uncovered, aside: &mut dyn FnMut() -> PathBuf) -> Result<Changes> {
+    let mut units = Vec::new();
+    match found.kept.is_empty() {
+        true => units.push(Unit::new(live, None, &aside())?),
+        false => clear(live, Path::new(""), &found.kept, aside, &mut units)?,
+    }
+    Ok(Changes { units, ..Changes::default() })
 }
 
 fn children(
@@ -149,8 +213,9 @@ fn children(
     relative: &Path,
     kept: &BTreeSet<PathBuf>,
     aside: &mut dyn FnMut() -> PathBuf,
-    units: &mut Vec<Unit>,
+    changes: &mut Changes,
 ) -> Result<()> {
+    changes.stay(&live.join(relative), &staged.join(relative));
     let list = |root: &Path| {
         let folder = root.join(relative);
         names(&folder).map_err(|e| Error::at("reading", &folder, e))
@@ -168,13 +233,13 @@ fn children(
         let holds_kept = kept.range(path.clone()..).next().is_some_and(|first| first.starts_with(&path));
         match (&is_old, &is_new) {
             (Some(old), Some(new)) if holds_kept && old.is_dir() && new.is_dir() => {
-                children(live, staged, &path, kept, aside, units)?;
+                children(live, staged, &path, kept, aside, changes)?;
             }
             // The backup has no such folder, or something else in its place: what nobody saved stays.
-            (Some(_), None) if holds_kept => clear(live, &path, kept, aside, units)?,
+            (Some(_), None) if holds_kept => clear(live, &path, kept, aside, &mut changes.units)?,
             (Some(_), Some(_)) if holds_kept => {}
-            (_, Some(_)) => units.push(Unit::new(&target, Some(&made), &aside())?),
-            (Some(_), None) => units.push(Unit::new(&target, None, &aside())?),
+            (_, Some(_)) => changes.units.push(Unit::new(&target, Some(&made), &aside())?),
+            (Some(_), None) => changes.units.push(Unit::new(&target, None, &aside())?),
             (None, None) => {}
         }
     }
@@ -241,25 +306,26 @@ mod tests {
         make(&live, old);
         make(&staged, new);
         let before = read(&live);
-        let kept = kept.iter().map(PathBuf::from).collect();
+        let found = Uncovered { kept: kept.iter().map(PathBuf::from).collect(), ..Uncovered::default() };
         let mut number = 0;
         let mut aside = || {
             number += 1;
             folder.path().join(format!("aside-{number}"))
         };
-        let units = plan(&live, &staged, &kept, stays, &mut aside).unwrap();
+        let changes = plan(&live, &staged, &found, stays, &mut aside).unwrap();
+        assert!(!changes.were_applied());
         for _ in 0..2 {
-            units.iter().try_for_each(Unit::apply).unwrap();
-            assert!(units.iter().all(Unit::is_applied));
+            changes.apply().unwrap();
+            assert!(changes.were_applied() && changes.units.iter().all(Unit::is_applied));
         }
         let after = read(&live);
         for _ in 0..2 {
-            units.iter().rev().try_for_each(Unit::revert).unwrap();
+            assert!(changes.revert().unwrap().is_empty());
             assert_eq!(read(&live), before);
         }
-        units.iter().try_for_each(Unit::apply).unwrap();
+        changes.apply().unwrap();
         assert_eq!(read(&live), after);
-        (after, units.len())
+        (after, changes.units.len())
     }
 
     #[test]
@@ -291,10 +357,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (live, staged) = (folder.path().join("old"), folder.path().join("new"));
         make(&staged, &["a"]);
-        let units = plan(&live, &staged, &BTreeSet::new(), false, &mut || folder.path().join("aside")).unwrap();
-        units.iter().try_for_each(Unit::apply).unwrap();
+        let mut aside = || folder.path().join("aside");
+        let changes = plan(&live, &staged, &Uncovered::default(), false, &mut aside).unwrap();
+        changes.apply().unwrap();
         assert_eq!(read(&live).len(), 1);
-        units.iter().try_for_each(Unit::revert).unwrap();
+        changes.revert().unwrap();
         assert!(!live.exists());
     }
 
@@ -316,7 +383,7 @@ mod tests {
             Entry { kind: EntryKind::Directory, ..Entry::file("sub", 0) },
             entry("sub/x"),
         ];
-        let found = uncovered(live, saved.into_iter().map(Ok), &Context::quiet()).unwrap();
+        let found = uncovered(live, saved.into_iter().map(Ok), 0..0, &Context::quiet()).unwrap();
         assert_eq!(found.kept, ["made", "sub/made"].map(PathBuf::from).into());
         assert_eq!(found.changed, [PathBuf::from("b")]);
     }

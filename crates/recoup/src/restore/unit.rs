@@ -2,15 +2,16 @@
 //! an old thing goes. Every step can be repeated and taken back; which of the two states holds is told by
 //! the inode that lies at the target, never by a note that might be missing after a crash.
 //!
-//! Not here: in which order units are applied, and databases that are written through SQLite.
+//! Not here: the order of all changes ([`super::changes`]), and databases that are written through SQLite.
 
-use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::ffi::OsStr;
+use std::fs::{self, File, Permissions};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, RenameFlags};
+use rustix::fs::{CWD, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,19 @@ pub type Inode = (u64, u64);
 /// What lies at `path`, a link not followed.
 pub fn inode(path: &Path) -> Option<Inode> {
     fs::symlink_metadata(path).ok().map(|meta| (meta.dev(), meta.ino()))
+}
+
+/// Whether `what` lies at `path`. A file keeps its inode over a restart, but its device can be another one then; all
+/// places of a unit are on one file system.
+fn is(path: &Path, what: Option<Inode>) -> bool {
+    inode(path).map(|(_, inode)| inode) == what.map(|(_, inode)| inode)
+}
+
+/// A free name beside what an application has made or written since a restore.
+pub fn later_path(target: &Path) -> PathBuf {
+    let mut name = target.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".before-restore-{}", ulid::Ulid::generate()));
+    target.with_file_name(name)
 }
 
 /// One thing that changes its place.
@@ -66,7 +80,13 @@ impl Unit {
 
     /// The target holds what the restore wanted there.
     pub fn is_applied(&self) -> bool {
-        inode(self.target.as_path()) == self.new
+        is(self.target.as_path(), self.new)
+    }
+
+    /// It was applied, whatever an application has put at the target since.
+    pub fn was_applied(&self) -> bool {
+        let waits = self.new.is_some() && is(self.staged.as_path(), self.new);
+        !waits && (self.is_applied() || !is(self.target.as_path(), self.old))
     }
 
     /// Puts the new thing in place and the old one aside. Applied twice it does nothing more.
@@ -74,10 +94,10 @@ impl Unit {
         let (target, staged, aside) = (self.target.as_path(), self.staged.as_path(), self.aside.as_path());
         let moved = || -> io::Result<()> {
             let found = inode(target);
-            if found == self.new {
+            if is(target, self.new) {
                 return self.old_to_aside();
             }
-            if found.is_some() && found != self.old {
+            if found.is_some() && !is(target, self.old) {
                 return Err(io::Error::new(io::ErrorKind::AlreadyExists, "something else lies there by now"));
             }
             match (self.new, found) {
@@ -94,29 +114,45 @@ impl Unit {
                 (None, None) => Ok(()),
             }
         };
-        moved().map_err(|error| self.failed("putting in place", error))
+        self.even_if_read_only(moved).map_err(|error| self.failed("putting in place", error))
     }
 
-    /// Puts the old thing back. Done twice it does nothing more.
-    pub fn revert(&self) -> Result<()> {
+    /// Puts the old thing back. Done twice it does nothing more. What an application made at the target after it was
+    /// applied is kept beside it, at the path that is returned.
+    pub fn revert(&self) -> Result<Option<PathBuf>> {
+        self.even_if_read_only(|| self.put_back()).map_err(|error| self.failed("putting back", error))
+    }
+
+    fn put_back(&self) -> io::Result<Option<PathBuf>> {
         let (target, staged, aside) = (self.target.as_path(), self.staged.as_path(), self.aside.as_path());
-        let moved = || -> io::Result<()> {
-            let found = inode(target);
-            if found == self.old {
-                return Ok(());
-            }
-            if found.is_some() && found != self.new {
-                return Err(io::Error::new(io::ErrorKind::AlreadyExists, "something else lies there by now"));
-            }
-            let Some(old) = self.old else { return rename_new(target, staged) };
-            let kept = if inode(aside) == Some(old) { aside } else { staged };
-            if inode(kept) != Some(old) {
-                return Err(io::ErrorKind::NotFound.into());
-            }
-            if found.is_none() {
-                return rename_new(kept, target);
-            }
-            match exchange(kept, target) {
+        if self.old.is_some() && is(target, self.old) {
+            return Ok(None);
+        }
+        // Without the stage nothing can be told: its disk may not be mounted.
+        aside.parent().map_or(Ok(()), |stage| fs::metadata(stage).map(drop))?;
+        let is_old = |path: &Path| self.old.is_some() && is(path, self.old);
+        let kept = if is_old(aside) { aside } else { staged };
+        let waits = self.new.is_some() && is(staged, self.new);
+        if !is_old(kept) && (waits || self.new.is_none()) {
+            // Not applied; the application itself has replaced or removed the old thing.
+            return Ok(None);
+        }
+        if self.old.is_some() && !is_old(kept) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let mut found = inode(target);
+        let mut later = None;
+        if found.is_some() && !is(target, self.new) {
+            let beside = later_path(target);
+            rename_new(target, &beside)?;
+            later = Some(beside);
+            found = None;
+        }
+        match (self.old, found) {
+            (None, None) => Ok(()),
+            (None, Some(_)) => rename_new(target, staged),
+            (Some(_), None) => rename_new(kept, target),
+            (Some(_), Some(_)) => match exchange(kept, target) {
                 // The new thing goes back to where it was made, so that everything could begin again.
                 Ok(()) if kept != staged => rename_new(kept, staged),
                 Ok(()) => Ok(()),
@@ -125,15 +161,40 @@ impl Unit {
                     rename_new(kept, target)
                 }
                 Err(error) => Err(error.into()),
+            },
+        }?;
+        Ok(later)
+    }
+
+    /// A folder that its owner made read-only can neither be moved nor changed (rename(2)); for the moment of the
+    /// rename its owner, who we are, makes it writable.
+    fn even_if_read_only<T>(&self, moved: impl Fn() -> io::Result<T>) -> io::Result<T> {
+        match moved() {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            other => return other,
+        }
+        let mut opened = Vec::new();
+        for path in [&self.target, &self.staged, &self.aside] {
+            for folder in [Some(path.as_path()), path.as_path().parent()].into_iter().flatten() {
+                let Ok(folder) = open_folder(folder) else { continue };
+                let mode = folder.metadata()?.permissions().mode() & 0o7777;
+                if mode & 0o200 == 0 && folder.set_permissions(Permissions::from_mode(mode | 0o700)).is_ok() {
+                    opened.push((folder, mode));
+                }
             }
-        };
-        moved().map_err(|error| self.failed("putting back", error))
+        }
+        let result = moved();
+        // By descriptor, wherever they are now; the other way round, should one have been opened twice.
+        for (folder, mode) in opened.iter().rev() {
+            let _ = folder.set_permissions(Permissions::from_mode(*mode));
+        }
+        result
     }
 
     /// After an exchange the old thing lies where the new one was made.
     fn old_to_aside(&self) -> io::Result<()> {
         let (staged, aside) = (self.staged.as_path(), self.aside.as_path());
-        if staged != aside && self.old.is_some() && inode(staged) == self.old {
+        if staged != aside && self.old.is_some() && is(staged, self.old) {
             return rename_new(staged, aside);
         }
         Ok(())
@@ -152,17 +213,6 @@ impl Unit {
     }
 }
 
-/// Makes the renames of units durable: fsync of every folder in which a name changed.
-pub fn sync<'a>(units: impl Iterator<Item = &'a Unit>) -> Result<()> {
-    let mut folders = BTreeSet::new();
-    for unit in units {
-        for path in [&unit.target, &unit.staged, &unit.aside] {
-            folders.extend(path.as_path().parent().map(Path::to_path_buf));
-        }
-    }
-    folders.iter().try_for_each(|folder| sync_folder(folder))
-}
-
 /// fsync of a folder; one that does not exist any more has nothing to keep.
 pub fn sync_folder(folder: &Path) -> Result<()> {
     let synced = match File::open(folder) {
@@ -178,18 +228,56 @@ pub fn sync_folder(folder: &Path) -> Result<()> {
 }
 
 fn exchange(a: &Path, b: &Path) -> Result<(), Errno> {
-    rustix::fs::renameat_with(CWD, a, CWD, b, RenameFlags::EXCHANGE)
+    rename(a, b, RenameFlags::EXCHANGE)
 }
 
 /// Renames to a name that nobody has.
 fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
-    match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) if inode(to).is_none() => fs::rename(from, to),
+    match rename(from, to, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) if inode(to).is_none() => {
+            Ok(rename(from, to, RenameFlags::empty())?)
+        }
         other => Ok(other?),
     }
 }
 
-fn across(target: &Path) -> Error {
+/// Whoever owns a folder on the way may put a link in its place at any moment: links are not followed.
+fn rename(from: &Path, to: &Path, flags: RenameFlags) -> Result<(), Errno> {
+    let ((here, old), (there, new)) = (around(from)?, around(to)?);
+    match flags.is_empty() {
+        true => rustix::fs::renameat(here, old, there, new),
+        false => rustix::fs::renameat_with(here, old, there, new, flags),
+    }
+}
+
+fn around(path: &Path) -> Result<(OwnedFd, &OsStr), Errno> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Err(Errno::INVAL) };
+    Ok((open_directly(folder)?, name))
+}
+
+/// A folder for reading, no link on the way to it followed.
+pub fn open_folder(path: &Path) -> io::Result<File> {
+    Ok(File::from(open_directly(path)?))
+}
+
+fn open_directly(path: &Path) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    #[cfg(target_os = "linux")]
+    match rustix::fs::openat2(CWD, path, flags, Mode::empty(), rustix::fs::ResolveFlags::NO_SYMLINKS) {
+        // Before Linux 5.6, and in some sandboxes.
+        Err(Errno::NOSYS | Errno::PERM) => {}
+        // A folder that may be passed through and not be read is enough for a rename.
+        Err(Errno::ACCESS) => {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            return rustix::fs::openat2(CWD, path, flags, Mode::empty(), rustix::fs::ResolveFlags::NO_SYMLINKS);
+        }
+        other => return other,
+    }
+    rustix::fs::open(path, flags, Mode::empty())
+}
+
+/// Refused: a rename does not lead to another file system.
+pub fn across(target: &Path) -> Error {
     let text = format!("Cannot replace {}: it lies on another file system than its folder", target.display());
     Error::new(ErrorKind::Unsupported, "other_file_system", text)
         .hint("restore with --to DIR and copy it from there, or restore the mounted part by itself")

@@ -49,6 +49,7 @@ pub fn part(writer: &mut ArchiveWriter, kind: PartKind, name: &str) -> Part {
         database: None,
         directory: body.directory,
         settings: None,
+        file: None,
     }
 }
 

@@ -6,7 +6,7 @@
 //! contents list has the real name.
 
 mod container;
-pub(crate) mod folder;
+mod folder;
 pub mod listing;
 pub mod member;
 pub mod policy;

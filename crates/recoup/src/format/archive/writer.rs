@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::container::{Container, Head};
 use super::{CHUNK, METADATA, RESTORE, member, text};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Content, DirectoryFacts, Entry, EntryKind, Manifest, PartKind, Sink};
+use crate::model::{Content, DirectoryFacts, Entry, EntryKind, FileFacts, Manifest, PartKind, Sink};
 use crate::progress::Context;
 
 /// Deflate levels, by measurement (BENCHMARKS.md): of a small member nobody notices the time, so it is made
@@ -42,6 +42,8 @@ pub struct PartBody {
     pub sha256: String,
     /// Facts about a tree.
     pub directory: Option<DirectoryFacts>,
+    /// Facts about a single file.
+    pub file: Option<FileFacts>,
 }
 
 /// Writes one archive.
@@ -60,6 +62,7 @@ struct Part {
     place: String,
     bytes: u64,
     sha256: String,
+    file: Option<FileFacts>,
     tree: Option<Tree>,
 }
 
@@ -98,7 +101,7 @@ impl ArchiveWriter {
             PartKind::Directory | PartKind::Application => Some(Tree::create(&self.path, &place)?),
             _ => None,
         };
-        self.part = Some(Part { kind, place, bytes: 0, sha256: String::new(), tree });
+        self.part = Some(Part { kind, place, bytes: 0, sha256: String::new(), file: None, tree });
         Ok(())
     }
 
@@ -109,7 +112,8 @@ impl ArchiveWriter {
             if part.sha256.is_empty() {
                 return Err(fault("the source emitted nothing"));
             }
-            return Ok(PartBody { path: part.place, bytes: part.bytes, sha256: part.sha256, directory: None });
+            let (path, bytes, sha256, file) = (part.place, part.bytes, part.sha256, part.file);
+            return Ok(PartBody { path, bytes, sha256, directory: None, file });
         };
         let bytes = part.bytes + tree.settle()?;
         tree.list.flush().map_err(|e| Error::at("writing", &tree.path, e))?;
@@ -117,7 +121,7 @@ impl ArchiveWriter {
         let length = list.metadata().map_err(|e| Error::at("reading", &tree.path, e))?.len();
         let (_, sha256) = self.member(&tree.facts.list, &Entry::file("", length), &mut list, None)?;
         std::fs::remove_file(&tree.path).map_err(|e| Error::at("removing", &tree.path, e))?;
-        Ok(PartBody { path: part.place, bytes, sha256, directory: Some(tree.facts) })
+        Ok(PartBody { path: part.place, bytes, sha256, directory: Some(tree.facts), file: None })
     }
 
     /// Writes `RESTORE.txt` and the manifest, the latter last, and makes the file durable.
@@ -224,6 +228,8 @@ impl Sink for ArchiveWriter {
         let (bytes, sha256) = self.bytes(&place, entry, content)?;
         if let Some(part) = &mut self.part {
             (part.bytes, part.sha256) = (bytes, sha256);
+            let facts = FileFacts { mode: entry.mode, mtime_ns: entry.mtime_ns };
+            part.file = Some(facts).filter(|_| part.kind == PartKind::File);
         }
         Ok(())
     }
