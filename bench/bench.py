@@ -8,6 +8,7 @@ within the repetition and the median of the ratios is quoted. Seconds of one mac
 Peak memory is what the kernel accounts for the largest process of the command.
 """
 import argparse
+import json
 import os
 import shutil
 import statistics
@@ -138,8 +139,74 @@ def main():
     bench.compare("small", "≤ 0.040 s", ("recoup backup, 1.6 MB", whole(small, "--format", "database")), [
         ("sqlite3 .backup", lambda: [["sqlite3", small, f".backup {out('copy.db')}"]]),
     ], repetitions=max(given.repetitions, 20))
+    restore(bench, recoup, big)
     bench.table()
     shutil.rmtree(bench.out, ignore_errors=True)
+
+
+# An application that asks for the write lock again and again without writing anything: how long does it wait at most?
+WAITER = """
+import sqlite3, sys, time
+db = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=600)
+print("ready", flush=True)
+longest = 0.0
+while True:
+    started = time.monotonic()
+    db.execute("BEGIN IMMEDIATE"); db.execute("ROLLBACK")
+    longest = max(longest, time.monotonic() - started)
+    with open(sys.argv[2], "w") as file: file.write(str(longest))
+    time.sleep(0.005)
+"""
+
+
+def restore(bench, recoup, big):
+    """Restores: to a folder, and in place with a safety backup, the proof and the comparison. The longest wait of an application
+    that has the database open meanwhile is a row of its own."""
+    given = bench.given
+    if given.only and not {"restore to", "restore in place", "restore, waiting"} & set(given.only):
+        return
+    kept = os.path.join(given.work, "restore")
+    clear(kept)
+    live = os.path.join(kept, "live.db")
+    subprocess.check_call(["cp", big, live])
+    subprocess.check_call(["sqlite3", live, "CREATE TABLE round(n)"])
+    for format in ("database", "archive"):
+        subprocess.check_call([recoup, "backup", "--plan", format, "--database", live, "--format", format, "--to", os.path.join(kept, format), "--quiet"])
+    out = lambda name: os.path.join(bench.out, name)
+    copy = ("cp", lambda: [["cp", big, out("copy.db")]])
+    durable = ("cp; sync of the file", lambda: [["sh", "-c", f"cp '{big}' '{out('copy.db')}' && sync '{out('copy.db')}'"]])
+    for format in ("database", "archive"):
+        bench.compare("restore to", "≤ 2.5", (f"recoup restore --to ({format})", lambda: [[recoup, "restore", "latest", "--at", os.path.join(kept, format), "--to", out("fresh"), "--quiet"]]), [copy, durable])
+
+    def in_place():
+        # Another state than the backup's, and no safety backups of earlier rounds.
+        subprocess.check_call(["sqlite3", live, "INSERT INTO round SELECT count(*) FROM round; PRAGMA wal_checkpoint(TRUNCATE)"], stdout=subprocess.DEVNULL)
+        listed = subprocess.check_output([recoup, "list", "--at", os.path.join(kept, "database"), "--json"])
+        old = [backup["id"] for backup in json.loads(listed)["backups"] if backup["kind"] == "pre_restore"]
+        if old:
+            subprocess.check_call([recoup, "delete", *old, "--force", "--yes", "--quiet", "--at", os.path.join(kept, "database")])
+        os.sync()
+        return [[recoup, "restore", "latest", "--at", os.path.join(kept, "database"), "--yes", "--quiet"]]
+
+    bench.compare("restore in place", "≤ 12", ("recoup restore --yes", in_place), [copy, durable])
+    if not given.only or "restore, waiting" in given.only:
+        waits, copies = [], []
+        for repetition in range(given.repetitions):
+            command = in_place()[0]
+            waiter = subprocess.Popen([sys.executable, "-c", WAITER, live, out("longest")], stdout=subprocess.PIPE)
+            waiter.stdout.readline()
+            run(command)
+            waiter.kill()
+            waiter.wait()
+            waits.append(float(open(out("longest")).read()))
+            clear(bench.out)
+            os.sync()
+            copies.append(run(copy[1]()[0])[0])
+        ratios = [wait / cp for wait, cp in zip(waits, copies)]
+        bench.rows.append(("restore, waiting", "longest wait of an application", statistics.median(waits), 1.0, 1.0, 1.0, 0.0, ""))
+        bench.rows.append(("restore, waiting", "cp", statistics.median(copies), statistics.median(ratios), min(ratios), max(ratios), 0.0, "≤ 3.5"))
+        print(f"restore, waiting  {statistics.median(waits):.3f} s   wait/cp {statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})   <= 3.5", flush=True)
+    shutil.rmtree(kept, ignore_errors=True)
 
 
 main()

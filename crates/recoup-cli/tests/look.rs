@@ -185,6 +185,10 @@ fn diff_tells_rows_and_files_of_live_data_and_of_another_backup() {
         assert_eq!(numbers, (&json!(1), &json!(1), &json!(0)), "{words}");
     };
     check("diff latest live --json");
+    let keys = json!({"added": [4, 5], "removed": [2], "changed": [1]});
+    assert_eq!(shop.run("diff latest live --json").good().json()["databases"][0]["tables"][0]["keys"], keys);
+    let told = shop.run("diff latest live").good();
+    assert!(told.out.contains("orders  2 added  1 removed  1 changed  + 4, 5  - 2  ~ 1"), "{told:?}");
     let second = shop.back_up("");
     check(&format!("diff {first} {second} --json"));
     let told = shop.run(&format!("diff {first} {second}")).good();

@@ -162,22 +162,40 @@ fn the_page_restore_by_hand_brings_everything_back() {
 }
 
 #[test]
-fn the_first_commands_of_the_readme_work_as_they_stand() {
+fn one_minute_to_the_first_restore_as_the_readme_says() {
     let folder = tempfile::tempdir().unwrap();
-    let [shop, backups] = ["srv/shop", "mnt/backups"].map(|name| folder.path().join(name));
+    let [shop, backups, look] = ["srv/shop", "mnt/backups", "tmp/look"].map(|name| folder.path().join(name));
     fs::create_dir_all(shop.join("pictures")).unwrap();
     fs::create_dir_all(&backups).unwrap();
+    fs::create_dir_all(folder.path().join("tmp")).unwrap();
     fs::write(shop.join("pictures/a.jpg"), "a").unwrap();
     let database = Connection::open(shop.join("shop.db")).unwrap();
     database.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t(a); INSERT INTO t VALUES (1)").unwrap();
-    let script = blocks(&page("README.md"), "## One minute to the first backup").remove(0);
-    assert!(script.matches("recoup ").count() >= 4, "{script}");
+    let script = blocks(&page("README.md"), "## One minute to the first restore").remove(0);
+    assert!(script.matches("recoup ").count() >= 7, "{script}");
     let here = |path: &Path| path.to_str().unwrap().to_owned();
     let script = script.replace("/srv/shop", &here(&shop)).replace("/mnt/backups", &here(&backups));
-    let output = type_in(&script, &[]);
+    let script = script.replace("/tmp/look", &here(&look));
+    // The shop goes on between the proof and the restore.
+    let (before, after) = script.split_at(script.find("recoup restore").unwrap());
+    let output = type_in(before, &[]);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(said.contains("Backed up"), "{said}");
     let stored = fs::read_dir(&backups).unwrap().map(|entry| entry.unwrap().path());
     let stored: Vec<_> = stored.filter(|path| !path.file_name().unwrap().as_bytes().starts_with(b".")).collect();
     assert_eq!(fs::read_dir(&stored[0]).unwrap().count(), 2, "a ZIP and a manifest");
+
+    database.execute_batch("INSERT INTO t VALUES (2); DELETE FROM t WHERE a = 1").unwrap();
+    fs::write(shop.join("pictures/b.jpg"), "b").unwrap();
+    let rows = || -> String { database.query_row("SELECT group_concat(a) FROM t", [], |row| row.get(0)).unwrap() };
+    let (restore, undo) = after.split_at(after.find("recoup undo").unwrap());
+    let output = type_in(restore, &[]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("1 comes back") && said.contains("1 is lost"), "{said}");
+    assert_eq!((rows(), shop.join("pictures/b.jpg").exists()), ("1".to_owned(), false));
+    let fresh = Connection::open(look.join("shop.db")).unwrap();
+    assert_eq!(fresh.query_row("SELECT a FROM t", [], |row| row.get::<_, i64>(0)).unwrap(), 1);
+    assert_eq!(fs::read_to_string(look.join("pictures/a.jpg")).unwrap(), "a");
+    type_in(undo, &[]);
+    assert_eq!((rows(), shop.join("pictures/b.jpg").exists()), ("2".to_owned(), true));
 }

@@ -8,5 +8,6 @@ pub mod faults;
 pub mod matrix;
 pub mod memory;
 pub mod place;
+pub mod restoring;
 pub mod sample;
 pub mod tree;

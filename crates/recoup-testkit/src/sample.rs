@@ -128,6 +128,7 @@ impl Sample {
             label: None,
             protect: false,
             host: None,
+            hooks: vec![],
             scratch: self.path().to_owned(),
         }
     }

@@ -34,6 +34,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             label: None,
             protect: false,
             host: None,
+            hooks: vec![],
             scratch: destination.clone(),
         },
         &[store],

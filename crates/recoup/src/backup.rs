@@ -12,6 +12,7 @@ use crate::destination::{Lease, Staging};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::pack::Packer;
 use crate::format::{Packed, proof};
+use crate::hooks::{Hook, Occasion, Quiesced};
 use crate::model::{
     BackupId, Format, Kind, Level, MANIFEST_VERSION, Manifest, Outcome, Part, PartKind, Warning, shrink,
 };
@@ -37,6 +38,9 @@ pub struct Request {
     pub protect: bool,
     /// Host name for the manifest.
     pub host: Option<String>,
+    /// What holds the application still until all that lives has been read: databases, commands and the application's own
+    /// entries are, when they are captured; directories, files and settings, when they are packed.
+    pub hooks: Vec<Arc<dyn Hook>>,
     /// Where to stage when no store is on this machine.
     pub scratch: PathBuf,
 }
@@ -69,6 +73,10 @@ pub fn run(request: &Request, stores: &[Arc<dyn Store>], context: &Context) -> R
     check_sources(&sources)?;
     let kinds: Vec<PartKind> = sources.iter().map(|source| source.kind()).collect();
     let mut packer = Packer::create(request.format, &kinds, &request.queries, staging.path(), context)?;
+    if request.kind == Kind::PreRestore {
+        // The application may be waiting for what comes after it.
+        packer = packer.quick();
+    }
 
     let mut excluded: Vec<FileId> =
         stores.iter().filter_map(|store| FileId::of(store.staging_root()?.parent()?)).collect();
@@ -84,6 +92,8 @@ pub fn run(request: &Request, stores: &[Arc<dyn Store>], context: &Context) -> R
             .collect(),
     };
 
+    let mut quiesced = Some(Quiesced::begin(&request.hooks, Occasion::Backup, &request.plan, context)?);
+    let mut resume = || quiesced.take().map(|quiesced| quiesced.resume("good")).unwrap_or_default();
     let present = begin(&mut sources, &scope)?;
     let created_at = context.clock.now();
     let expected: u64 = estimate(&sources, &present, |_| true);
@@ -94,6 +104,7 @@ pub fn run(request: &Request, stores: &[Arc<dyn Store>], context: &Context) -> R
             source.capture(&scope).map_err(|e| e.while_(format!("copying {}", source.name())))?;
         }
     }
+    let resumed = if kinds.iter().all(|kind| captured_early(*kind)) { resume() } else { Vec::new() };
 
     let mut manifest = Manifest {
         recoup_manifest: MANIFEST_VERSION,
@@ -109,12 +120,13 @@ pub fn run(request: &Request, stores: &[Arc<dyn Store>], context: &Context) -> R
         parts: Vec::new(),
         objects: Vec::new(),
         verified: None,
-        warnings: Vec::new(),
+        warnings: resumed,
     };
     for (source, presence) in sources.iter_mut().zip(&present) {
         pack(source.as_mut(), *presence, &mut packer, &scope, &mut manifest)?;
     }
     drop(sources);
+    manifest.warnings.extend(resume());
     // A safety backup holds what a restore replaces, which may be less than the plan does.
     if request.kind != Kind::PreRestore {
         compare_with_previous(first.as_ref(), &mut manifest);
@@ -229,7 +241,12 @@ fn check_space(stores: &[Arc<dyn Store>], format: Format, databases: u64, all: u
     for store in stores {
         let staged_here = if store.staging_root().is_some() { databases } else { 0 };
         let needed = staged_here + packed;
-        if let Some(free) = store.free_bytes()?
+        let mut free = store.free_bytes()?;
+        // What retention removed does not keep a new backup from being made.
+        if free.is_some_and(|free| free < needed) && !store.empty_trash(true)?.is_empty() {
+            free = store.free_bytes()?;
+        }
+        if let Some(free) = free
             && free < needed
         {
             return Err(Error::no_space(format!(
@@ -375,7 +392,8 @@ fn put(
         part.bytes = object.bytes;
         part.sha256 = object.sha256.clone();
     }
-    manifest.verified = Some(Level::Integrity);
+    // Of a safety backup the copies were checked only in their structure; a restore of it checks the rest.
+    manifest.verified = Some(if request.kind == Kind::PreRestore { Level::Checksum } else { Level::Integrity });
     let taken = context.clock.monotonic().saturating_sub(started);
     manifest.duration_ms = u64::try_from(taken.as_millis()).unwrap_or(u64::MAX);
     if request.protect {

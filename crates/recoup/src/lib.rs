@@ -3,7 +3,7 @@
 //!
 //! A backup is made by three things that know nothing of each other: [`source`]s emit what they have under one
 //! consistent moment, a [`format`](mod@format) makes files of it, a [`store`] keeps them at a [`destination`]. The verbs put
-//! them together: [`backup::run`], [`verify::run`], [`diff::run`].
+//! them together: [`backup::run`], [`verify::run`], [`diff::run`], [`prune::run`].
 //!
 //! ```
 //! use std::path::Path;
@@ -29,6 +29,7 @@
 //!     label: None,
 //!     protect: false,
 //!     host: None,
+//!     hooks: vec![],
 //!     scratch: here.to_owned(),
 //! };
 //! let destination = LocalDestination::open(&here.join("backups"), true)?;
@@ -52,8 +53,11 @@ pub mod destination;
 pub mod diff;
 pub mod error;
 pub mod format;
+pub mod hooks;
 pub mod model;
+mod process;
 pub mod progress;
+pub mod prune;
 pub mod restore;
 pub mod source;
 pub mod sqlite;

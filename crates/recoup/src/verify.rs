@@ -28,6 +28,7 @@ pub struct Report {
 /// Errors are for what could not be looked at; what is wrong with the backup is in the report.
 pub fn run(store: &dyn Store, backup: &Listed, level: Level, scratch: &Path, context: &Context) -> Result<Report> {
     let manifest = &backup.manifest;
+    let _held = store.hold(manifest)?;
     let mut problems = Vec::new();
     if manifest.objects.is_empty() {
         problems.push(Problem::new("no_objects", "The manifest names no data"));

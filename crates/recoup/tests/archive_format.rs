@@ -1,6 +1,8 @@
 //! The format *archive*: what goes in comes out, any ZIP tool opens it, damage is found, hostility refused.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod archive_kit;
+
 use std::fs;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
@@ -8,60 +10,13 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use archive_kit::{entry, file, manifest, part};
+use recoup::ErrorKind;
 use recoup::format::archive::policy::Limits;
 use recoup::format::archive::reader::ArchiveReader;
 use recoup::format::archive::writer::ArchiveWriter;
-use recoup::model::{
-    BackupId, Content, Entry, EntryKind, Format, Kind, MANIFEST_VERSION, Manifest, Part, PartKind, PathBytes, Sink,
-};
+use recoup::model::{Content, Entry, EntryKind, Manifest, PartKind, PathBytes, Sink};
 use recoup::progress::Context;
-use recoup::{ErrorKind, Result};
-
-fn manifest(parts: Vec<Part>) -> Manifest {
-    let now = "2026-11-21T03:00:00Z".parse().unwrap();
-    Manifest {
-        recoup_manifest: MANIFEST_VERSION,
-        made_by: "recoup test".into(),
-        id: BackupId::generate(now),
-        plan: "shop".into(),
-        kind: Kind::Manual,
-        format: Format::Archive,
-        label: None,
-        created_at: now,
-        duration_ms: 1,
-        host: None,
-        parts,
-        objects: vec![],
-        verified: None,
-        warnings: vec![],
-    }
-}
-
-fn part(writer: &mut ArchiveWriter, kind: PartKind, name: &str) -> Part {
-    let body = writer.end_part().unwrap();
-    Part {
-        name: name.into(),
-        kind,
-        path: body.path,
-        origin: None,
-        bytes: body.bytes,
-        sha256: body.sha256,
-        absent: false,
-        database: None,
-        directory: body.directory,
-        settings: None,
-        file: None,
-    }
-}
-
-fn entry(path: &[u8], kind: EntryKind, mode: u32) -> Entry {
-    Entry { kind, mode, mtime_ns: 1_600_000_001_123_456_789, ..Entry::file(PathBytes(path.to_vec()), 0) }
-}
-
-fn file(writer: &mut ArchiveWriter, path: &[u8], mode: u32, mut bytes: &[u8]) -> Result<()> {
-    let entry = Entry { size: bytes.len() as u64, ..entry(path, EntryKind::File, mode) };
-    writer.entry(&entry, Content::Stream(&mut bytes))
-}
 
 /// A tree with everything that is hard, and a database beside it.
 fn nasty(folder: &Path) -> (PathBuf, Manifest) {

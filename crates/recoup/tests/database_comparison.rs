@@ -237,3 +237,92 @@ proptest! {
         prop_assert!(schema.is_empty());
     }
 }
+
+/// The keys that are told of the only table that differs.
+fn keys(sql: &str, change: &str) -> serde_json::Value {
+    let dir = TempDir::new().unwrap();
+    let left = make(&dir.path().join("left.db"), sql);
+    let right = dir.path().join("right.db");
+    std::fs::copy(&left, &right).unwrap();
+    make(&right, change);
+    let (tables, _) = compare(&left, &right, &Context::quiet()).unwrap();
+    assert_eq!(tables.len(), 1);
+    serde_json::to_value(&tables[0]).unwrap().get("keys").cloned().unwrap_or_default()
+}
+
+#[test]
+fn the_first_keys_of_what_differs_are_told() {
+    use serde_json::json;
+    let many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100)";
+    let by_rowid = format!("CREATE TABLE t(id INTEGER PRIMARY KEY, a); {many} INSERT INTO t SELECT i, i FROM n");
+    assert_eq!(
+        keys(
+            &by_rowid,
+            "DELETE FROM t WHERE id > 90; INSERT INTO t VALUES (-1, 1), (9223372036854775807, 1); UPDATE t SET a = 0 WHERE id IN (7, 8)"
+        ),
+        json!({"added": [-1, {"$int": "9223372036854775807"}], "removed": [91, 92, 93, 94, 95], "changed": [7, 8]})
+    );
+    let by_columns = "CREATE TABLE t(a TEXT, b, c, PRIMARY KEY (a, b)) WITHOUT ROWID; INSERT INTO t VALUES ('x', 1, 1), ('y', x'00', 1)";
+    assert_eq!(
+        keys(by_columns, "UPDATE t SET c = 2; INSERT INTO t VALUES ('z', 1.5, 1)"),
+        json!({"added": [["z", 1.5]], "removed": [], "changed": [["x", 1], ["y", {"$blob": "AA=="}]]})
+    );
+    let long = keys("CREATE TABLE t(k TEXT PRIMARY KEY)", "INSERT INTO t VALUES (printf('%.*c', 5000, 'k'))");
+    assert_eq!(long["added"], json!([format!("{}…", "k".repeat(100))]));
+    // Without a key there is nothing to tell, and a table that only one side has tells its own.
+    assert_eq!(keys("CREATE TABLE t(a)", "INSERT INTO t VALUES (1)"), json!(null));
+    assert_eq!(keys(&by_rowid, "DROP TABLE t"), json!({"added": [], "removed": [1, 2, 3, 4, 5], "changed": []}));
+    let dropped = "CREATE TABLE u(a); CREATE TABLE t(k TEXT PRIMARY KEY) WITHOUT ROWID; INSERT INTO t VALUES ('x')";
+    assert_eq!(keys("CREATE TABLE u(a)", dropped.strip_prefix("CREATE TABLE u(a);").unwrap())["added"], json!(["x"]));
+}
+
+#[test]
+fn a_row_far_away_from_its_page_is_seen() {
+    // What differs lies on an overflow page: the leaf is the same on both sides.
+    let sql =
+        "PRAGMA page_size = 512; CREATE TABLE t(id INTEGER PRIMARY KEY, b); INSERT INTO t VALUES (1, zeroblob(50000));
+               CREATE TABLE same(a); INSERT INTO same VALUES (zeroblob(50000))";
+    let dir = TempDir::new().unwrap();
+    let left = make(&dir.path().join("left.db"), sql);
+    let right = dir.path().join("right.db");
+    std::fs::copy(&left, &right).unwrap();
+    make(&right, "UPDATE t SET b = CAST(zeroblob(40000) || x'01' || zeroblob(9999) AS BLOB)");
+    assert_eq!(found(&left, &right), tables(&[("t", 0, 0, 1)]));
+    assert_eq!(found(&left, &left), tables(&[]));
+}
+
+#[test]
+fn one_row_less_is_seen_in_every_kind_of_table_and_page() {
+    let features: Vec<_> = FEATURES.into_iter().filter(|f| !matches!(f, matrix::Feature::UnknownModule)).collect();
+    for (at, page_size) in matrix::PAGE_SIZES.into_iter().enumerate() {
+        let dir = TempDir::new().unwrap();
+        let left = dir.path().join("left.db");
+        matrix::build(&left, page_size, "delete", ENCODINGS[at % 3], 1, &features, at as u64);
+        let db = Connection::open(&left).unwrap();
+        let list = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
+        let mut statement = db.prepare(list).unwrap();
+        let names: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        assert!(names.len() > 20, "{names:?}");
+        for name in names {
+            let right = dir.path().join("right.db");
+            std::fs::copy(&left, &right).unwrap();
+            let quoted = recoup::sqlite::schema::quote(&name);
+            let count = format!("SELECT count(*) FROM {quoted}");
+            let rows = |path: &Path| Connection::open(path).unwrap().query_row(&count, [], |row| row.get::<_, i64>(0));
+            let db = Connection::open(&right).unwrap();
+            db.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
+            let first: Option<String> = db
+                .query_row("SELECT name FROM pragma_table_info(?1) ORDER BY pk = 0, pk LIMIT 1", [&name], |row| {
+                    row.get(0)
+                })
+                .unwrap();
+            let column = recoup::sqlite::schema::quote(&first.unwrap());
+            let sql = format!("DELETE FROM {quoted} WHERE {column} IS (SELECT {column} FROM {quoted} LIMIT 1)");
+            db.execute_batch(&sql).unwrap();
+            db.close().unwrap();
+            let gone = (rows(&left).unwrap() - rows(&right).unwrap()).unsigned_abs();
+            let expected: Vec<(&str, u64, u64, u64)> = if gone > 0 { vec![(&name, 0, gone, 0)] } else { vec![] };
+            assert_eq!(found(&left, &right), tables(&expected), "{page_size} {name:?}");
+        }
+    }
+}

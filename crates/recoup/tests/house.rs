@@ -12,14 +12,17 @@ const FLOORS: &[(&str, u8)] = &[
     ("progress", 0),
     ("model", 0),
     ("sqlite", 1),
+    ("process", 1),
     ("source", 2),
     ("format", 2),
     ("destination", 2),
     ("store", 3),
     ("config", 3),
+    ("hooks", 3),
     ("backup", 4),
     ("verify", 4),
     ("diff", 4),
+    ("prune", 4),
     ("restore", 5),
 ];
 

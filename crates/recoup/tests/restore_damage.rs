@@ -159,6 +159,8 @@ fn restore_opened(ground: &Ground, opened: &mut Opened, context: &Context) -> re
         stores: &stores,
         undoes: None,
         force: true,
+        hooks: &[],
+        environment: std::sync::Arc::new(Vec::new),
         busy: Duration::from_secs(5),
         seen: None,
         host: None,
@@ -340,6 +342,7 @@ fn damage_in_the_middle_of_a_restore_leaves_everything_as_it_was() {
     });
     let error = restore_opened(&ground, &mut opened, &context).unwrap_err();
     assert_eq!(error.message(), "Backup file is corrupted", "{}", told(&error));
+    drop(opened);
     assert!(bytes(&ground) == before);
     ground.is_tidy();
 }

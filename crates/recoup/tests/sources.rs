@@ -221,6 +221,13 @@ fn settings_are_one_document_without_secrets() {
         }},
         "json": {"settings.json": {"theme": "dark", "mail": {"host": "h"}, "list": [1, "a"]}},
         "left_out": left_out,
+        "origins": {
+            "tables": {"shop.settings": {
+                "database": shop.path().join("shop.db"), "table": "settings", "key": "key", "value": "value",
+            }},
+            "json": {"settings.json": shop.path().join("settings.json")},
+            "secret": [],
+        },
     });
     assert_eq!(serde_json::from_slice::<Value>(bytes).unwrap(), expected);
     let facts = emitted.settings.unwrap();

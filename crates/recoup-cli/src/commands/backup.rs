@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use recoup::backup::{self, Report, Request};
 use recoup::config::{AdHoc, DestinationSettings, Origin, Resolved};
+use recoup::hooks::{self, Occasion};
 use recoup::model::{Manifest, Outcome, PartKind, Plan};
 use recoup::restore::recover;
 use recoup::source::factory;
@@ -47,6 +48,7 @@ pub fn run(args: &Backup, session: &Session) -> Result<Reply> {
         label: args.name.clone(),
         protect: args.protect,
         host: host(),
+        hooks: hooks::of_plan(&task.plan.hooks, Occasion::Backup),
         scratch: session::scratch_root(None),
     };
     let context = session.work()?;

@@ -8,6 +8,7 @@ use recoup::config::from_origins;
 use recoup::diff::{self, Report, Right};
 use recoup::model::{Manifest, SourceSpec};
 use recoup::source::{SourceFactory, factory};
+use recoup::sqlite::compare::TableChange;
 
 use crate::args::Diff;
 use crate::output::{Reply, Screen};
@@ -15,6 +16,9 @@ use crate::places::Shelf;
 use crate::session::{self, Session};
 use crate::table::{Table, printable};
 use crate::words;
+
+/// Characters of one key on a line.
+const LONGEST_KEY: usize = 24;
 
 pub fn run(args: &Diff, session: &Session) -> Result<Reply> {
     let shelf = Shelf::open(session, args.at.at.as_deref())?;
@@ -63,13 +67,14 @@ fn human(title: &str, report: &Report, screen: &Screen) -> String {
 pub fn describe(report: &Report, [added, removed, changed]: [&str; 3]) -> String {
     let mut text = String::new();
     for database in &report.databases {
-        let mut table = Table::new(&["", ">", ">", ">"]);
+        let mut table = Table::new(&["", ">", ">", ">", ""]);
         for change in &database.tables {
             table.row([
                 change.name.clone(),
                 some(change.added, added),
                 some(change.removed, removed),
                 some(change.changed, changed),
+                keys(change),
             ]);
         }
         if database.tables.is_empty() && database.schema.is_empty() {
@@ -99,6 +104,31 @@ pub fn describe(report: &Report, [added, removed, changed]: [&str; 3]) -> String
         }
     }
     text
+}
+
+/// The first keys of what differs: `+ 7, 8  - 2  ~ 1`.
+fn keys(change: &TableChange) -> String {
+    let of = |sign: &str, n: u64, keys: &[serde_json::Value]| {
+        let mut words: Vec<String> = keys.iter().map(key).collect();
+        if words.is_empty() {
+            return None;
+        }
+        if n > words.len() as u64 {
+            words.push("…".into());
+        }
+        Some(format!("{sign} {}", words.join(", ")))
+    };
+    let TableChange { added, removed, changed, keys, .. } = change;
+    let all = [of("+", *added, &keys.added), of("-", *removed, &keys.removed), of("~", *changed, &keys.changed)];
+    all.into_iter().flatten().collect::<Vec<String>>().join("  ")
+}
+
+fn key(value: &serde_json::Value) -> String {
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    if text.chars().count() <= LONGEST_KEY {
+        return text;
+    }
+    text.chars().take(LONGEST_KEY).chain(['…']).collect()
 }
 
 fn some(n: u64, word: &str) -> String {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use recoup::hooks::{self, Occasion};
 use recoup::model::{BackupId, Manifest, SourceSpec};
 use recoup::progress::Context;
 use recoup::restore::{self, Opened, Places, Preview, Report, Request};
@@ -86,6 +87,8 @@ impl Act<'_> {
         let folders = repair::folders_of([&opened.manifest].into_iter());
         repair::repair(session, &folders, self.stores, self.busy, context)?;
         let manifest = opened.manifest.clone();
+        let plan = session.settings.plan(&manifest.plan);
+        let hooks = plan.map(|plan| hooks::of_plan(&plan.hooks, Occasion::Restore)).unwrap_or_default();
         for _ in 0..PREVIEWS {
             let mut seen = None;
             if self.args.dry_run || !self.args.yes {
@@ -109,8 +112,10 @@ impl Act<'_> {
                 stores: self.stores,
                 undoes: self.undoes.clone(),
                 force: self.args.force,
+                hooks: &hooks,
                 busy: self.busy,
                 seen: seen.as_ref(),
+                environment: Arc::clone(&session.environment),
                 host: super::backup::host(),
             };
             match restore::run(opened, &request, context) {

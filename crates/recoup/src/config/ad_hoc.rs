@@ -7,6 +7,7 @@ use super::meant::{DEFAULT_BUSY_TIMEOUT_MS, relative};
 use super::names::{Names, absolute, plan_name};
 use super::{Resolved, Settings};
 use crate::error::{Error, Result};
+use crate::model::hook::Hooks;
 use crate::model::{DatabaseSpec, DirectorySpec, FileSpec, Format, Manifest, PartKind, Plan, SourceSpec};
 use crate::sqlite::location;
 
@@ -89,7 +90,16 @@ impl AdHoc {
         let resolved = moved.into_iter().map(resolved).collect();
         let format = self.format.unwrap_or(settings.format);
         Ok((
-            Plan { name, sources, format, compact: self.compact, destinations: Vec::new(), queries: Vec::new() },
+            Plan {
+                name,
+                sources,
+                format,
+                compact: self.compact,
+                destinations: Vec::new(),
+                queries: Vec::new(),
+                hooks: Hooks::default(),
+                retention: None,
+            },
             resolved,
         ))
     }

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::environment::Environment;
 use super::names::{Names, absolute};
+use super::retention::Retention;
 use super::walk::{At, wrong};
 use super::written::{self, Located};
 use super::{DestinationSettings, Inputs, Origin, Resolved, Settings, Value};
@@ -42,6 +43,9 @@ pub(super) fn settings(inputs: Inputs<'_>, written: written::File) -> Result<Set
     };
     meaning.note("format", json!(format.word()), None, origin);
 
+    if let Some(retention) = &written.retention {
+        meaning.note_retention(retention);
+    }
     let mut destinations = Vec::new();
     for destination in &written.destinations {
         destinations.push(meaning.destination(destination)?);
@@ -52,6 +56,7 @@ pub(super) fn settings(inputs: Inputs<'_>, written: written::File) -> Result<Set
         plans: Vec::new(),
         destinations,
         format,
+        retention: written.retention.as_ref().map(|retention| retention.policy.clone()),
         database: environment.database.map(|(variable, text)| (text, Origin::Environment(variable))),
         values: Vec::new(),
         resolved: Vec::new(),
@@ -187,7 +192,27 @@ impl Meaning<'_> {
             self.note(query.key.clone(), json!(query.value), None, self.origin(query.line));
             queries.push((array.clone(), query.value.clone()));
         }
-        Ok(Plan { name, sources, format, compact, destinations, queries })
+        let hooks = written.hooks.as_ref().map(|written| {
+            for at in &written.values {
+                self.note(at.key.clone(), json!(at.value), None, self.origin(at.line));
+            }
+            written.hooks.clone()
+        });
+        let hooks = hooks.unwrap_or_default();
+        let retention = match &written.retention {
+            Some(own) => {
+                self.note_retention(own);
+                Some(own.policy.clone())
+            }
+            None => known.retention.clone(),
+        };
+        Ok(Plan { name, sources, format, compact, destinations, queries, hooks, retention })
+    }
+
+    fn note_retention(&mut self, retention: &Retention) {
+        for at in &retention.values {
+            self.note(at.key.clone(), at.value.clone(), None, self.origin(at.line));
+        }
     }
 
     /// The origin of a default that a plan takes over.

@@ -6,9 +6,11 @@
 
 mod ad_hoc;
 mod environment;
+mod hooks;
 mod meant;
 mod names;
 mod nearest;
+mod retention;
 mod walk;
 mod written;
 
@@ -21,6 +23,7 @@ pub use environment::VARIABLES;
 pub use nearest::nearest;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::retention::Policy;
 use crate::model::{Format, Plan};
 
 /// What configuration is made of.
@@ -111,6 +114,8 @@ pub struct Settings {
     pub destinations: Vec<DestinationSettings>,
     /// Format where none is given.
     pub format: Format,
+    /// What is kept of plans that do not say it themselves.
+    pub retention: Option<Policy>,
     /// A database to back up when nothing else is named, with its origin.
     pub database: Option<(String, Origin)>,
     /// Every setting in effect.

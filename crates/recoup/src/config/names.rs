@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::model::Plan;
 
 /// The names of one plan's sources. Compared without case, because backups are unpacked on any file system.
 #[derive(Debug, Default)]
@@ -47,20 +48,7 @@ impl Names {
 
 /// The name of a plan that is given by its sources alone: the file stem of the first, made to fit.
 pub(super) fn plan_name(path: &Path) -> String {
-    let stem = path.file_stem().map(|stem| stem.to_string_lossy().to_lowercase()).unwrap_or_default();
-    let mut name = String::new();
-    for c in stem.chars() {
-        let fits = c.is_ascii_lowercase() || c.is_ascii_digit() || "._".contains(c);
-        let first = name.is_empty();
-        match fits {
-            true if !first || c.is_ascii_alphanumeric() => name.push(c),
-            false if !first && !name.ends_with('-') => name.push('-'),
-            _ => {}
-        }
-    }
-    name.truncate(64);
-    let name = name.trim_end_matches(['-', '.']);
-    if name.is_empty() { "backup".to_owned() } else { name.to_owned() }
+    Plan::name_of(path)
 }
 
 /// The absolute form of a path as written, without looking at the disk and without following links.
@@ -72,7 +60,6 @@ pub(super) fn absolute(written: &Path, base: &Path) -> Result<std::path::PathBuf
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Plan;
 
     #[test]
     fn names_come_from_paths_and_stay_unique() {

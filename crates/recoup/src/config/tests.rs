@@ -184,3 +184,81 @@ fn a_plan_that_does_not_exist_names_the_nearest() {
     let error = settings.plan("shp").unwrap_err();
     assert_eq!((error.kind(), error.hint_text()), (ErrorKind::NotFound, Some("did you mean shop?")));
 }
+
+const HOOKS: &str = r#"
+[plan.shop]
+databases = ["/a.db"]
+[plan.shop.hooks]
+before_backup = [["stop", "--now", "s3cret"], { argv = ["late"], timeout = "5s" }]
+after_restore = [{ http = "https://me:s3cret@host/resume?key=s3cret", method = "put", headers = { x-key = "s3cret" } }]
+"#;
+
+#[test]
+fn hooks_are_programs_or_requests_and_show_no_secret() {
+    use crate::model::hook::HookAction;
+    let settings = resolve(HOOKS, &[]).unwrap();
+    let hooks = &settings.plans[0].hooks;
+    let program = |words: &[&str]| HookAction::Program(words.iter().map(|word| word.to_string()).collect());
+    assert_eq!(hooks.before_backup[0].action, program(&["stop", "--now", "s3cret"]));
+    assert_eq!((hooks.before_backup[1].action.clone(), hooks.before_backup[1].timeout_ms), (program(&["late"]), 5000));
+    assert!(matches!(&hooks.after_restore[0].action, HookAction::Http { method, .. } if method == "PUT"));
+    let shown: String = settings.values.iter().map(|value| value.value.to_string()).collect();
+    assert!(shown.contains("PUT https://host/resume") || shown.contains("PUT host/resume"), "{shown}");
+    assert!(!shown.contains("s3cret"), "{shown}");
+    let plan = "[plan.shop]\ndatabases = [\"/a.db\"]\n[plan.shop.hooks]\n";
+    for (text, message, hint) in [
+        (
+            "before_backups = []",
+            "4: plan.shop.hooks.before_backups: unknown key",
+            "did you mean plan.shop.hooks.before_backup?",
+        ),
+        ("before_backup = [[]]", "4: plan.shop.hooks.before_backup[0]: needs a program", "no shell"),
+        ("before_backup = [\"stop\"]", "expected a table", ""),
+        ("before_backup = [{ http = \"ftp://x\" }]", "is not a URL", ""),
+        ("before_backup = [{ argv = [\"a\"], http = \"http://x\" }]", "needs either argv or http", ""),
+        ("before_backup = [{ http = \"http://x\", method = \"TRACE\" }]", "is not a method", "one of"),
+    ] {
+        let (told, hinted) = error(&format!("{plan}{text}\n"));
+        assert!(told.contains(message) && hinted.contains(hint), "{text}: {told} / {hinted}");
+    }
+}
+
+#[test]
+fn retention_is_a_preset_and_what_changes_it_and_a_plans_own_replaces_the_default() {
+    let text = "[retention]\npreset = \"30-days\"\nmin_keep = 2\n[plan.a]\nfiles = [\"/a\"]\n[plan.b]\nfiles = [\"/b\"]\n\
+                [plan.b.retention]\nyearly = 2\npreset = \"7-4-12\"\nzone = \"Europe/Berlin\"\n[plan.c]\nfiles = [\"/c\"]\n\
+                [plan.c.retention]\n";
+    let settings = resolve(text, &[]).unwrap();
+    let policy = |name: &str| settings.plan(name).unwrap().retention.clone().unwrap();
+    assert_eq!((policy("a").days, policy("a").min_keep), (30, 2));
+    let b = policy("b");
+    assert_eq!((b.daily, b.weekly, b.monthly, b.yearly, b.days, b.min_keep), (7, 4, 12, 2, 0, 1));
+    assert_eq!(b.zone, "Europe/Berlin");
+    assert!(policy("c").keeps_everything());
+    let noted = settings.values.iter().find(|value| value.key == "plan.b.retention.yearly").unwrap();
+    assert_eq!((noted.value.clone(), noted.origin.to_string()), (serde_json::json!(2), "/app/recoup.toml:9".into()));
+    assert_eq!(resolve("[plan.a]\nfiles = [\"/a\"]\n", &[]).unwrap().plans[0].retention, None);
+}
+
+#[test]
+fn a_slip_in_retention_is_an_error_at_its_line_and_never_a_policy() {
+    let with = |line: &str| error(&format!("[plan.a]\nfiles = [\"/a\"]\n[plan.a.retention]\n{line}\n"));
+    for (line, message, hint) in [
+        ("dialy = 7", "plan.a.retention.dialy: unknown key", "did you mean plan.a.retention.daily?"),
+        ("days = 366", "plan.a.retention.days: days must be 1 to 365, not 366", "allow_large"),
+        ("keep_count = 31", "plan.a.retention.keep_count: keep_count must be 1 to 30, not 31", "allow_large"),
+        ("weekly = 1000", "plan.a.retention.weekly: weekly must be at most 366, not 1000", ""),
+        ("min_keep = 0", "plan.a.retention.min_keep: min_keep must be at least 1", ""),
+        ("days = -1", "plan.a.retention.days: must be a number from 0 on, not -1", ""),
+        ("days = \"30\"", "plan.a.retention.days: expected a number, found string", ""),
+        ("days = 30.5", "plan.a.retention.days: expected a number, found float", ""),
+        ("zone = \"Mars\"", "plan.a.retention.zone: Unknown time zone: Mars", ""),
+        ("preset = \"7-4\"", "plan.a.retention.preset: Unknown retention preset: 7-4", "7-4-12"),
+    ] {
+        let (told, why) = with(line);
+        assert_eq!(told, format!("/app/recoup.toml:4: {message}"));
+        assert!(why.contains(hint), "{line}: {why}");
+    }
+    let large = "[plan.a]\nfiles = [\"/a\"]\n[plan.a.retention]\nkeep_count = 400\nallow_large = true\n";
+    assert_eq!(resolve(large, &[]).unwrap().plans[0].retention.as_ref().unwrap().keep_count, 400);
+}

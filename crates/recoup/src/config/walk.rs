@@ -148,19 +148,31 @@ impl<'a> Field<'a> {
     /// A string that `T` can be made of.
     pub fn word<T: std::str::FromStr<Err = Error>>(&self) -> Result<At<T>> {
         let text = self.string()?;
-        let value = text.value.parse().map_err(|error: Error| {
-            let ours = self.wrong(error.message());
-            match error.hint_text() {
-                Some(hint) => ours.hint(hint),
-                None => ours,
-            }
-        })?;
+        let value = text.value.parse().map_err(|error: Error| self.refused(&error))?;
         Ok(self.at(value))
     }
 
     /// `true` or `false`.
     pub fn flag(&self) -> Result<At<bool>> {
         self.value.as_bool().map(|value| self.at(value)).ok_or_else(|| self.expected("true or false"))
+    }
+
+    /// A whole number, 0 or more.
+    pub fn number(&self) -> Result<At<u32>> {
+        let written = self.value.as_integer().ok_or_else(|| self.expected("a number"))?;
+        match i64::from_str_radix(written.as_str(), written.radix()).ok().and_then(|n| u32::try_from(n).ok()) {
+            Some(value) => Ok(self.at(value)),
+            None => Err(self.wrong(format!("must be a number from 0 on, not {}", written.as_str()))),
+        }
+    }
+
+    /// An error of something this value was handed to.
+    pub fn refused(&self, error: &Error) -> Error {
+        let ours = self.wrong(error.message());
+        match error.hint_text() {
+            Some(hint) => ours.hint(hint),
+            None => ours,
+        }
     }
 
     /// A duration as `"30s"`, `"10m"`, `"1h 30m"`; longer than nothing.
@@ -195,6 +207,11 @@ impl<'a> Field<'a> {
     /// Whether it is a string rather than a table that spells out more.
     pub fn is_string(&self) -> bool {
         self.value.is_str()
+    }
+
+    /// Whether it is an array rather than a table that spells out more.
+    pub fn is_array(&self) -> bool {
+        self.value.is_array()
     }
 
     /// A table.

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+use super::hooks;
+use super::retention::{self, Retention};
 use super::walk::{At, Document, Field, Table};
 use crate::error::Result;
 use crate::model::Format;
@@ -15,6 +17,7 @@ use crate::model::Format;
 pub(super) struct File {
     pub format: Option<At<Format>>,
     pub default_destinations: Option<At<Vec<At<String>>>>,
+    pub retention: Option<Retention>,
     pub plans: Vec<Plan>,
     pub destinations: Vec<Destination>,
 }
@@ -39,6 +42,8 @@ pub(super) struct Plan {
     pub files: Vec<Located>,
     pub commands: Vec<Command>,
     pub settings: Option<Settings>,
+    pub hooks: Option<hooks::Written>,
+    pub retention: Option<Retention>,
     /// `[plan.NAME.export]`: array name and query.
     pub export: Vec<(String, At<String>)>,
 }
@@ -99,6 +104,7 @@ impl File {
         let mut file = File {
             format: table.take("format").map(|f| f.word()).transpose()?,
             default_destinations: destinations(&mut table)?,
+            retention: table.take("retention").map(|f| retention::read(&f)).transpose()?,
             ..File::default()
         };
         for (name, field) in named(&mut table, "plan")? {
@@ -151,6 +157,8 @@ fn plan(name: At<String>, field: &Field<'_>) -> Result<Plan> {
         files: located(&mut table, "files", Place::File)?,
         commands: each(&mut table, "commands", command)?,
         settings: table.take("settings").map(|f| settings(&f)).transpose()?,
+        hooks: table.take("hooks").map(|f| hooks::read(&f)).transpose()?,
+        retention: table.take("retention").map(|f| retention::read(&f)).transpose()?,
         export: match table.take("export") {
             None => Vec::new(),
             Some(export) => {

@@ -151,6 +151,11 @@ impl Directory {
         }
     }
 
+    /// Renames a file in here and replaces what has the name.
+    pub fn replace(&self, from_name: &str, name: &str) -> io::Result<()> {
+        Ok(rustix::fs::renameat(&self.fd, from_name, &self.fd, name)?)
+    }
+
     /// Bytes that may still be written: `f_bavail`, which leaves out what is reserved for root, and nothing
     /// when the inodes are used up (statvfs(3)).
     pub fn free_bytes(&self) -> io::Result<u64> {

@@ -4,10 +4,13 @@
 
 mod durable;
 pub mod local;
+pub mod note;
 pub mod staging;
+mod trash;
 
 pub use local::LocalDestination;
 pub use staging::{Lease, Staging};
+pub use trash::Trash;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};

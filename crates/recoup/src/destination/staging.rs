@@ -33,9 +33,15 @@ impl Lease {
     /// Takes the lease `name` in `root`, which is made (0700, its parent must exist) when it is not there.
     /// `None` when somebody holds it.
     pub fn take(root: &Path, name: &str) -> Result<Option<Self>> {
-        let doing = |error| Error::at("taking a lease in", root, error);
-        let directory = open_root(root)?;
-        Lease::lock(directory, format!("{name}{LEASE}"), true).map_err(doing)
+        let mut tries = 10;
+        loop {
+            tries -= 1;
+            match Lease::lock(open_root(root)?, format!("{name}{LEASE}"), true) {
+                // Whoever tidied up meanwhile removed the empty root.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && tries > 0 => {}
+                other => return other.map_err(|e| Error::at("taking a lease in", root, e)),
+            }
+        }
     }
 
     /// Makes the lease survive a power cut, so that what it announces is found afterwards.

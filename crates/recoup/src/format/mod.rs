@@ -3,8 +3,11 @@
 //!
 //! Not here: where the files go ([`crate::destination`]) and what a set of them is called ([`crate::store`]).
 
+pub mod adopt;
 pub mod archive;
 pub mod csv;
+pub(crate) mod deep;
+pub mod foreign;
 mod fresh_file;
 pub mod json;
 pub mod pack;

@@ -75,6 +75,14 @@ impl Packer {
         })
     }
 
+    /// Writes without compressing, where the format allows it: for backups that somebody waits for.
+    pub fn quick(mut self) -> Self {
+        if let Shape::Archive { path, writer } = self.shape {
+            self.shape = Shape::Archive { path, writer: Box::new(writer.quick()) };
+        }
+        self
+    }
+
     /// Begins a part; its entries go to the returned sink.
     pub fn begin(&mut self, kind: PartKind, name: &str) -> Result<&mut dyn Sink> {
         match &mut self.shape {

@@ -12,7 +12,7 @@ use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 use super::archive::reader::ArchiveReader;
-use super::archive::unpack::below;
+use super::deep::below;
 use super::{csv, json};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{DatabaseFacts, Entry, EntryKind, Level, Manifest, Part, PartKind, Problem};

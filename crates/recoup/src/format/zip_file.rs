@@ -5,7 +5,6 @@
 //! After the first error, which is returned as always, this takes all bytes, counts them, writes none and stays at
 //! the end.
 
-use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 
@@ -13,24 +12,14 @@ use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 pub struct ZipFile {
     file: BufWriter<File>,
     position: u64,
-    end: Cell<u64>,
+    end: u64,
     broken: Option<(Option<i32>, io::ErrorKind)>,
 }
 
 impl ZipFile {
     /// Buffers `capacity` bytes before an empty file.
     pub fn new(capacity: usize, file: File) -> Self {
-        ZipFile { file: BufWriter::with_capacity(capacity, file), position: 0, end: Cell::new(0), broken: None }
-    }
-
-    /// Ends the file where it stands now, right after a seek: what followed is gone. Takes `&self`, because that
-    /// is all that a `ZipWriter` gives.
-    pub fn cut(&self) -> io::Result<()> {
-        if self.broken.is_none() {
-            self.file.get_ref().set_len(self.position)?;
-            self.end.set(self.position);
-        }
-        Ok(())
+        ZipFile { file: BufWriter::with_capacity(capacity, file), position: 0, end: 0, broken: None }
     }
 
     /// The file with every byte handed to the system, or the error that there has been.
@@ -48,7 +37,7 @@ impl ZipFile {
         {
             self.broken = Some((error.raw_os_error(), error.kind()));
             // It may have been on its way back to a header: nothing shall see that.
-            self.position = self.end.get();
+            self.position = self.end;
         }
         result
     }
@@ -63,7 +52,7 @@ impl Write for ZipFile {
             self.tell(written)?
         };
         self.position += taken as u64;
-        self.end.set(self.end.get().max(self.position));
+        self.end = self.end.max(self.position);
         Ok(taken)
     }
 
@@ -84,7 +73,7 @@ impl Seek for ZipFile {
         let wanted = match to {
             SeekFrom::Start(position) => Some(position),
             SeekFrom::Current(offset) => self.position.checked_add_signed(offset),
-            SeekFrom::End(offset) => self.end.get().checked_add_signed(offset),
+            SeekFrom::End(offset) => self.end.checked_add_signed(offset),
         };
         let wanted = wanted.ok_or(io::ErrorKind::InvalidInput)?;
         let sought = self.file.seek(SeekFrom::Start(wanted));

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::Plan;
 use super::entry::PathBytes;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -381,7 +382,26 @@ impl Manifest {
             .because(format!("manifest version {}, this build reads up to {MANIFEST_VERSION}", version.recoup_manifest))
             .hint("use a newer recoup"));
         }
-        serde_json::from_slice(bytes).map_err(|e| bad(e.to_string()))
+        let manifest: Manifest = serde_json::from_slice(bytes).map_err(|e| bad(e.to_string()))?;
+        manifest.check_names().map_err(bad)?;
+        Ok(manifest)
+    }
+
+    /// Names become parts of paths: none may lead anywhere else. The seal proves nothing about who made it.
+    fn check_names(&self) -> std::result::Result<(), String> {
+        let names = self.parts.iter().map(|part| &part.name).chain(self.objects.iter().map(|object| &object.name));
+        for name in names {
+            let leads_away = name.starts_with('.') || name.contains('/') || name.len() > 255;
+            if name.is_empty() || leads_away || name.chars().any(char::is_control) {
+                return Err(format!("{name:?} is no name"));
+            }
+        }
+        let mut parts: Vec<&str> = self.parts.iter().map(|part| &*part.name).collect();
+        parts.sort_unstable();
+        if parts.windows(2).any(|two| two[0] == two[1]) {
+            return Err("two parts have the same name".into());
+        }
+        Plan::check_name(&self.plan).map_err(|error| error.to_string())
     }
 
     /// The manifest as it is stored: indented JSON whose last member is the SHA-256 of all lines before it,
@@ -449,6 +469,18 @@ mod tests {
             let mut damaged = bytes.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
             assert!(Manifest::parse(&damaged).is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_sealed_manifest_with_names_that_lead_away_is_refused() {
+        for name in ["../evil", "/etc/passwd", "", "..", "a/b", ".hidden", "a\nb"] {
+            let mut manifest = sample();
+            manifest.objects[0].name = name.into();
+            let error = Manifest::parse(&manifest.to_json().unwrap_or_default()).err();
+            assert_eq!(error.map(|error| error.kind()), Some(ErrorKind::Corrupted), "{name:?}");
+            let manifest = Manifest { plan: name.into(), ..sample() };
+            assert!(Manifest::parse(&manifest.to_json().unwrap_or_default()).is_err(), "{name:?}");
         }
     }
 

@@ -3,8 +3,12 @@
 
 pub mod backup;
 pub mod entry;
+pub mod forecast;
+pub mod guard;
+pub mod hook;
 pub mod plan;
 pub mod restore;
+pub mod retention;
 pub mod run;
 pub mod shrink;
 

@@ -1,9 +1,11 @@
-//! A plan as meant: what is read, in which format, where it goes. Schedule, retention, hooks and who is
+//! A plan as meant: what is read, in which format, where it goes. Schedule and who is
 //! told join it with the daemon. Parsing TOML is [`crate::config`]; opening things is [`crate::source`].
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::backup::Format;
+use super::hook::Hooks;
+use super::retention::Policy;
 use crate::error::{Error, Result};
 
 /// What is backed up together, as one restore point.
@@ -21,6 +23,10 @@ pub struct Plan {
     pub destinations: Vec<String>,
     /// A curated JSON export instead of a complete one: array name → query. Empty means complete.
     pub queries: Vec<(String, String)>,
+    /// What is done to the application around runs.
+    pub hooks: Hooks,
+    /// What is kept; `None` when nobody said, and then nothing is ever removed.
+    pub retention: Option<Policy>,
 }
 
 impl Plan {
@@ -34,6 +40,24 @@ impl Plan {
         }
         Err(Error::usage("bad_plan_name", format!("Not a plan name: {name}"))
             .hint("1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or a digit"))
+    }
+
+    /// A name for a plan that nobody named: the file stem of `path`, made to fit.
+    pub fn name_of(path: &Path) -> String {
+        let stem = path.file_stem().map(|stem| stem.to_string_lossy().to_lowercase()).unwrap_or_default();
+        let mut name = String::new();
+        for c in stem.chars() {
+            let fits = c.is_ascii_lowercase() || c.is_ascii_digit() || "._".contains(c);
+            let first = name.is_empty();
+            match fits {
+                true if !first || c.is_ascii_alphanumeric() => name.push(c),
+                false if !first && !name.ends_with('-') => name.push('-'),
+                _ => {}
+            }
+        }
+        name.truncate(64);
+        let name = name.trim_end_matches(['-', '.']);
+        if name.is_empty() { "backup".to_owned() } else { name.to_owned() }
     }
 }
 

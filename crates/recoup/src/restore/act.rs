@@ -10,7 +10,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::changes::Changes;
 use super::commit::{self, Locked};
+use super::derive;
 use super::item::{self, Item, Items, Way};
 use super::nested;
 use super::safety::{self, Purpose, Saved};
@@ -51,16 +53,16 @@ pub fn run(id: &BackupId, items: &mut Items, purpose: &Purpose<'_>, busy: Durati
         let stamps: Vec<Option<Stamps>> = items.items.iter().map(|item| stamps(item, context)).collect();
         let mut warnings = Vec::new();
         // The last time a copy is made only when the lock is held, unless the new content is made of it.
-        let derived = items.items.iter().any(|item| matches!(item.way, Way::InPlace { table: Some(_), .. }));
+        let derived = items.items.iter().any(|item| matches!(item.way, Way::InPlace { derive: Some(_), .. }));
         let mut saved = Unused(None);
         if !last || derived {
             let mut copies = copy_all(items, busy, context)?;
             for item in &items.items {
-                warnings.extend(item::derive(item, context)?);
+                warnings.extend(derive::make(item, context)?);
             }
             saved = Unused(save(purpose, items, &mut copies, context)?);
         }
-        items.stages.iter().try_for_each(|stage| stage.sync())?;
+        item::sync(items)?;
         let mut pairs = open_all(items, busy, context)?;
         let mut held = Vec::new();
         for (at, pair) in &mut pairs {
@@ -92,10 +94,10 @@ pub fn run(id: &BackupId, items: &mut Items, purpose: &Purpose<'_>, busy: Durati
             saved = Unused(save(purpose, items, &mut copies, context)?);
         }
         sole_users(items, purpose.elsewhere, busy, context)?;
-        let units = match units(items, saved.0.as_ref(), purpose, context)? {
-            Planned::Units(units, kept) => {
+        let changes = match changes(items, saved.0.as_ref(), purpose, context)? {
+            Planned::Changes(changes, kept) => {
                 warnings.extend(kept);
-                units
+                changes
             }
             Planned::Changed(path) => {
                 if last {
@@ -105,7 +107,7 @@ pub fn run(id: &BackupId, items: &mut Items, purpose: &Purpose<'_>, busy: Durati
             }
         };
         let safety = saved.0.as_ref().map(|saved| saved.manifest.id.clone());
-        let journal = commit::journal(id, purpose, safety, items, &held, units, context)?;
+        let journal = commit::journal(id, purpose, safety, items, &held, changes, context)?;
         let kept = saved.0.take();
         let applied = commit::apply(&journal, items, held, busy, context).and_then(|()| {
             pairs.iter().for_each(|(_, pair)| pair.checkpoint());
@@ -208,14 +210,14 @@ fn open_all(items: &Items, busy: Duration, context: &Context) -> Result<Vec<(usi
 }
 
 enum Planned {
-    Units(Vec<Unit>, Vec<Warning>),
+    Changes(Changes, Vec<Warning>),
     /// A file that was written since it was saved.
     Changed(PathBuf),
 }
 
 /// Every rename of the restore.
-fn units(items: &mut Items, saved: Option<&Saved>, purpose: &Purpose<'_>, context: &Context) -> Result<Planned> {
-    let mut units = Vec::new();
+fn changes(items: &mut Items, saved: Option<&Saved>, purpose: &Purpose<'_>, context: &Context) -> Result<Planned> {
+    let mut changes = Changes::default();
     let mut warnings = Vec::new();
     for at in 0..items.items.len() {
         let item = items.items[at].clone();
@@ -223,31 +225,31 @@ fn units(items: &mut Items, saved: Option<&Saved>, purpose: &Purpose<'_>, contex
         match item.way {
             Way::InPlace { .. } => {}
             _ if nested::goes_along(&items.items, &item) => {}
-            Way::Tree { .. } => match nested::units(items, &item, saved, purpose, context)? {
+            Way::Tree { .. } => match nested::changes(items, &item, saved, purpose, context)? {
                 nested::Planned::Changed(path) => return Ok(Planned::Changed(path)),
-                nested::Planned::Units(planned, warning) => {
-                    units.extend(planned);
+                nested::Planned::Changes(planned, warning) => {
+                    changes.add(planned);
                     warnings.extend(warning);
                 }
             },
-            Way::Gone if item.target.is_dir() => match nested::units(items, &item, saved, purpose, context)? {
+            Way::Gone if item.target.is_dir() => match nested::changes(items, &item, saved, purpose, context)? {
                 nested::Planned::Changed(path) => return Ok(Planned::Changed(path)),
-                nested::Planned::Units(planned, _) => units.extend(planned),
+                nested::Planned::Changes(planned, _) => changes.add(planned),
             },
             Way::Swap(_) | Way::File => {
-                sidecars(items, &item, &mut units)?;
+                sidecars(items, &item, &mut changes.units)?;
                 let aside = items.free(&item.stage, "aside");
-                units.push(Unit::new(&item.target, Some(&item.staged), &aside)?);
+                changes.units.push(Unit::new(&item.target, Some(&item.staged), &aside)?);
             }
             Way::Gone if there => {
-                sidecars(items, &item, &mut units)?;
+                sidecars(items, &item, &mut changes.units)?;
                 let aside = items.free(&item.stage, "aside");
-                units.push(Unit::new(&item.target, None, &aside)?);
+                changes.units.push(Unit::new(&item.target, None, &aside)?);
             }
             Way::Gone => {}
         }
     }
-    Ok(Planned::Units(units, warnings))
+    Ok(Planned::Changes(changes, warnings))
 }
 
 /// What SQLite keeps beside a database goes with it: a log that stayed would be replayed into the new file.
@@ -279,7 +281,7 @@ fn sole_users(items: &Items, elsewhere: &[PathBuf], busy: Duration, context: &Co
             _ => {}
         }
         if item.kind != PartKind::File || commit::is_database(&item.target) {
-            commit::nobody_holds(&item.target, &stays, busy, context)?;
+            commit::nobody_holds(&[&item.target], &stays, busy, context)?;
         }
     }
     Ok(())

@@ -80,6 +80,7 @@ fn find<'a>(manifest: &'a Manifest, wanted: &str) -> Result<Choice<'a>> {
 pub struct Places {
     places: HashMap<String, PathBuf>,
     specs: HashMap<String, SourceSpec>,
+    base: PathBuf,
 }
 
 impl Places {
@@ -97,7 +98,7 @@ impl Places {
     /// The same, but a source that the plan still has is where the plan says now. Relative paths are meant from
     /// `base`.
     pub fn of_plan(manifest: &Manifest, sources: &[SourceSpec], base: &Path) -> Result<Self> {
-        let mut places = Places::origins(manifest);
+        let mut places = Places { base: base.to_owned(), ..Places::origins(manifest) };
         for spec in sources {
             let name = spec.name().to_owned();
             let path = match spec {
@@ -126,6 +127,11 @@ impl Places {
         let Some(path) = self.places.get(&part.name) else { return Ok(None) };
         let path = std::path::absolute(path).map_err(|e| Error::at("finding", path, e))?;
         resolve(&path).map(Some)
+    }
+
+    /// From where the plan's relative paths are meant.
+    pub fn base(&self) -> &Path {
+        if self.base.as_os_str().is_empty() { Path::new("/") } else { &self.base }
     }
 
     /// Every place, of all parts.

@@ -9,10 +9,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::item::{Items, Way};
+use super::changes::Changes;
+use super::item::{self, Items, Way};
 use super::journal::{Database, Journal};
 use super::safety::Purpose;
-use super::unit::{self, Inode, Unit};
+use super::unit::{self, Inode};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{BackupId, PathBytes, Warning};
 use crate::progress::{Cancel, Context, Phase};
@@ -39,7 +40,7 @@ pub fn journal(
     safety: Option<BackupId>,
     items: &Items,
     held: &[Locked<'_>],
-    units: Vec<Unit>,
+    changes: Changes,
     context: &Context,
 ) -> Result<Journal> {
     let mut journal = Journal::new(id.clone(), purpose.plan, &purpose.restored.id, context.clock.now());
@@ -47,7 +48,7 @@ pub fn journal(
     journal.undoes = purpose.undoes.clone();
     journal.followers = items.stages.iter().skip(1).map(|stage| PathBytes::new(stage.path())).collect();
     journal.parts = items.items.iter().map(|item| item.name.clone()).collect();
-    journal.units = units;
+    journal.changes = changes;
     for locked in held {
         let item = &items.items[locked.item];
         let Way::InPlace { old, journal_mode, .. } = &item.way else { continue };
@@ -57,6 +58,7 @@ pub fn journal(
             staged: PathBytes::new(&item.staged),
             old: PathBytes::new(old),
             cookie: locked.cookie,
+            old_journal_mode: locked.mode.clone(),
             journal_mode: journal_mode.clone().unwrap_or_else(|| locked.mode.clone()),
             stamps: Stamps::of(&item.target).text(),
         });
@@ -84,33 +86,24 @@ pub fn apply(
     let total = sizes.map(|item| fs::metadata(&item.staged).map_or(0, |meta| meta.len())).sum();
     context.observer.phase(Phase::Restore, "into place", Some(total));
     let applied = (|| {
-        journal.units.iter().try_for_each(Unit::apply)?;
-        unit::sync(journal.units.iter())?;
+        journal.changes.apply()?;
         held.into_iter().try_for_each(|locked| locked.held.write(context))
     })();
-    applied.or_else(|error| Err(take_back(journal, items, error, busy, context)))
+    applied.map_err(|error| take_back(journal, items, error, busy, context))
 }
 
 /// Proves that everything arrived, and ends the restore. On an error the old state is back.
-pub fn finish(mut journal: Journal, items: &mut Items, busy: Duration, context: &Context) -> Result<Vec<Warning>> {
+pub fn finish(journal: Journal, items: &mut Items, busy: Duration, context: &Context) -> Result<Vec<Warning>> {
     // Too late to stop: everything is in place already.
     let context = &uncancelled(context);
     let mut warnings = Vec::new();
-    if let Err(error) = prove(&journal, busy, &mut warnings, context) {
+    let proven = prove(&journal, busy, &mut warnings, context)
+        .and_then(|()| set_journal_modes(&journal, &mut warnings, context));
+    if let Err(error) = proven {
         return Err(take_back(&journal, items, error, busy, context));
     }
-    for database in &journal.databases {
-        let (target, mode) = (database.target.as_path(), &database.journal_mode);
-        if !put::set_journal_mode(target, mode, context)? {
-            let text = format!("{} keeps its journal mode; it was {mode} in the backup", database.name);
-            warnings.push(Warning::new("journal_mode_kept", text));
-        }
-    }
-    settle_folders(items);
-    journal.done = true;
-    journal.write(&lead(items)?)?;
+    Journal::remove(&lead(items)?)?;
     items.stages.iter_mut().for_each(|stage| stage.release());
-    // The leading one last: it says that nothing has to be done any more.
     for stage in items.stages.iter().rev() {
         if let Err(error) = stage.clear() {
             let text = format!("What was replaced is not needed any more and could not be removed: {error}");
@@ -120,16 +113,31 @@ pub fn finish(mut journal: Journal, items: &mut Items, busy: Duration, context: 
     Ok(warnings)
 }
 
+/// Sets the journal modes that the databases had in the backup, as far as whoever uses them lets us.
+pub fn set_journal_modes(journal: &Journal, warnings: &mut Vec<Warning>, context: &Context) -> Result<()> {
+    for database in &journal.databases {
+        let (target, mode) = (database.target.as_path(), &database.journal_mode);
+        if !put::set_journal_mode(target, mode, context)? {
+            let text = format!("{} keeps its journal mode; it was {mode} in the backup", database.name);
+            warnings.push(Warning::new("journal_mode_kept", text));
+        }
+    }
+    Ok(())
+}
+
 fn lead(items: &Items) -> Result<PathBuf> {
     let lead = items.stages.first().map(|stage| stage.path().to_owned());
     lead.ok_or_else(|| Error::new(ErrorKind::Failed, "stage_missing", "The restore has no stage"))
 }
 
 fn prove(journal: &Journal, busy: Duration, warnings: &mut Vec<Warning>, context: &Context) -> Result<()> {
-    for unit in &journal.units {
-        if !unit.is_applied() {
-            return Err(not_arrived(unit.target.as_path()));
+    for unit in journal.changes.units.iter().filter(|unit| !unit.is_applied()) {
+        let target = unit.target.as_path();
+        if !unit.was_applied() {
+            return Err(not_arrived(target));
         }
+        let text = format!("{} was restored, and its application has replaced it since", target.display());
+        warnings.push(Warning::new("changed_since", text));
     }
     for database in &journal.databases {
         let (target, staged) = (database.target.as_path(), database.staged.as_path());
@@ -158,8 +166,19 @@ fn not_arrived(target: &Path) -> Error {
 /// Puts the old state back after `error`, which is returned with what became of it.
 fn take_back(journal: &Journal, items: &mut Items, error: Error, busy: Duration, context: &Context) -> Error {
     let context = &uncancelled(context);
-    let result = revert(journal, busy, context).and_then(|()| Journal::remove(&lead(items)?));
-    match result {
+    let back = || {
+        for database in &journal.databases {
+            // A recovery may need it after a power cut.
+            if is_new(database, busy, context)? {
+                let _ = item::sync_file(database.old.as_path());
+            }
+        }
+        let lead = lead(items)?;
+        journal.turn_back(&lead)?;
+        revert(journal, busy, context)?;
+        Journal::remove(&lead)
+    };
+    match back() {
         Ok(()) => {
             items.stages.iter_mut().for_each(|stage| stage.release());
             error
@@ -170,14 +189,41 @@ fn take_back(journal: &Journal, items: &mut Items, error: Error, busy: Duration,
     }
 }
 
-fn revert(journal: &Journal, busy: Duration, context: &Context) -> Result<()> {
+/// Puts the old state back, wherever that was interrupted before. Gives the paths at which lies what an application made
+/// since.
+pub fn revert(journal: &Journal, busy: Duration, context: &Context) -> Result<Vec<PathBuf>> {
     for database in journal.databases.iter().rev() {
-        if is_new(database, busy, context)? {
+        let target = database.target.as_path();
+        let cookie = put::cookie(target, busy, context)?;
+        // Each write makes it one more: after the second one the old content is there again.
+        let written_back = journal.back && cookie != database.cookie + 1;
+        if cookie != database.cookie && !written_back {
             write(database, database.old.as_path(), busy, context)?;
         }
+        put::set_journal_mode(target, &database.old_journal_mode, context)?;
     }
-    journal.units.iter().rev().try_for_each(Unit::revert)?;
-    unit::sync(journal.units.iter())
+    leave(&journal.changes, busy, context)?;
+    journal.changes.revert()
+}
+
+/// Nobody has a restored database open that is about to go: who did would write to a file without a name, and what
+/// lies beside it would be replayed into the old one.
+fn leave(changes: &Changes, busy: Duration, context: &Context) -> Result<()> {
+    let arrived = changes.units.iter().filter(|unit| unit.new.is_some() && unit.is_applied() && unit.new != unit.old);
+    let mut used = Vec::new();
+    for unit in arrived {
+        let target = unit.target.as_path();
+        if is_database(target) {
+            match put::become_sole_user(target, busy, context) {
+                // A file that only begins like a database is one that nobody has open as such.
+                Err(error) if error.kind() == ErrorKind::Busy => return Err(error),
+                _ => used.push(target),
+            }
+        } else if target.is_dir() && !target.is_symlink() {
+            used.push(target);
+        }
+    }
+    nobody_holds(&used, &[], busy, context)
 }
 
 /// Whether the restored content was committed to a database.
@@ -191,21 +237,6 @@ pub fn write(database: &Database, content: &Path, busy: Duration, context: &Cont
     pair.lock(busy, context)?.write(context)?;
     pair.checkpoint();
     Ok(())
-}
-
-/// A folder that was kept because something in it stays takes over mode and time of the restored one.
-fn settle_folders(items: &Items) {
-    for item in &items.items {
-        let (Way::Tree { .. }, true, true) = (&item.way, item.staged.is_dir(), item.target.is_dir()) else { continue };
-        if unit::inode(&item.staged) == unit::inode(&item.target) {
-            continue;
-        }
-        if let (Ok(meta), Ok(folder)) = (fs::metadata(&item.staged), unit::open_folder(&item.target)) {
-            // Neither is worth failing a finished restore for.
-            let _ = folder.set_permissions(meta.permissions());
-            let _ = meta.modified().and_then(|time| folder.set_modified(time));
-        }
-    }
 }
 
 /// The same context, which nobody can cancel.
@@ -239,15 +270,19 @@ fn holder(wanted: impl Fn(&Path, Inode) -> bool) -> Option<Holder> {
     None
 }
 
-/// Waits until nobody has `file` open, or, when it is a folder, any database below it but those that stay.
-pub fn nobody_holds(file: &Path, stays: &[Inode], busy: Duration, context: &Context) -> Result<()> {
+/// Waits until nobody has one of `files` open, or, when it is a folder, any database below it but those that stay.
+pub fn nobody_holds(files: &[&Path], stays: &[Inode], busy: Duration, context: &Context) -> Result<()> {
+    if files.is_empty() {
+        return Ok(());
+    }
     let started = context.clock.monotonic();
-    let (folder, ours) = (file.is_dir(), unit::inode(file));
+    let folders: Vec<&Path> = files.iter().copied().filter(|file| file.is_dir()).collect();
+    let ours: Vec<Inode> = files.iter().copied().filter_map(unit::inode).collect();
     loop {
         context.check()?;
-        let found = holder(|path, inode| match folder {
-            true => path.starts_with(file) && !stays.contains(&inode) && is_database(path),
-            false => Some(inode) == ours,
+        let found = holder(|path, inode| {
+            let inside = || folders.iter().any(|folder| path.starts_with(folder)) && !stays.contains(&inode);
+            ours.contains(&inode) || (inside() && is_database(path))
         });
         let Some(holder) = found else { return Ok(()) };
         if context.clock.monotonic().saturating_sub(started) >= busy {

@@ -5,8 +5,9 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::choose::{Choice, Piece};
 use super::from::Opened;
@@ -16,7 +17,8 @@ use super::{Report, Restored};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Outcome, PartKind, Warning};
 use crate::progress::Context;
-use crate::sqlite::{put, table};
+use crate::source::settings;
+use crate::sqlite::table;
 
 /// Restores the choices below `to`, which must be empty or not there.
 pub fn run(opened: &mut Opened, choices: &[Choice<'_>], to: &Path, context: &Context) -> Result<Report> {
@@ -45,7 +47,7 @@ pub fn run(opened: &mut Opened, choices: &[Choice<'_>], to: &Path, context: &Con
         write(opened, choice, &path, &stage, context)?;
         report.restored.push(Restored { name: part.name.clone(), path: to.join(name) });
     }
-    stage.sync()?;
+    sync(&tree, &stage)?;
     publish(&tree, &to, exists).map_err(|e| Error::at("writing", &to, e))?;
     sync_folder(&to)?;
     sync_folder(&parent(&to)?)?;
@@ -66,11 +68,41 @@ fn write(opened: &mut Opened, choice: &Choice<'_>, path: &Path, stage: &Stage, c
         (Piece::Whole, PartKind::Database) => {
             opened.database(part, path, context)?;
             let mode = part.database.as_ref().map_or("delete", |facts| facts.journal_mode.as_str());
-            put::give_journal_mode(path, mode)
+            crate::sqlite::put::give_journal_mode(path, mode)
         }
         (Piece::Whole, PartKind::Directory | PartKind::Application) => opened.tree(part, path, context),
+        (Piece::Whole, PartKind::Settings) => {
+            let document = opened.bytes(part, context)?;
+            put(path, &document)?;
+            // Lines that a person or a unit file can take over.
+            let change = settings::restore::plan(&document, None, Path::new("/"), &(Arc::new(Vec::new) as _), context);
+            match change {
+                Ok(change) if !change.environment.is_empty() => {
+                    put(&path.with_extension("env"), change.environment.as_bytes())
+                }
+                _ => Ok(()),
+            }
+        }
         (Piece::Whole, _) => set_mode(path, opened.file(part, path, context)?),
     }
+}
+
+/// Makes what was restored durable: file by file, or all at once when there are trees.
+fn sync(tree: &Path, stage: &Stage) -> Result<()> {
+    let read = |e| Error::at("reading", tree, e);
+    let paths = fs::read_dir(tree).map_err(read)?.map(|entry| entry.map(|entry| entry.path()));
+    let paths: Vec<PathBuf> = paths.collect::<io::Result<_>>().map_err(read)?;
+    let trees = paths.iter().any(|path| path.is_dir());
+    if !trees {
+        paths.iter().try_for_each(|path| super::item::sync_file(path))?;
+        super::unit::sync_folder(tree)?;
+    }
+    stage.sync(trees)
+}
+
+fn put(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file = crate::sqlite::open::create_private(path)?;
+    file.write_all(bytes).map_err(|e| Error::at("writing", path, e))
 }
 
 /// What a part is called in the folder: as it was called at home.

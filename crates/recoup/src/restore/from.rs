@@ -3,24 +3,37 @@
 //!
 //! Not here: where the parts go.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+
+use data_encoding::HEXLOWER;
+use sha2::{Digest, Sha256};
 
 use crate::diff::{self, Side};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::archive::reader::ArchiveReader;
-use crate::format::archive::unpack;
-use crate::format::json;
-use crate::model::{DatabaseFacts, Entry, EntryKind, Format, Level, Manifest, Part};
+use crate::format::deep;
+use crate::format::{json, proof};
+use crate::model::{DatabaseFacts, Entry, EntryKind, Format, Kind, Level, Manifest, Part};
 use crate::progress::{Context, Phase};
 use crate::sqlite::{check, facts, open};
-use crate::store::{Listed, Store};
+use crate::store::{Hold, Listed, Store};
+
+/// Bytes that are copied at once.
+const CHUNK: u64 = 8 << 20;
+
+/// Settings are small.
+const LARGEST: usize = 64 << 20;
 
 /// An opened backup.
 pub struct Opened {
     /// What it is.
     pub manifest: Manifest,
     body: Body,
+    /// As long as it is read, nobody deletes it.
+    _held: Option<Hold>,
 }
 
 enum Body {
@@ -37,6 +50,7 @@ impl Opened {
             return Err(Error::corrupted(format!("it is not whole: {}", listed.missing.join(", ")))
                 .hint("choose another backup, or another destination with --at"));
         }
+        let _held = store.hold(&manifest)?;
         let wanted = if manifest.format == Format::Both { ".db" } else { "" };
         let object = manifest.objects.iter().find(|object| object.name.ends_with(wanted));
         let object = object.ok_or_else(|| Error::corrupted("the manifest names no data"))?.clone();
@@ -48,7 +62,7 @@ impl Opened {
                 object.name, object.bytes
             )));
         }
-        Opened::at(manifest, path)
+        Ok(Opened { _held, ..Opened::at(manifest, path)? })
     }
 
     /// Opens the file of a backup whose manifest is known.
@@ -73,12 +87,12 @@ impl Opened {
                 .hint("CSV is an export for other tools; restore a backup in another format"));
             }
         };
-        Ok(Opened { manifest, body })
+        Ok(Opened { manifest, body, _held: None })
     }
 
     /// Opens an archive that has been judged already.
     pub fn read(manifest: Manifest, reader: ArchiveReader) -> Self {
-        Opened { manifest, body: Body::Archive(Box::new(reader)) }
+        Opened { manifest, body: Body::Archive(Box::new(reader)), _held: None }
     }
 
     /// Writes the database of a part to the new file `to` (0600) and proves it: every byte is what the manifest says,
@@ -91,9 +105,29 @@ impl Opened {
         made
     }
 
+    /// The same for a file that is only read: the stored object itself under a second name, when it lies on the same
+    /// disk. Objects never change, and a second name keeps the bytes even when the backup is deleted meanwhile.
+    pub fn database_to_read(&mut self, part: &Part, to: &Path, context: &Context) -> Result<()> {
+        if let Body::Database(path) = &self.body
+            && fs::hard_link(path, to).is_ok()
+        {
+            context.observer.phase(Phase::Restore, &part.name, Some(part.bytes));
+            let proven = proof::hash_file(to, context).and_then(|(_, found)| {
+                if found != part.sha256 {
+                    return Err(Error::corrupted(format!("{} is not what the manifest says", part.path)));
+                }
+                self.prove_database(part, to, true, context)
+            });
+            if proven.is_err() {
+                let _ = fs::remove_file(to);
+            }
+            return proven;
+        }
+        self.database(part, to, context)
+    }
+
     fn make_database(&mut self, part: &Part, to: &Path, context: &Context) -> Result<()> {
         context.observer.phase(Phase::Restore, &part.name, Some(part.bytes));
-        let expected = part.database.as_ref().ok_or_else(|| Error::corrupted("the manifest has no facts about it"))?;
         let mut exact = true;
         match &mut self.body {
             Body::Archive(reader) => reader.extract_member(&part.path, to, &part.sha256, context)?,
@@ -108,9 +142,17 @@ impl Opened {
                 imported?;
             }
         }
+        self.prove_database(part, to, exact, context)
+    }
+
+    /// `exact`: the bytes are those of the manifest.
+    fn prove_database(&self, part: &Part, to: &Path, exact: bool, context: &Context) -> Result<()> {
+        let expected = part.database.as_ref().ok_or_else(|| Error::corrupted("the manifest has no facts about it"))?;
         let connection = open::open_private(to)?;
-        // The bytes that were checked when the backup was made need no second check.
-        if !exact || self.manifest.verified < Some(Level::Integrity) {
+        // The bytes that were checked when the backup was made need no second check, and what a restore replaced comes
+        // back as it was, even if its indexes were wrong.
+        let known = self.manifest.verified >= Some(Level::Integrity) || self.manifest.kind == Kind::PreRestore;
+        if !exact || !known {
             context.observer.phase(Phase::Check, &part.name, None);
             let checked = check::check(&connection, context)?;
             if let Some(problem) = checked.problems.first() {
@@ -141,8 +183,24 @@ impl Opened {
         context.observer.phase(Phase::Restore, &part.name, Some(part.bytes));
         self.archive()?.extract_member(&part.path, to, &part.sha256, context)?;
         let Some(facts) = &part.file else { return Ok(None) };
-        unpack::set_time(to, facts.mtime_ns)?;
+        deep::set_time(to, facts.mtime_ns)?;
         Ok(Some(facts.mode))
+    }
+
+    /// A small part, such as settings, in memory.
+    pub fn bytes(&mut self, part: &Part, context: &Context) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let limit =
+            |bytes: &Vec<u8>| (bytes.len() > LARGEST).then(|| Error::corrupted(format!("{} is too large", part.name)));
+        let (_, found) = self.archive()?.read_member(&part.path, context, &mut |chunk| {
+            bytes.extend_from_slice(chunk);
+            limit(&bytes).map_or(Ok(()), Err)
+        })?;
+        if found == part.sha256 {
+            Ok(bytes)
+        } else {
+            Err(Error::corrupted(format!("{} is not what the manifest says", part.path)))
+        }
     }
 
     /// Writes one file of a tree to the new file `to` (0600). `path` is relative to the tree.
@@ -164,7 +222,7 @@ impl Opened {
         }
         let member = reader.member_of(part, &entry);
         reader.extract_member(&member, to, entry.sha256.as_deref().unwrap_or_default(), context)?;
-        unpack::set_time(to, entry.mtime_ns)?;
+        deep::set_time(to, entry.mtime_ns)?;
         Ok(entry)
     }
 
@@ -191,29 +249,53 @@ impl Opened {
     }
 }
 
-/// Copies a file and hashes on the way.
+/// Copies a file to the new file `to` (0600). What arrived is read again and hashed while the copy goes on.
 fn copy_proven(from: &Path, to: &Path, part: &Part, context: &Context) -> Result<()> {
-    use std::io::{Read, Write};
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut source = fs::File::open(from).map_err(|e| Error::at("opening", from, e))?;
-    let mut options = fs::File::options();
-    let mut target =
-        options.write(true).create_new(true).mode(0o600).open(to).map_err(|e| Error::at("creating", to, e))?;
-    let mut hash = <sha2::Sha256 as sha2::Digest>::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        let n = source.read(&mut buffer).map_err(|e| Error::at("reading", from, e))?;
-        if n == 0 {
-            break;
-        }
-        sha2::Digest::update(&mut hash, &buffer[..n]);
-        target.write_all(&buffer[..n]).map_err(|e| Error::at("writing", to, e))?;
-        context.advance(n as u64)?;
-    }
-    let found = data_encoding::HEXLOWER.encode(&sha2::Digest::finalize(hash));
+    let source = File::open(from).map_err(|e| Error::at("opening", from, e))?;
+    let length = source.metadata().map_err(|e| Error::at("looking at", from, e))?.len();
+    let target = open::create_private(to)?;
+    let arrived = File::open(to).map_err(|e| Error::at("opening", to, e))?;
+    let (done, copied) = mpsc::channel::<u64>();
+    let found = std::thread::scope(|threads| {
+        let writer = threads.spawn(move || -> io::Result<()> {
+            let mut left = length;
+            while left > 0 {
+                // In the kernel where the file system can (copy_file_range(2)).
+                let n = io::copy(&mut (&source).take(left.min(CHUNK)), &mut (&target))?;
+                if n == 0 {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+                left -= n;
+                if done.send(n).is_err() {
+                    break;
+                }
+            }
+            Ok(())
+        });
+        let hashed = hash(&arrived, copied, context);
+        let written = writer.join().unwrap_or_else(|_| Err(io::Error::other("the copying thread failed")));
+        written.map_err(|e| Error::at("copying to", to, e)).and(hashed)
+    })?;
     if found == part.sha256 {
         Ok(())
     } else {
         Err(Error::corrupted(format!("{} is not what the manifest says", part.path)))
     }
+}
+
+/// Hashes a file as far as `arrived` says that it is there.
+fn hash(mut file: &File, arrived: mpsc::Receiver<u64>, context: &Context) -> Result<String> {
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    for n in arrived {
+        let mut left = n as usize;
+        while left > 0 {
+            let piece = left.min(buffer.len());
+            file.read_exact(&mut buffer[..piece]).map_err(|e| Error::io("reading what was copied", e))?;
+            hash.update(&buffer[..piece]);
+            left -= piece;
+        }
+        context.advance(n)?;
+    }
+    Ok(HEXLOWER.encode(&hash.finalize()))
 }

@@ -3,11 +3,10 @@
 //!
 //! Not here: saving what is there, and putting items in place.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::choose::{Choice, Piece, Places};
@@ -19,12 +18,10 @@ use crate::destination::Lease;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{PartKind, RESTORE_FOLDER, Warning};
 use crate::progress::Context;
+use crate::source::settings::Environment;
+use crate::source::settings::restore::TableRows;
 use crate::sqlite::put::{self, Obstacle};
-use crate::sqlite::{facts, open, table};
-use crate::store::Store;
-
-/// Bytes that stay free.
-const MARGIN: u64 = 1 << 20;
+use crate::sqlite::{facts, open};
 
 /// How an item takes its place.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,8 +32,8 @@ pub enum Way {
         old: PathBuf,
         /// `PRAGMA journal_mode` that it shall have; absent when it keeps its own.
         journal_mode: Option<String>,
-        /// The new content is what is there now with one table of the backup, which lies in this file.
-        table: Option<(PathBuf, String)>,
+        /// The new content is made of what is there now.
+        derive: Option<Derive>,
     },
     /// A database whose file is exchanged.
     Swap(Obstacle),
@@ -49,6 +46,27 @@ pub enum Way {
     },
     /// It was not there at the moment that comes back.
     Gone,
+}
+
+/// How new content is made of what is there now.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Derive {
+    /// One table comes from the backup's database, which lies in this file.
+    Table(PathBuf, String),
+    /// Rows of key/value tables.
+    Rows(Vec<TableRows>),
+}
+
+/// How a restore was asked for.
+pub struct Ask<'a> {
+    /// Take away what was not there.
+    pub undo: bool,
+    /// How long to wait for somebody who holds a database.
+    pub busy: Duration,
+    /// Where parts belong.
+    pub places: &'a Places,
+    /// The environment, for secrets in settings.
+    pub environment: &'a Environment,
 }
 
 /// One thing that is put back.
@@ -98,6 +116,26 @@ impl Items {
         self.stages.iter().any(Stage::is_kept)
     }
 
+    /// The stage for a target whose new data is made in `folder`; the target is ours from here on.
+    pub(super) fn stage(&mut self, folder: PathBuf, target: &Path) -> Result<PathBuf> {
+        self.leases.push(lock(&folder, target)?);
+        let found = self
+            .stages
+            .iter()
+            .map(|stage| stage.path())
+            .find(|path| parent(path).and_then(|root| parent(&root)).is_ok_and(|around| around == folder));
+        if let Some(found) = found {
+            return Ok(found.to_owned());
+        }
+        let stage = Stage::create(&folder)?;
+        if let Some(lead) = self.stages.first() {
+            stage.follow(lead)?;
+        }
+        let path = stage.path().to_owned();
+        self.stages.push(stage);
+        Ok(path)
+    }
+
     /// A free path in a stage.
     pub fn free(&mut self, stage: &Path, what: &str) -> PathBuf {
         self.number += 1;
@@ -109,19 +147,21 @@ impl Items {
 pub fn prepare(
     opened: &mut Opened,
     choices: &[(Choice<'_>, Option<PathBuf>)],
-    undo: bool,
-    busy: Duration,
+    ask: &Ask<'_>,
     context: &Context,
 ) -> Result<Items> {
+    let (undo, busy) = (ask.undo, ask.busy);
     let mut items = Items { items: vec![], warnings: vec![], stages: vec![], leases: vec![], number: 0 };
-    let mut stages = BTreeMap::<PathBuf, PathBuf>::new();
     let mut taken = HashSet::new();
     let is_tree = |choice: &Choice<'_>| {
         matches!(choice.part.kind, PartKind::Directory | PartKind::Application) && choice.piece == Piece::Whole
     };
     let trees: Vec<PathBuf> =
         choices.iter().filter(|(choice, _)| is_tree(choice)).filter_map(|(_, target)| target.clone()).collect();
-    for (choice, target) in choices {
+    // Settings last: their rows come with their databases when those are restored too.
+    let (settings, others): (Vec<_>, Vec<_>) =
+        choices.iter().partition(|(choice, _)| choice.part.kind == PartKind::Settings && !choice.part.absent);
+    for (choice, target) in others {
         let part = choice.part;
         if part.absent && !undo {
             let text = format!("{} was not there when the backup was made; what is there now stays", part.name);
@@ -143,16 +183,7 @@ pub fn prepare(
         }
         let stays = is_tree(choice) && is_mount_point(&target);
         let folder = if stays { target.clone() } else { nested::folder(&trees, &target)? };
-        items.leases.push(lock(&folder, &target)?);
-        if !stages.contains_key(&folder) {
-            let stage = Stage::create(&folder)?;
-            if let Some(lead) = items.stages.first() {
-                stage.follow(lead)?;
-            }
-            stages.insert(folder.clone(), stage.path().to_owned());
-            items.stages.push(stage);
-        }
-        let stage = stages.get(&folder).cloned().unwrap_or_default();
+        let stage = items.stage(folder, &target)?;
         let staged = items.free(&stage, "new");
         let way = if part.absent {
             Way::Gone
@@ -160,6 +191,9 @@ pub fn prepare(
             make(opened, choice, &target, &staged, stays, busy, &mut items, &stage, context)?
         };
         items.items.push(Item { name: part.name.clone(), kind: part.kind, target, staged, way, stage });
+    }
+    for (choice, _) in settings {
+        super::derive::settings(opened, choice, ask, &mut items, context)?;
     }
     nested::settle(&mut items.items)?;
     if items.items.is_empty() {
@@ -192,7 +226,7 @@ fn make(
                     .hint("restore the whole database, or the table with --to DIR"));
             }
             let old = items.free(stage, "old");
-            Ok(Way::InPlace { old, journal_mode: None, table: Some((whole, name.clone())) })
+            Ok(Way::InPlace { old, journal_mode: None, derive: Some(Derive::Table(whole, name.clone())) })
         }
         (Piece::File(path), _) => {
             let entry = opened.file_of_tree(part, path, staged, context)?;
@@ -200,16 +234,19 @@ fn make(
             Ok(Way::File)
         }
         (Piece::Whole, PartKind::Database) => {
-            opened.database(part, staged, context)?;
-            let journal_mode = part.database.as_ref().map(|facts| facts.journal_mode.clone());
-            let page_size = facts::page_size(&open::open_private(staged)?)?;
-            match put::obstacle(target, page_size, busy, context)? {
+            let facts = part.database.as_ref().ok_or_else(|| Error::corrupted("the manifest has no facts about it"))?;
+            let mode = facts.journal_mode.clone();
+            match put::obstacle(target, facts.page_size, busy, context)? {
                 Some(obstacle) => {
-                    put::give_journal_mode(staged, journal_mode.as_deref().unwrap_or("delete"))?;
+                    opened.database(part, staged, context)?;
+                    put::give_journal_mode(staged, &mode)?;
                     like_old(staged, target, None)?;
                     Ok(Way::Swap(obstacle))
                 }
-                None => Ok(Way::InPlace { old: items.free(stage, "old"), journal_mode, table: None }),
+                None => {
+                    opened.database_to_read(part, staged, context)?;
+                    Ok(Way::InPlace { old: items.free(stage, "old"), journal_mode: Some(mode), derive: None })
+                }
             }
         }
         (Piece::Whole, PartKind::Directory | PartKind::Application) => {
@@ -225,20 +262,22 @@ fn make(
     }
 }
 
-/// Puts the table of the backup into a copy of what is there now.
-pub fn derive(item: &Item, context: &Context) -> Result<Vec<Warning>> {
-    let Way::InPlace { old, table: Some((backup, name)), .. } = &item.way else { return Ok(Vec::new()) };
-    let _ = fs::remove_file(&item.staged);
-    fs::copy(old, &item.staged).map_err(|e| Error::at("copying", old, e))?;
-    fs::set_permissions(&item.staged, Permissions::from_mode(0o600))
-        .map_err(|e| Error::at("setting the mode of", &item.staged, e))?;
-    let merged = table::into(backup, name, &item.staged, context)?;
-    let mut warnings = merged.notes;
-    if merged.new_foreign_key_violations > 0 {
-        let n = merged.new_foreign_key_violations;
-        warnings.push(Warning::new("foreign_keys", format!("{n} rows violate a foreign key after this")));
+/// Makes everything durable that a recovery may need.
+pub fn sync(items: &Items) -> Result<()> {
+    for stage in &items.stages {
+        let mut here = items.items.iter().filter(|item| item.stage == stage.path() && item.staged.exists());
+        // One call for a tree of any size; for single files it would wait for everybody else's writes.
+        let tree = here.clone().any(|item| item.staged.is_dir());
+        here.try_for_each(|item| if tree { Ok(()) } else { sync_file(&item.staged) })?;
+        stage.sync(tree)?;
     }
-    Ok(warnings)
+    Ok(())
+}
+
+/// Makes one file durable.
+pub fn sync_file(path: &Path) -> Result<()> {
+    let file = fs::File::open(path).map_err(|e| Error::at("opening", path, e))?;
+    file.sync_all().map_err(|e| Error::at("making durable", path, e))
 }
 
 /// What is exchanged belongs to whoever restores, and only root can give it back to another user: the application
@@ -256,7 +295,7 @@ fn stays_theirs(target: &Path) -> Result<()> {
 }
 
 /// Takes over owner and mode of what lies at `target`; of nothing, the owner of the folder and `mode`.
-fn like_old(staged: &Path, target: &Path, mode: Option<u32>) -> Result<()> {
+pub(super) fn like_old(staged: &Path, target: &Path, mode: Option<u32>) -> Result<()> {
     let old = fs::metadata(target).ok();
     stays_theirs(target)?;
     let around = fs::metadata(parent(target)?).ok();
@@ -309,56 +348,6 @@ fn lock(folder: &Path, target: &Path) -> Result<Lease> {
     lease
         .map_err(|e| e.while_(format!("preparing the restore of {}", target.display())))?
         .ok_or_else(|| crate::backup::already_running(format!("{} is being restored", target.display())))
-}
-
-/// Room for everything that is still to be written: a copy of each database and the log of writing it, and the safety
-/// backup. What is staged already is on the disk.
-pub fn check_space(items: &Items, stores: &[Arc<dyn Store>]) -> Result<()> {
-    let mut needed = BTreeMap::<u64, (u64, PathBuf)>::new();
-    let mut saved = 0;
-    for item in &items.items {
-        let (old, new) = (size(&item.target), size(&item.staged));
-        saved += old;
-        if let Way::InPlace { .. } = item.way {
-            let device = fs::metadata(&item.stage).map_or(0, |meta| meta.dev());
-            let entry = needed.entry(device).or_insert_with(|| (0, item.stage.clone()));
-            entry.0 += old + old.max(new);
-        }
-    }
-    let more = |bytes: u64| bytes + bytes / 10 + MARGIN;
-    for (bytes, path) in needed.values() {
-        let stat = rustix::fs::statvfs(path.as_path()).map_err(|e| Error::at("looking at", path, e.into()))?;
-        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
-        if free < more(*bytes) {
-            let detail = format!("about {} bytes are needed beside the data, {free} are free", more(*bytes));
-            return Err(Error::no_space(detail));
-        }
-    }
-    for store in stores {
-        if let Some(free) = store.free_bytes()?
-            && free < more(saved)
-        {
-            let (needed, place) = (more(saved), store.describe());
-            let detail = format!("about {needed} bytes are needed for the safety backup at {place}, {free} are free");
-            return Err(Error::no_space(detail));
-        }
-    }
-    Ok(())
-}
-
-/// Bytes of a file or a tree, however deep.
-fn size(path: &Path) -> u64 {
-    let (mut bytes, mut todo) = (0, vec![path.to_owned()]);
-    while let Some(path) = todo.pop() {
-        match fs::symlink_metadata(&path) {
-            Ok(meta) if meta.is_dir() => {
-                todo.extend(fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()));
-            }
-            Ok(meta) => bytes += meta.len().min(meta.blocks().saturating_mul(512)),
-            Err(_) => {}
-        }
-    }
-    bytes
 }
 
 /// The targets of choices.

@@ -11,12 +11,15 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::unit::{Unit, sync_folder};
+use super::changes::Changes;
+use super::unit::sync_folder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{BackupId, PathBytes};
 
 /// Its name in a stage.
 pub const FILE: &str = "journal.json";
+/// Its name once the restore is taken back: on a full disk, too, a file can be renamed.
+const BACK: &str = "journal.back.json";
 const VERSION: u32 = 1;
 
 /// The document.
@@ -42,10 +45,12 @@ pub struct Journal {
     pub followers: Vec<PathBytes>,
     /// Databases that are written through SQLite, in the order in which they are committed.
     pub databases: Vec<Database>,
-    /// Everything that is renamed, in order; all of it before the first database is committed.
-    pub units: Vec<Unit>,
-    /// Everything is in place and proven; only leftovers are to be removed.
-    pub done: bool,
+    /// Everything that is renamed, and modes; all of it before the first database is committed.
+    #[serde(flatten)]
+    pub changes: Changes,
+    /// The restore has failed and is taken back, whatever is committed.
+    #[serde(skip)]
+    pub back: bool,
 }
 
 /// A database that is written through SQLite.
@@ -62,6 +67,8 @@ pub struct Database {
     /// `PRAGMA schema_version` before; the write makes it one more, and an application that only writes rows leaves
     /// it alone (<https://www.sqlite.org/pragma.html#pragma_schema_version>).
     pub cookie: i64,
+    /// `PRAGMA journal_mode` that it had.
+    pub old_journal_mode: String,
     /// `PRAGMA journal_mode` that it shall have.
     pub journal_mode: String,
     /// Text of the file's stamps when the old copy was compared with it.
@@ -82,8 +89,8 @@ impl Journal {
             parts: Vec::new(),
             followers: Vec::new(),
             databases: Vec::new(),
-            units: Vec::new(),
-            done: false,
+            changes: Changes::default(),
+            back: false,
         }
     }
 
@@ -103,12 +110,31 @@ impl Journal {
         sync_folder(stage)
     }
 
-    /// Reads the journal of a stage; `None` when the restore had not begun to change anything.
+    /// Notes that the restore is taken back from here on.
+    pub fn turn_back(&self, stage: &Path) -> Result<()> {
+        if !stage.join(BACK).exists() {
+            let renamed = fs::rename(stage.join(FILE), stage.join(BACK));
+            renamed.map_err(|e| Error::at("renaming the restore journal in", stage, e))?;
+        }
+        // Matters only should the power be cut meanwhile; no reason not to put the old data back.
+        let _ = sync_folder(stage);
+        Ok(())
+    }
+
+    /// Reads the journal of a stage; `None` when the restore had not begun to change anything, or had ended.
     pub fn read(stage: &Path) -> Result<Option<Self>> {
-        let path = stage.join(FILE);
-        let text = match fs::read(&path) {
+        for (name, back) in [(FILE, false), (BACK, true)] {
+            if let Some(journal) = Self::read_file(&stage.join(name))? {
+                return Ok(Some(Journal { back, ..journal }));
+            }
+        }
+        Ok(None)
+    }
+
+    fn read_file(path: &Path) -> Result<Option<Self>> {
+        let text = match fs::read(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            other => other.map_err(|e| Error::at("reading", &path, e))?,
+            other => other.map_err(|e| Error::at("reading", path, e))?,
         };
         let bad = |why: String| {
             let text = format!("Restore journal cannot be read: {}", path.display());
@@ -123,12 +149,16 @@ impl Journal {
         Ok(Some(journal))
     }
 
-    /// Takes the intent back: nothing was changed.
+    /// The end: everything is in place and proven, or as it was. Only leftovers are to be removed then.
     pub fn remove(stage: &Path) -> Result<()> {
-        let path = stage.join(FILE);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::at("removing", &path, error)),
-            _ => sync_folder(stage),
+        for path in [stage.join(FILE), stage.join(BACK)] {
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::at("removing", &path, error));
+                }
+                _ => {}
+            }
         }
+        sync_folder(stage)
     }
 }

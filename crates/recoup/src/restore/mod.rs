@@ -7,8 +7,10 @@
 //! Not here: asking people, and where safety backups are kept for how long.
 
 mod act;
+mod changes;
 pub mod choose;
 mod commit;
+mod derive;
 mod folder;
 mod from;
 mod item;
@@ -18,6 +20,7 @@ mod nested;
 mod preview;
 pub mod recover;
 mod safety;
+mod space;
 mod stage;
 mod tree;
 mod unit;
@@ -30,8 +33,10 @@ pub use self::choose::Places;
 pub use self::from::Opened;
 pub use self::preview::{Preview, Seen, preview};
 use crate::error::Result;
+use crate::hooks::{Hook, Occasion, Quiesced};
 use crate::model::{BackupId, Outcome, PartKind, RestoreRecord, Warning};
 use crate::progress::Context;
+use crate::source::settings::Environment;
 use crate::store::Store;
 
 /// What is to be put back where it belongs.
@@ -47,10 +52,14 @@ pub struct Request<'a> {
     pub undoes: Option<BackupId>,
     /// Restore also what another application or a newer version made.
     pub force: bool,
+    /// What holds the application still from before the safety backup until everything is in place.
+    pub hooks: &'a [Arc<dyn Hook>],
     /// How long to wait for somebody who holds a database.
     pub busy: Duration,
     /// What the person saw who said yes; live data that changed since is refused with `preview_stale`.
     pub seen: Option<&'a Seen>,
+    /// The environment, to tell secrets in settings.
+    pub environment: Environment,
     /// Host name for the safety backup.
     pub host: Option<String>,
 }
@@ -97,8 +106,9 @@ pub fn run(opened: &mut Opened, request: &Request<'_>, context: &Context) -> Res
         // It comes back because it was here.
         warnings.clear();
     }
-    let mut items = item::prepare(opened, &targets, undo, request.busy, context)?;
-    item::check_space(&items, request.stores)?;
+    let ask = item::Ask { undo, busy: request.busy, places: request.places, environment: &request.environment };
+    let mut items = item::prepare(opened, &targets, &ask, context)?;
+    space::check(&items, request.stores)?;
     let chosen: Vec<&str> = items.items.iter().map(|item| item.name.as_str()).collect();
     let elsewhere: Vec<PathBuf> = manifest
         .parts
@@ -117,7 +127,12 @@ pub fn run(opened: &mut Opened, request: &Request<'_>, context: &Context) -> Res
     };
     let at = context.clock.now();
     let id = BackupId::generate(at);
-    let done = act::run(&id, &mut items, &purpose, request.busy, context)?;
+    let quiesced = Quiesced::begin(request.hooks, Occasion::Restore, &manifest.plan, context)?;
+    let done = act::run(&id, &mut items, &purpose, request.busy, context);
+    // Everything is durable by now, or as it was.
+    let resumed = quiesced.resume(Quiesced::outcome(&done));
+    let done = done.map_err(|error| resumed.iter().fold(error, |error, warning| error.hint(warning.text.clone())))?;
+    warnings.extend(resumed);
     warnings.append(&mut items.warnings);
     warnings.extend(done.warnings);
     let restored: Vec<Restored> =

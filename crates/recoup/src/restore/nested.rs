@@ -9,11 +9,12 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::changes::Changes;
 use super::item::{Item, Items, Way, is_mount_point};
 use super::safety::{self, Purpose, Saved};
 use super::stage;
 use super::tree::{self, Uncovered};
-use super::unit::{Unit, parent};
+use super::unit::parent;
 use crate::error::{Error, Result};
 use crate::model::{PartKind, RESTORE_FOLDER, Warning};
 use crate::progress::Context;
@@ -156,14 +157,14 @@ fn with_sidecars(path: &Path, database: bool) -> Vec<PathBuf> {
 /// What is renamed for one tree.
 pub enum Planned {
     /// All of it, and what is worth a look.
-    Units(Vec<Unit>, Option<Warning>),
+    Changes(Changes, Option<Warning>),
     /// A file that was written since it was saved.
     Changed(PathBuf),
 }
 
 /// Every rename that puts the tree of `item` in place, or takes it away. That what the plan leaves out stays, and
 /// sockets and pipes do, is no news; what else stays is told.
-pub fn units(
+pub fn changes(
     items: &mut Items,
     item: &Item,
     saved: Option<&Saved>,
@@ -193,11 +194,11 @@ pub fn units(
     let warning = kept(item, found.kept.iter().filter(|path| !ours(path) && !expected(path)));
     found.kept.extend(inside.apart);
     let aside = &mut || items.free(&stage, "aside");
-    let units = match item.way {
+    let changes = match item.way {
         Way::Tree { stays } => tree::plan(&item.target, &item.staged, &found, stays, aside)?,
         _ => tree::plan_gone(&item.target, &found, aside)?,
     };
-    Ok(Planned::Units(units, warning))
+    Ok(Planned::Changes(changes, warning))
 }
 
 fn kept<'a>(item: &Item, paths: impl Iterator<Item = &'a PathBuf>) -> Option<Warning> {

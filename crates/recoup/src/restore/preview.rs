@@ -20,7 +20,7 @@ use crate::diff;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{DatabaseFacts, DatabaseSpec, FileSpec, Manifest, PartKind, RESTORE_FOLDER, SourceSpec, Warning};
 use crate::progress::Context;
-use crate::source::factory;
+use crate::source::{SourceFactory, factory};
 use crate::sqlite::put::Stamps;
 use crate::sqlite::{facts, open};
 
@@ -70,7 +70,7 @@ pub fn preview(
     let choices = choose::choose(&manifest, only)?;
     let targets = item::targets(&choices, places)?;
     let seen = Seen::of(&targets, context)?;
-    let (refused, warnings) = match checks(&manifest, &targets, false, busy) {
+    let (refused, mut warnings) = match checks(&manifest, &targets, false, busy) {
         Ok(warnings) => (None, warnings),
         Err(error) => (Some(error), Vec::new()),
     };
@@ -86,7 +86,7 @@ pub fn preview(
     };
     wanted.parts = manifest.parts.iter().filter(compared).cloned().collect();
     let backup = opened.side(&wanted, &diff::folder(scratch, "backup")?, context)?;
-    let live = diff::of_live(&live, &diff::folder(scratch, "live")?, context)?;
+    let live = live_side(live, scratch, &mut warnings, context)?;
     let mut differences = diff::compare_sides(&live, &backup, scratch, context)?;
     for (choice, _) in &targets {
         if let Piece::Table(table) = &choice.piece {
@@ -98,6 +98,37 @@ pub fn preview(
     }
     let parts = targets.iter().map(|(choice, target)| part(choice, target.as_deref())).collect();
     Ok(Preview { parts, differences, refused, warnings, seen })
+}
+
+/// The live data; what cannot be read now is told and counts as nothing. That is when people restore.
+fn live_side(
+    mut sources: Vec<SourceFactory>,
+    scratch: &Path,
+    warnings: &mut Vec<Warning>,
+    context: &Context,
+) -> Result<diff::Side> {
+    let unreadable = |error: &Error| {
+        matches!(error.code(), "source_corrupted" | "not_a_database" | "source_encrypted" | "source_empty")
+    };
+    match diff::of_live(&sources, &diff::folder(scratch, "live")?, context) {
+        Err(error) if unreadable(&error) => {}
+        other => return other,
+    }
+    let mut number = 0;
+    let mut sound = Vec::new();
+    for source in sources.drain(..) {
+        number += 1;
+        let folder = diff::folder(scratch, &format!("look-{number}"))?;
+        match diff::of_live(std::slice::from_ref(&source), &folder, context) {
+            Ok(_) => sound.push(source),
+            Err(error) if unreadable(&error) => {
+                warnings.push(Warning::new("live_unreadable", format!("{}; all of it comes back", error.message())));
+            }
+            Err(error) => return Err(error),
+        }
+        std::fs::remove_dir_all(&folder).map_err(|e| Error::at("removing", &folder, e))?;
+    }
+    diff::of_live(&sound, &diff::folder(scratch, "live-again")?, context)
 }
 
 fn part(choice: &Choice<'_>, target: Option<&Path>) -> PartPreview {

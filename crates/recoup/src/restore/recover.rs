@@ -4,19 +4,19 @@
 //!
 //! Not here: the journal's shape ([`super::journal`]).
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::commit;
 use super::journal::{Database, Journal};
 use super::stage::Stage;
-use super::unit::{self, Unit};
+use super::unit;
 use crate::error::{Error, Result};
 use crate::model::{RestoreRecord, Warning};
 use crate::progress::Context;
 use crate::sqlite::pin::Pinned;
 use crate::sqlite::put::Stamps;
+use crate::sqlite::same;
 
 /// An interrupted restore that was dealt with.
 #[derive(Debug)]
@@ -40,7 +40,8 @@ pub fn folder(folder: &Path, busy: Duration, context: &Context) -> Result<Vec<Re
     for found in Stage::find(folder)? {
         let lead = Stage::lead_of(&found);
         if let Some(lead) = &lead {
-            if !lead.is_dir() {
+            // A restore that ends just now removes its leading stage last.
+            if !lead.is_dir() && found.is_dir() {
                 let text = format!("The restore that used {} cannot be finished here", found.display());
                 return Err(Error::new(crate::ErrorKind::NotFound, "stage_missing", text).hint(format!(
                     "{} is not there: mount its disk, then run recoup doctor --repair",
@@ -53,8 +54,7 @@ pub fn folder(folder: &Path, busy: Duration, context: &Context) -> Result<Vec<Re
             recovered.extend(stage(&found, busy, context)?);
         }
     }
-    // Only when it is empty.
-    let _ = fs::remove_dir(folder.join(crate::model::RESTORE_FOLDER));
+    Stage::sweep(folder);
     Ok(recovered)
 }
 
@@ -69,21 +69,18 @@ fn stage(path: &Path, busy: Duration, context: &Context) -> Result<Option<Recove
         stage.release();
         return Ok(None);
     };
-    let finished = journal.done || is_committed(&journal, busy, context)?;
+    let finished = !journal.back && is_committed(&journal, busy, context)?;
     let mut warnings = Vec::new();
-    if !journal.done {
-        context.observer.note(match finished {
-            true => "Finishing an interrupted restore",
-            false => "Taking an interrupted restore back",
-        });
-        if finished {
-            finish(&journal, busy, &mut warnings, context)?;
-        } else {
-            journal.units.iter().rev().try_for_each(Unit::revert)?;
-            unit::sync(journal.units.iter())?;
-        }
-        Journal { done: true, ..journal.clone() }.write(path)?;
+    context.observer.note(match finished {
+        true => "Finishing an interrupted restore",
+        false => "Taking an interrupted restore back",
+    });
+    if finished {
+        finish(&journal, busy, &mut warnings, context)?;
+    } else {
+        warnings.extend(commit::revert(&journal, busy, context)?.iter().map(|path| made_later(path)));
     }
+    Journal::remove(path)?;
     for follower in &journal.followers {
         if let Some(mut follower) = Stage::adopt(follower.as_path())? {
             follower.release();
@@ -101,13 +98,8 @@ fn stage(path: &Path, busy: Duration, context: &Context) -> Result<Option<Recove
         undoes: journal.undoes,
         parts: journal.parts.clone(),
     };
-    // A restore that had ended, and died while it tidied up, is remembered already or will not be missed.
-    Ok((!journal.done).then(|| Recovered {
-        finished: finished.then_some(record),
-        parts: journal.parts,
-        plan: journal.plan,
-        warnings,
-    }))
+    let finished = finished.then_some(record);
+    Ok(Some(Recovered { finished, parts: journal.parts, plan: journal.plan, warnings }))
 }
 
 /// The restore has passed the point from which it is finished and not taken back.
@@ -117,38 +109,45 @@ fn is_committed(journal: &Journal, busy: Duration, context: &Context) -> Result<
             return Ok(true);
         }
     }
-    Ok(journal.databases.is_empty() && journal.units.iter().all(Unit::is_applied))
+    Ok(journal.databases.is_empty() && journal.changes.were_applied())
 }
 
 fn finish(journal: &Journal, busy: Duration, warnings: &mut Vec<Warning>, context: &Context) -> Result<()> {
-    journal.units.iter().try_for_each(Unit::apply)?;
-    unit::sync(journal.units.iter())?;
+    if !journal.changes.were_applied() {
+        journal.changes.apply()?;
+    }
     for database in &journal.databases {
         if commit::is_new(database, busy, context)? {
             continue;
         }
-        if Stamps::of(database.target.as_path()).text() != database.stamps {
+        if is_written_to(database, busy, context)? {
             warnings.push(save_later_writes(database, busy, context)?);
         }
         commit::write(database, database.staged.as_path(), busy, context)?;
     }
-    for database in &journal.databases {
-        let (target, mode) = (database.target.as_path(), &database.journal_mode);
-        if !crate::sqlite::put::set_journal_mode(target, mode, context)? {
-            let text = format!("{} keeps its journal mode; it was {mode} in the backup", database.name);
-            warnings.push(Warning::new("journal_mode_kept", text));
-        }
+    commit::set_journal_modes(journal, warnings, context)
+}
+
+fn made_later(path: &Path) -> Warning {
+    let text = format!("An application made something there after the crash; it is kept in {}", path.display());
+    Warning::new("later_writes_kept", text)
+}
+
+/// Somebody wrote to a database since its old content was copied. Stamps also change when SQLite takes back what the
+/// crash interrupted, so only content tells.
+fn is_written_to(database: &Database, busy: Duration, context: &Context) -> Result<bool> {
+    let (target, old) = (database.target.as_path(), database.old.as_path());
+    if Stamps::of(target).text() == database.stamps {
+        return Ok(false);
     }
-    Ok(())
+    Ok(!same::same(target, old, &old.with_extension("compared"), busy, context)?)
 }
 
 /// After the crash somebody wrote to a database whose restore was still to come: that is in no safety backup, so it is
 /// kept beside it.
 fn save_later_writes(database: &Database, busy: Duration, context: &Context) -> Result<Warning> {
     let target = database.target.as_path();
-    let mut name = target.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".before-restore-{}", ulid::Ulid::generate()));
-    let copy: PathBuf = target.with_file_name(name);
+    let copy = unit::later_path(target);
     let scratch = database.staged.as_path().with_extension("recovering");
     Pinned::begin(target, &scratch, busy, context)?.copy(&copy, context, busy)?;
     unit::sync_folder(&unit::parent(target)?)?;

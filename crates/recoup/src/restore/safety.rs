@@ -81,6 +81,7 @@ pub fn save(
     copies: &[(usize, PathBuf, DatabaseFacts)],
     context: &Context,
 ) -> Result<Option<Saved>> {
+    let single = matches!(items.items.as_slice(), [item] if item.kind == PartKind::Database && copies.len() == 1);
     let mut sources: Vec<SourceFactory> = Vec::new();
     let mut warnings = Vec::new();
     for (at, item) in items.items.iter().enumerate() {
@@ -91,7 +92,7 @@ pub fn save(
         let copy = copies.iter().find(|(of, ..)| *of == at);
         match (copy, item.kind) {
             (Some((_, copy, facts)), _) => {
-                sources.push(sqlite::captured(&item.name, copy, facts.clone(), &item.target));
+                sources.push(sqlite::captured(&item.name, copy, facts.clone(), &item.target, single));
             }
             (None, PartKind::Directory | PartKind::Application) if item.target.is_dir() => {
                 sources.push(directory(item, purpose));
@@ -107,7 +108,6 @@ pub fn save(
     if items.items.iter().all(|item| fs::symlink_metadata(&item.target).is_err()) {
         return Ok(None);
     }
-    let single = matches!(items.items.as_slice(), [item] if item.kind == PartKind::Database && copies.len() == 1);
     let scratch = items.stages.first().map(|stage| stage.path().to_owned()).unwrap_or_default();
     let request = backup::Request {
         plan: purpose.plan.to_owned(),
@@ -119,6 +119,8 @@ pub fn save(
         label: Some(format!("before the restore of {}", purpose.restored.file_stem())),
         protect: false,
         host: purpose.host.clone(),
+        // The restore holds the application still already.
+        hooks: Vec::new(),
         scratch,
     };
     let report = backup::run(&request, purpose.stores, context).map_err(|e| e.while_("making the safety backup"))?;
@@ -126,10 +128,26 @@ pub fn save(
         let text = format!("The safety backup was not stored at {store}: {error}");
         warnings.push(Warning::new(error.code(), text));
     }
-    let stores = purpose.stores.iter().filter(|store| report.stored.contains(&store.describe())).cloned().collect();
+    let stores: Vec<Arc<dyn Store>> =
+        purpose.stores.iter().filter(|store| report.stored.contains(&store.describe())).cloned().collect();
+    if let (true, Some((_, copy, _))) = (single, copies.first()) {
+        take_again(copy, &report.manifest, &stores, context)?;
+    }
     // Sockets and pipes stay where they are, so nothing is lost with them.
     warnings.extend(report.manifest.warnings.iter().filter(|warning| warning.code != "special_files").cloned());
     Ok(Some(Saved { manifest: report.manifest, stores, warnings, reused: false }))
+}
+
+/// The copy was moved into the safety backup; for taking the restore back it gets its name again.
+fn take_again(copy: &Path, manifest: &Manifest, stores: &[Arc<dyn Store>], context: &Context) -> Result<()> {
+    if copy.exists() {
+        return Ok(());
+    }
+    let lost = || Error::new(ErrorKind::Failed, "safety_missing", "The safety backup cannot be read");
+    let (store, object) = stores.last().zip(manifest.objects.first()).ok_or_else(lost)?;
+    let folder = copy.parent().ok_or_else(lost)?;
+    let path = store.fetch(manifest, object, folder, context)?;
+    fs::hard_link(&path, copy).or_else(|_| fs::copy(&path, copy).map(drop)).map_err(|e| Error::at("copying", &path, e))
 }
 
 /// Takes a safety backup back that does not hold what is there any more.

@@ -31,8 +31,9 @@ pub struct Stage {
 #[derive(Serialize, Deserialize)]
 struct Pointer {
     lead: PathBytes,
-    /// Device of the folder around the leading stage, to tell a finished restore from an unmounted disk.
-    device: u64,
+    /// Inode of the folder around the leading stage, to tell a finished restore from an unmounted disk. Not its device,
+    /// which can be another one after a restart.
+    inode: u64,
 }
 
 impl Stage {
@@ -93,6 +94,21 @@ impl Stage {
         Ok(found)
     }
 
+    /// Removes what a killed restore left in `folder` beside its stages: leases that nobody holds, and the folder
+    /// around them when it is empty. What cannot be removed now is removed the next time.
+    pub fn sweep(folder: &Path) {
+        let root = folder.join(RESTORE_FOLDER);
+        for name in Lease::names(&root).unwrap_or_default() {
+            // The lease of a stage goes with it.
+            if !root.join(&name).exists() {
+                // Dropping a lease removes its file.
+                drop(Lease::take(&root, &name));
+            }
+        }
+        // Only when it is empty.
+        let _ = fs::remove_dir(root);
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
@@ -101,8 +117,8 @@ impl Stage {
     /// Points to the stage that leads.
     pub fn follow(&self, lead: &Stage) -> Result<()> {
         let around = around(&lead.path)?;
-        let device = fs::metadata(&around).map_err(|e| Error::at("looking at", &around, e))?.dev();
-        let pointer = Pointer { lead: PathBytes::new(&lead.path), device };
+        let inode = fs::metadata(&around).map_err(|e| Error::at("looking at", &around, e))?.ino();
+        let pointer = Pointer { lead: PathBytes::new(&lead.path), inode };
         let text = serde_json::to_vec(&pointer).map_err(|e| Error::io("writing", io::Error::other(e)))?;
         let path = self.path.join(LEAD);
         fs::write(&path, text).map_err(|e| Error::at("writing", &path, e))
@@ -114,16 +130,16 @@ impl Stage {
         let pointer: Pointer = serde_json::from_slice(&fs::read(path.join(LEAD)).ok()?).ok()?;
         let lead = pointer.lead.to_path_buf();
         let mounted = around(&lead).ok().and_then(|around| fs::metadata(around).ok());
-        let gone = !lead.is_dir() && mounted.is_some_and(|meta| meta.dev() == pointer.device);
+        let gone = !lead.is_dir() && mounted.is_some_and(|meta| meta.ino() == pointer.inode);
         (!gone).then_some(lead)
     }
 
-    /// Makes everything in the stage durable, and the stage itself.
-    pub fn sync(&self) -> Result<()> {
+    /// Makes the names in the stage durable, and the stage itself; with `everything`, all that is in it (syncfs(2)).
+    pub fn sync(&self, everything: bool) -> Result<()> {
         let folder = fs::File::open(&self.path).map_err(|e| Error::at("opening", &self.path, e))?;
-        // One call for a tree of any size; syncfs(2) returns when all of it is on the disk.
-        #[cfg(target_os = "linux")]
-        rustix::fs::syncfs(&folder).map_err(|e| Error::at("making durable", &self.path, e.into()))?;
+        if everything {
+            sync_all(&folder).map_err(|e| Error::at("making durable", &self.path, e))?;
+        }
         folder.sync_all().map_err(|e| Error::at("making durable", &self.path, e))?;
         let root = parent(&self.path)?;
         sync_folder(&root)?;
@@ -163,6 +179,17 @@ pub fn lease(root: &Path, name: &str) -> Result<Option<Lease>> {
         }
     }
     Lease::take(root, name)
+}
+
+#[cfg(target_os = "linux")]
+fn sync_all(folder: &fs::File) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(folder)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn sync_all(_folder: &fs::File) -> io::Result<()> {
+    rustix::fs::sync();
+    Ok(())
 }
 
 /// Nobody else can have put anything into the folder of our stages. One that is not there is fine.

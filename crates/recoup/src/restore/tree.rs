@@ -15,6 +15,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::changes::Changes;
 use super::mounts;
 use super::unit::{self, Unit};
 use crate::error::{Error, Result};
@@ -178,8 +179,8 @@ pub fn plan(
     found: &Uncovered,
     stays: bool,
     aside: &mut dyn FnMut() -> PathBuf,
-) -> Result<Vec<Unit>> {
-    let (mut units, kept) = (Vec::new(), &found.kept);
+) -> Result<Changes> {
+    let (mut changes, kept) = (Changes::default(), &found.kept);
     for mount in &found.mounts {
         let new = staged.join(mount);
         let empty = fs::read_dir(&new).is_ok_and(|mut names| names.next().is_none());
@@ -189,21 +190,21 @@ pub fn plan(
     }
     let is_folder = |path: &Path| fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir());
     if is_folder(live) && (stays || !kept.is_empty()) {
-        children(live, staged, Path::new(""), kept, aside, &mut units)?;
+        children(live, staged, Path::new(""), kept, aside, &mut changes)?;
     } else {
-        units.push(Unit::new(live, Some(staged), &aside())?);
+        changes.units.push(Unit::new(live, Some(staged), &aside())?);
     }
-    Ok(units)
+    Ok(changes)
 }
 
 /// The renames that take a tree away, but for what is kept.
-pub fn plan_gone(live: &Path, found: &Uncovered, aside: &mut dyn FnMut() -> PathBuf) -> Result<Vec<Unit>> {
+pub fn plan_gone(live: &Path, found: &Uncovered, aside: &mut dyn FnMut() -> PathBuf) -> Result<Changes> {
     let mut units = Vec::new();
     match found.kept.is_empty() {
         true => units.push(Unit::new(live, None, &aside())?),
         false => clear(live, Path::new(""), &found.kept, aside, &mut units)?,
     }
-    Ok(units)
+    Ok(Changes { units, ..Changes::default() })
 }
 
 fn children(
@@ -212,8 +213,9 @@ fn children(
     relative: &Path,
     kept: &BTreeSet<PathBuf>,
     aside: &mut dyn FnMut() -> PathBuf,
-    units: &mut Vec<Unit>,
+    changes: &mut Changes,
 ) -> Result<()> {
+    changes.stay(&live.join(relative), &staged.join(relative));
     let list = |root: &Path| {
         let folder = root.join(relative);
         names(&folder).map_err(|e| Error::at("reading", &folder, e))
@@ -231,13 +233,13 @@ fn children(
         let holds_kept = kept.range(path.clone()..).next().is_some_and(|first| first.starts_with(&path));
         match (&is_old, &is_new) {
             (Some(old), Some(new)) if holds_kept && old.is_dir() && new.is_dir() => {
-                children(live, staged, &path, kept, aside, units)?;
+                children(live, staged, &path, kept, aside, changes)?;
             }
             // The backup has no such folder, or something else in its place: what nobody saved stays.
-            (Some(_), None) if holds_kept => clear(live, &path, kept, aside, units)?,
+            (Some(_), None) if holds_kept => clear(live, &path, kept, aside, &mut changes.units)?,
             (Some(_), Some(_)) if holds_kept => {}
-            (_, Some(_)) => units.push(Unit::new(&target, Some(&made), &aside())?),
-            (Some(_), None) => units.push(Unit::new(&target, None, &aside())?),
+            (_, Some(_)) => changes.units.push(Unit::new(&target, Some(&made), &aside())?),
+            (Some(_), None) => changes.units.push(Unit::new(&target, None, &aside())?),
             (None, None) => {}
         }
     }
@@ -310,19 +312,20 @@ mod tests {
             number += 1;
             folder.path().join(format!("aside-{number}"))
         };
-        let units = plan(&live, &staged, &found, stays, &mut aside).unwrap();
+        let changes = plan(&live, &staged, &found, stays, &mut aside).unwrap();
+        assert!(!changes.were_applied());
         for _ in 0..2 {
-            units.iter().try_for_each(Unit::apply).unwrap();
-            assert!(units.iter().all(Unit::is_applied));
+            changes.apply().unwrap();
+            assert!(changes.were_applied() && changes.units.iter().all(Unit::is_applied));
         }
         let after = read(&live);
         for _ in 0..2 {
-            units.iter().rev().try_for_each(Unit::revert).unwrap();
+            assert!(changes.revert().unwrap().is_empty());
             assert_eq!(read(&live), before);
         }
-        units.iter().try_for_each(Unit::apply).unwrap();
+        changes.apply().unwrap();
         assert_eq!(read(&live), after);
-        (after, units.len())
+        (after, changes.units.len())
     }
 
     #[test]
@@ -354,10 +357,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (live, staged) = (folder.path().join("old"), folder.path().join("new"));
         make(&staged, &["a"]);
-        let units = plan(&live, &staged, &Uncovered::default(), false, &mut || folder.path().join("aside")).unwrap();
-        units.iter().try_for_each(Unit::apply).unwrap();
+        let mut aside = || folder.path().join("aside");
+        let changes = plan(&live, &staged, &Uncovered::default(), false, &mut aside).unwrap();
+        changes.apply().unwrap();
         assert_eq!(read(&live).len(), 1);
-        units.iter().try_for_each(Unit::revert).unwrap();
+        changes.revert().unwrap();
         assert!(!live.exists());
     }
 

@@ -2,9 +2,8 @@
 //! an old thing goes. Every step can be repeated and taken back; which of the two states holds is told by
 //! the inode that lies at the target, never by a note that might be missing after a crash.
 //!
-//! Not here: in which order units are applied, and databases that are written through SQLite.
+//! Not here: the order of all changes ([`super::changes`]), and databases that are written through SQLite.
 
-use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
 use std::io;
@@ -25,6 +24,19 @@ pub type Inode = (u64, u64);
 /// What lies at `path`, a link not followed.
 pub fn inode(path: &Path) -> Option<Inode> {
     fs::symlink_metadata(path).ok().map(|meta| (meta.dev(), meta.ino()))
+}
+
+/// Whether `what` lies at `path`. A file keeps its inode over a restart, but its device can be another one then; all
+/// places of a unit are on one file system.
+fn is(path: &Path, what: Option<Inode>) -> bool {
+    inode(path).map(|(_, inode)| inode) == what.map(|(_, inode)| inode)
+}
+
+/// A free name beside what an application has made or written since a restore.
+pub fn later_path(target: &Path) -> PathBuf {
+    let mut name = target.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".before-restore-{}", ulid::Ulid::generate()));
+    target.with_file_name(name)
 }
 
 /// One thing that changes its place.
@@ -68,7 +80,13 @@ impl Unit {
 
     /// The target holds what the restore wanted there.
     pub fn is_applied(&self) -> bool {
-        inode(self.target.as_path()) == self.new
+        is(self.target.as_path(), self.new)
+    }
+
+    /// It was applied, whatever an application has put at the target since.
+    pub fn was_applied(&self) -> bool {
+        let waits = self.new.is_some() && is(self.staged.as_path(), self.new);
+        !waits && (self.is_applied() || !is(self.target.as_path(), self.old))
     }
 
     /// Puts the new thing in place and the old one aside. Applied twice it does nothing more.
@@ -76,10 +94,10 @@ impl Unit {
         let (target, staged, aside) = (self.target.as_path(), self.staged.as_path(), self.aside.as_path());
         let moved = || -> io::Result<()> {
             let found = inode(target);
-            if found == self.new {
+            if is(target, self.new) {
                 return self.old_to_aside();
             }
-            if found.is_some() && found != self.old {
+            if found.is_some() && !is(target, self.old) {
                 return Err(io::Error::new(io::ErrorKind::AlreadyExists, "something else lies there by now"));
             }
             match (self.new, found) {
@@ -99,40 +117,58 @@ impl Unit {
         self.even_if_read_only(moved).map_err(|error| self.failed("putting in place", error))
     }
 
-    /// Puts the old thing back. Done twice it does nothing more.
-    pub fn revert(&self) -> Result<()> {
+    /// Puts the old thing back. Done twice it does nothing more. What an application made at the target after it was
+    /// applied is kept beside it, at the path that is returned.
+    pub fn revert(&self) -> Result<Option<PathBuf>> {
+        self.even_if_read_only(|| self.put_back()).map_err(|error| self.failed("putting back", error))
+    }
+
+    fn put_back(&self) -> io::Result<Option<PathBuf>> {
         let (target, staged, aside) = (self.target.as_path(), self.staged.as_path(), self.aside.as_path());
-        let moved = || -> io::Result<()> {
-            let found = inode(target);
-            if found == self.old {
-                return Ok(());
-            }
-            if found.is_some() && found != self.new {
-                return Err(io::Error::new(io::ErrorKind::AlreadyExists, "something else lies there by now"));
-            }
-            let Some(old) = self.old else { return rename_new(target, staged) };
-            let kept = if inode(aside) == Some(old) { aside } else { staged };
-            if inode(kept) != Some(old) {
-                return Err(io::ErrorKind::NotFound.into());
-            }
-            if found.is_none() {
-                return rename_new(kept, target);
-            }
-            match exchange(kept, target) {
+        if self.old.is_some() && is(target, self.old) {
+            return Ok(None);
+        }
+        // Without the stage nothing can be told: its disk may not be mounted.
+        aside.parent().map_or(Ok(()), |stage| fs::metadata(stage).map(drop))?;
+        let is_old = |path: &Path| self.old.is_some() && is(path, self.old);
+        let kept = if is_old(aside) { aside } else { staged };
+        let waits = self.new.is_some() && is(staged, self.new);
+        if !is_old(kept) && (waits || self.new.is_none()) {
+            // Not applied; the application itself has replaced or removed the old thing.
+            return Ok(None);
+        }
+        if self.old.is_some() && !is_old(kept) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let mut found = inode(target);
+        let mut later = None;
+        if found.is_some() && !is(target, self.new) {
+            let beside = later_path(target);
+            rename_new(target, &beside)?;
+            later = Some(beside);
+            found = None;
+        }
+        match (self.old, found) {
+            (None, None) => Ok(()),
+            (None, Some(_)) => rename_new(target, staged),
+            (Some(_), None) => rename_new(kept, target),
+            (Some(_), Some(_)) => match exchange(kept, target) {
+                // The new thing goes back to where it was made, so that everything could begin again.
+                Ok(()) if kept != staged => rename_new(kept, staged),
                 Ok(()) => Ok(()),
                 Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
                     rename_new(target, staged)?;
                     rename_new(kept, target)
                 }
                 Err(error) => Err(error.into()),
-            }
-        };
-        self.even_if_read_only(moved).map_err(|error| self.failed("putting back", error))
+            },
+        }?;
+        Ok(later)
     }
 
     /// A folder that its owner made read-only can neither be moved nor changed (rename(2)); for the moment of the
     /// rename its owner, who we are, makes it writable.
-    fn even_if_read_only(&self, moved: impl Fn() -> io::Result<()>) -> io::Result<()> {
+    fn even_if_read_only<T>(&self, moved: impl Fn() -> io::Result<T>) -> io::Result<T> {
         match moved() {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
             other => return other,
@@ -158,7 +194,7 @@ impl Unit {
     /// After an exchange the old thing lies where the new one was made.
     fn old_to_aside(&self) -> io::Result<()> {
         let (staged, aside) = (self.staged.as_path(), self.aside.as_path());
-        if staged != aside && self.old.is_some() && inode(staged) == self.old {
+        if staged != aside && self.old.is_some() && is(staged, self.old) {
             return rename_new(staged, aside);
         }
         Ok(())
@@ -175,17 +211,6 @@ impl Unit {
             _ => Error::at(doing, target, error),
         }
     }
-}
-
-/// Makes the renames of units durable: fsync of every folder in which a name changed.
-pub fn sync<'a>(units: impl Iterator<Item = &'a Unit>) -> Result<()> {
-    let mut folders = BTreeSet::new();
-    for unit in units {
-        for path in [&unit.target, &unit.staged, &unit.aside] {
-            folders.extend(path.as_path().parent().map(Path::to_path_buf));
-        }
-    }
-    folders.iter().try_for_each(|folder| sync_folder(folder))
 }
 
 /// fsync of a folder; one that does not exist any more has nothing to keep.

@@ -4,26 +4,21 @@
 //!
 //! Not here: hooks around a backup.
 
-use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::process::{ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use rustix::fs::{OFlags, fcntl_setfl};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use super::{Emitted, Presence, Scope, Source};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{CommandSpec, Content, Entry, PartKind, PathBytes, Sink};
+use crate::process::Running;
 use crate::progress::Context;
-
-/// How much of the end of standard error is kept for the error.
-const ERROR_TAIL: usize = 2048;
 
 /// How long a running command that says nothing is left alone: at first, and at most.
 const LOOK: (Duration, Duration) = (Duration::from_micros(50), Duration::from_millis(20));
@@ -188,68 +183,4 @@ impl Source for CommandSource {
         sink.entry(&entry, Content::Staged(&path))?;
         Ok(Emitted::default())
     }
-}
-
-/// A command that was started; dropping it ends its whole process group.
-struct Running {
-    child: Child,
-    tail: Option<Receiver<String>>,
-    stopped: bool,
-}
-
-impl Running {
-    fn new(mut child: Child) -> Self {
-        let tail = child.stderr.take().map(|stderr| {
-            let (tell, tail) = channel();
-            std::thread::spawn(move || {
-                let _ = tell.send(last_words(stderr));
-            });
-            tail
-        });
-        Running { child, tail, stopped: false }
-    }
-
-    /// Whether the command itself has ended. It is left a zombie, which keeps the number of its group from
-    /// becoming another's before [`Running::stop`].
-    fn ended(&self) -> io::Result<bool> {
-        let Some(pid) = self.pid() else { return Ok(true) };
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
-        Ok(waitid(WaitId::Pid(pid), options)?.is_some())
-    }
-
-    fn pid(&self) -> Option<Pid> {
-        i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)
-    }
-
-    /// Ends whatever is left of the group.
-    fn stop(&mut self) -> io::Result<ExitStatus> {
-        if !std::mem::replace(&mut self.stopped, true)
-            && let Some(group) = self.pid()
-        {
-            let _ = kill_process_group(group, Signal::KILL);
-        }
-        self.child.wait()
-    }
-
-    /// The end of its standard error. Somebody who left the group may hold it open, so nobody waits for long.
-    fn said(&mut self) -> String {
-        let tail = self.tail.take().and_then(|tail| tail.recv_timeout(Duration::from_secs(1)).ok());
-        tail.unwrap_or_default()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.stop();
-    }
-}
-
-fn last_words(mut stderr: ChildStderr) -> String {
-    let mut last: VecDeque<u8> = VecDeque::new();
-    let mut buffer = [0; 4096];
-    while let Ok(count @ 1..) = stderr.read(&mut buffer) {
-        last.extend(&buffer[..count]);
-        last.drain(..last.len().saturating_sub(ERROR_TAIL));
-    }
-    String::from_utf8_lossy(last.make_contiguous()).trim().to_owned()
 }

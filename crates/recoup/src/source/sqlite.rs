@@ -30,6 +30,8 @@ pub struct SqliteSource {
     pinned: Option<Pinned>,
     /// Copied before the run began.
     ready: Option<Captured>,
+    give: bool,
+    quick: bool,
     captured: Option<Captured>,
     warnings: Vec<Warning>,
 }
@@ -64,14 +66,14 @@ struct Captured {
     facts: DatabaseFacts,
 }
 
-/// A database that was copied to `copy` before, at a moment when it had these `facts`. The copy is read, not moved, and
-/// goes through the same proof as any other.
-pub fn captured(name: &str, copy: &Path, facts: DatabaseFacts, origin: &Path) -> SourceFactory {
+/// A database that was copied to `copy` before, at a moment when it had these `facts`. Somebody is waiting: its structure
+/// is checked, and its indexes are when it is restored. With `give` it may be moved away; else it is only read.
+pub fn captured(name: &str, copy: &Path, facts: DatabaseFacts, origin: &Path, give: bool) -> SourceFactory {
     let (name, path, origin) = (name.to_owned(), copy.to_owned(), origin.to_owned());
     Arc::new(move || {
         let location = Location { configured: origin.display().to_string(), path: origin.clone() };
         let ready = Captured { path: path.clone(), facts: facts.clone() };
-        Ok(Box::new(SqliteSource { ready: Some(ready), ..SqliteSource::at(&name, location) }))
+        Ok(Box::new(SqliteSource { ready: Some(ready), give, quick: true, ..SqliteSource::at(&name, location) }))
     })
 }
 
@@ -101,6 +103,8 @@ impl SqliteSource {
             shape: None,
             pinned: None,
             ready: None,
+            give: false,
+            quick: false,
             captured: None,
             warnings: Vec::new(),
         }
@@ -142,7 +146,7 @@ impl SqliteSource {
 
     /// The copy must be sound and say what the source said at the moment.
     fn prove(&mut self, captured: &Captured, context: &Context) -> Result<DatabaseFacts> {
-        let (facts, checked) = prove(&captured.path, &captured.facts, &self.location.path, context)?;
+        let (facts, checked) = prove(&captured.path, &captured.facts, &self.location.path, self.quick, context)?;
         if !checked.unchecked.is_empty() {
             self.warn("unchecked", format!("copied faithfully, but not checked: {}", checked.unchecked.join(", ")));
         }
@@ -269,8 +273,11 @@ impl Source for SqliteSource {
     }
 
     fn capture(&mut self, scope: &Scope) -> Result<()> {
-        if self.ready.is_some() {
-            self.captured = self.ready.take();
+        if let Some(ready) = self.ready.take() {
+            // From staging a destination can move it away instead of copying it.
+            let path = scope.staging.join(format!("{}.db", self.name));
+            let moved = self.give && fs::rename(&ready.path, &path).is_ok();
+            self.captured = Some(Captured { path: if moved { path } else { ready.path }, ..ready });
             return Ok(());
         }
         let pinned = self.pinned.take().ok_or_else(|| out_of_order("capture before begin"))?;
@@ -322,7 +329,7 @@ pub fn snapshot_file(path: &Path, to: &Path, busy: Duration, context: &Context) 
         Err(error) if sealed && error.code() == "db_in_use" => begin()?.copy(to, context, busy)?,
         copied => copied?,
     };
-    let proven = prove(to, &expected, path, context);
+    let proven = prove(to, &expected, path, false, context);
     if proven.is_err() {
         let _ = fs::remove_file(to);
     }
@@ -330,14 +337,25 @@ pub fn snapshot_file(path: &Path, to: &Path, busy: Duration, context: &Context) 
 }
 
 /// Checks the copy of the database at `origin` and compares it with what the source said at the moment.
-fn prove(copy: &Path, expected: &DatabaseFacts, origin: &Path, context: &Context) -> Result<(DatabaseFacts, Checked)> {
+/// `quick` looks at the structure alone and counts nothing.
+fn prove(
+    copy: &Path,
+    expected: &DatabaseFacts,
+    origin: &Path,
+    quick: bool,
+    context: &Context,
+) -> Result<(DatabaseFacts, Checked)> {
     let look = || {
         let connection = open_copy(copy, expected)?;
-        let checked = check::check(&connection, context)?;
+        let checked =
+            if quick { check::quick_check(&connection, context)? } else { check::check(&connection, context)? };
         if !checked.problems.is_empty() {
             return Ok((expected.clone(), checked));
         }
-        let mut facts = facts::facts(&connection, &expected.journal_mode)?;
+        let mut facts = match quick {
+            true => facts::outline(&connection, &expected.journal_mode)?,
+            false => facts::facts(&connection, &expected.journal_mode)?,
+        };
         facts.unchecked.clone_from(&checked.unchecked);
         facts.foreign_key_violations = checked.foreign_key_violations;
         Ok((facts, checked))

@@ -3,6 +3,8 @@
 //!
 //! Not here: whether it is the database that was stored; that is hashes and [`super::facts`].
 
+use std::time::Duration;
+
 use rusqlite::{Connection, ErrorCode};
 
 use super::facts::{failed, is_refusal, quoted, text};
@@ -34,19 +36,25 @@ pub struct Checked {
 ///
 /// Errors are for what stopped the check (`cancelled`, input/output); damage is in the result.
 pub fn check(connection: &Connection, context: &Context) -> Result<Checked> {
-    examine(connection, context, "integrity_check")
+    examine(connection, context, "integrity_check", None)
 }
 
 /// As [`check`] without comparing indexes with their tables: about five times as fast.
 pub fn quick_check(connection: &Connection, context: &Context) -> Result<Checked> {
-    examine(connection, context, "quick_check")
+    examine(connection, context, "quick_check", None)
 }
 
-fn examine(connection: &Connection, context: &Context, pragma: &str) -> Result<Checked> {
+/// Either check; when `until` (by the monotonic clock) has passed it ends as if it was cancelled.
+pub(super) fn examine(
+    connection: &Connection,
+    context: &Context,
+    pragma: &str,
+    until: Option<Duration>,
+) -> Result<Checked> {
     let check = Check { connection, context };
     // Index lookups are random reads: a larger cache than usual pays.
     connection.execute_batch("PRAGMA cache_size=-16384").map_err(failed)?;
-    let interruptible = Interruptible::new(connection, context)?;
+    let interruptible = Interruptible::until(connection, context, until)?;
     let mut checked = Checked::default();
     let missing = missing::find(connection);
     let missing = match missing {
@@ -135,6 +143,8 @@ impl Check<'_> {
                 Ok(Answer::Given)
             }
             Some(ErrorCode::OperationInterrupted) => Err(Error::cancelled()),
+            // Beyond the limit that was set for a stranger's values.
+            Some(ErrorCode::TooBig) => Ok(Answer::Cannot(error)),
             _ => Err(failed(error)),
         }
     }
@@ -244,8 +254,14 @@ pub(crate) struct Interruptible<'a>(&'a Connection);
 
 impl<'a> Interruptible<'a> {
     pub(crate) fn new(connection: &'a Connection, context: &Context) -> Result<Self> {
-        let cancel = context.cancel.clone();
-        let installed = connection.progress_handler(10_000, Some(move || cancel.is_cancelled()));
+        Interruptible::until(connection, context, None)
+    }
+
+    /// Also when `until` (by the monotonic clock) has passed.
+    pub(super) fn until(connection: &'a Connection, context: &Context, until: Option<Duration>) -> Result<Self> {
+        let (cancel, clock) = (context.cancel.clone(), context.clock.clone());
+        let stop = move || cancel.is_cancelled() || until.is_some_and(|until| clock.monotonic() >= until);
+        let installed = connection.progress_handler(10_000, Some(stop));
         installed.map_err(failed)?;
         Ok(Interruptible(connection))
     }

@@ -16,7 +16,10 @@ use std::path::Path;
 use rusqlite::Connection;
 use serde::Serialize;
 
+pub use super::keys::Keys;
+use super::keys::{self, EXAMPLES};
 use super::open::open_private;
+use super::pages::Pages;
 use super::rows::{Cursor, Reading, Value, encode};
 use super::schema::{self, Encoding, ObjectKind, Rowid, Schema, Table, TableKind, failed, quote};
 use crate::error::Result;
@@ -34,6 +37,9 @@ pub struct TableChange {
     /// Rows with the same key and other values. For a virtual table also 1 when it differs in a way that cannot be
     /// counted in rows.
     pub changed: u64,
+    /// The first keys of each; absent where rows have no key.
+    #[serde(skip_serializing_if = "Keys::is_none")]
+    pub keys: Keys,
 }
 
 impl TableChange {
@@ -45,8 +51,10 @@ impl TableChange {
 /// Compares two private copies that nobody else has open. Returns the tables with differences by name, and the
 /// schema objects that differ, as `+ index by_title` (only right), `- table old` (only left), `~ view recent`.
 pub fn compare(left: &Path, right: &Path, context: &Context) -> Result<(Vec<TableChange>, Vec<String>)> {
+    let paths = (left, right);
     let left = Side::open(left)?;
     let right = Side::open(right)?;
+    let same = Same::find(paths, &left, &right, context)?;
     let names: BTreeSet<&str> = left.names().chain(right.names()).collect();
     let mut changes = Vec::new();
     let mut behind: BTreeMap<&str, Vec<(&str, TableChange)>> = BTreeMap::new();
@@ -54,9 +62,10 @@ pub fn compare(left: &Path, right: &Path, context: &Context) -> Result<(Vec<Tabl
         context.check()?;
         let sides = (left.table(name), right.table(name));
         let change = match sides {
+            (Some(l), Some(r)) if same.has(&left, l, &right, r) => TableChange::default(),
             (Some(l), Some(r)) => compare_table(&left, l, &right, r, context)?,
-            (Some(l), None) => TableChange { removed: left.count(l)?, ..TableChange::default() },
-            (None, Some(r)) => TableChange { added: right.count(r)?, ..TableChange::default() },
+            (Some(l), None) => left.all_of(l, false)?,
+            (None, Some(r)) => right.all_of(r, true)?,
             (None, None) => continue,
         };
         match sides.0.or(sides.1).map(|table| &table.kind) {
@@ -133,8 +142,58 @@ impl Side {
         Ok(count.unsigned_abs())
     }
 
+    /// Every row of a table that the other side does not have.
+    fn all_of(&self, table: &Table, added: bool) -> Result<TableChange> {
+        let rows = self.count(table)?;
+        let mut examples = Vec::new();
+        let (columns, order) = match Key::of(table, table) {
+            Key::Rowid(rowid, _) => (vec![rowid], true),
+            Key::Columns(columns) => (columns, false),
+            Key::None => (Vec::new(), false),
+        };
+        if !columns.is_empty() {
+            // A key that is not the rowid comes in the order in which the rows lie, so that nothing is sorted.
+            let mut reading = self.read(table, &columns, if order { &columns } else { &[] })?;
+            let mut cursor = reading.rows()?;
+            while examples.len() < EXAMPLES
+                && let Some(key) = cursor.next_row()?
+            {
+                keys::add(&mut examples, &key);
+            }
+        }
+        let (mut change, none) = (TableChange::default(), Vec::new());
+        let (told, untold) = (examples, none);
+        (change.added, change.removed) = if added { (rows, 0) } else { (0, rows) };
+        (change.keys.added, change.keys.removed) = if added { (told, untold) } else { (untold, told) };
+        Ok(change)
+    }
+
+    /// The statement that made a table.
+    fn statement(&self, table: &Table) -> Option<&str> {
+        let mut objects = self.schema.objects.iter().filter(|object| object.kind == ObjectKind::Table);
+        objects.find(|object| object.name == table.name).map(|object| object.sql.as_str())
+    }
+
     fn read(&self, table: &Table, values: &[String], order: &[String]) -> Result<Reading<'_>> {
         Reading::new(&self.connection, table, values, order, self.schema.encoding)
+    }
+}
+
+/// Tables that are the same page by page.
+struct Same(Option<Pages>);
+
+impl Same {
+    fn find(paths: (&Path, &Path), left: &Side, right: &Side, context: &Context) -> Result<Self> {
+        let (l, r) = (&left.schema, &right.schema);
+        if (l.page_size, l.encoding) != (r.page_size, r.encoding) {
+            return Ok(Same(None));
+        }
+        Pages::compare(paths.0, paths.1, l.page_size, context).map(Same)
+    }
+
+    fn has(&self, left: &Side, l: &Table, right: &Side, r: &Table) -> bool {
+        let Some(pages) = &self.0 else { return false };
+        left.statement(l) == right.statement(r) && pages.have_same_table(&left.connection, &right.connection, &l.name)
     }
 }
 
@@ -244,30 +303,41 @@ fn merge(
 ) -> Result<TableChange> {
     let mut change = TableChange::default();
     let mut progress = Progress::new(context);
-    let mut next = |cursor: &mut Cursor<'_>| -> Result<Option<Vec<Value<'static>>>> {
-        let Some(row) = cursor.next_row()? else { return Ok(None) };
-        progress.add(&row)?;
-        Ok(Some(row.into_iter().map(Value::into_owned).collect()))
-    };
-    let (mut l, mut r) = (next(&mut left)?, next(&mut right)?);
+    let owned = |row: Vec<Value<'_>>| row.into_iter().map(Value::into_owned).collect::<Vec<Value<'static>>>();
     loop {
-        let order = match (&l, &r) {
-            (None, None) => return Ok(change),
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (Some(l), Some(r)) => key_order(&l[..width], &r[..width], encoding, exact),
+        // Most rows are the same on both sides; they need not be kept.
+        let (mut l, mut r) = loop {
+            match (left.next_row()?, right.next_row()?) {
+                (None, None) => return Ok(change),
+                (Some(l), Some(r)) if l == r => progress.add(&l)?,
+                (l, r) => break (l.map(owned), r.map(owned)),
+            }
         };
-        match order {
-            Ordering::Less => change.removed += 1,
-            Ordering::Greater => change.added += 1,
-            Ordering::Equal if l != r => change.changed += 1,
-            Ordering::Equal => {}
-        }
-        if order != Ordering::Greater {
-            l = next(&mut left)?;
-        }
-        if order != Ordering::Less {
-            r = next(&mut right)?;
+        loop {
+            let order = match (&l, &r) {
+                (None, None) => return Ok(change),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(l), Some(r)) => key_order(&l[..width], &r[..width], encoding, exact),
+            };
+            let (count, examples, row) = match order {
+                Ordering::Less => (&mut change.removed, &mut change.keys.removed, &l),
+                Ordering::Greater => (&mut change.added, &mut change.keys.added, &r),
+                Ordering::Equal => (&mut change.changed, &mut change.keys.changed, &r),
+            };
+            let Some(row) = row else { return Ok(change) };
+            progress.add(row)?;
+            if order != Ordering::Equal || l != r {
+                *count += 1;
+                if !exact {
+                    keys::add(examples, &row[..width]);
+                }
+            }
+            match order {
+                Ordering::Less => l = left.next_row()?.map(owned),
+                Ordering::Greater => r = right.next_row()?.map(owned),
+                Ordering::Equal => break,
+            }
         }
     }
 }

@@ -255,6 +255,34 @@ pub fn open_scratch(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
+/// Opens the application's database to write a few rows in a transaction, beside whoever else uses it: never
+/// created, no symbolic links below, triggers do not fire, foreign keys are enforced. SQLite itself waits only for
+/// a moment; the caller goes on waiting.
+pub fn open_to_write(path: &Path) -> Result<Connection> {
+    let real = fs::canonicalize(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => missing(path),
+        _ => Error::at("looking at", path, error),
+    })?;
+    let open = || -> rusqlite::Result<Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | shared() | no_symlinks();
+        let connection = Connection::open_with_flags(uri(&real, "mode=rw"), flags)?;
+        connection.busy_timeout(BUSY_SLICE)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, true)?;
+        Ok(connection)
+    };
+    let connection = open().map_err(|e| failed(&real, e))?;
+    // SQLite opens what it may not write for reading, whatever was asked for.
+    if connection.is_readonly("main").map_err(|e| failed(&real, e))? {
+        let text = format!("Cannot write to {}", path.display());
+        return Err(Error::new(ErrorKind::Denied, "permission_denied", text)
+            .hint("run recoup as the user that owns the database"));
+    }
+    Ok(connection)
+}
+
 /// Opens a private copy that nobody else uses in order to change it: triggers do not fire, foreign keys are not
 /// enforced, and what the file brings along is not trusted. Its journal mode stays, so a transaction can be rolled
 /// back; a crash of the machine is not survived, the copy is then made again.

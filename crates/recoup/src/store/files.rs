@@ -12,28 +12,32 @@
 //! [`Lease`], held as long as the process lives; remotely it is an object `<plan>/<stem>.pending`, believed dead
 //! after 24 hours. A sweep that finds a dead announcement and *then* no manifest removes what has exactly
 //! that stem and an extension of ours; with a manifest it removes only the announcement. Data that nobody
-//! announced is never touched.
+//! announced is never touched, unless it has not a single byte and nobody works on it.
 //!
-//! Not here: how bytes become durable ([`crate::destination`]) and finding a backup by name ([`super::find`]).
+//! **The trash** of a directory keeps what retention removed for a day ([`super::trash`]); backups that are
+//! [held](super::hold) are not removed at all.
+//!
+//! Not here: how bytes become durable ([`crate::destination`]), finding a backup by name ([`super::find`]) and taking
+//! one away ([`super::removal`]).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use data_encoding::HEXLOWER;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use sha2::{Digest, Sha256};
 
 use super::name::{self, MANIFEST, PENDING, PROTECTED, StoredName};
-use super::{Listed, Listing, Store};
+use super::{Hold, Listed, Listing, Store, Trashed, hold, memory, trash};
 use crate::clock::{Clock, SystemClock};
 use crate::destination::{Body, Destination, Lease, ObjectInfo};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Packed;
+use crate::model::guard::Memory;
 use crate::model::{BackupId, Manifest, Object, Plan, RestoreRecord};
 use crate::progress::Context;
 
@@ -41,18 +45,18 @@ use crate::progress::Context;
 const MANIFEST_LIMIT: u64 = 256 << 20;
 const MARK: &[u8] = b"{\"protected\": true}\n";
 /// How old an announcement at a destination without locks must be before its run counts as dead.
-const PENDING_AGE: SignedDuration = SignedDuration::from_hours(24);
+pub(super) const PENDING_AGE: SignedDuration = SignedDuration::from_hours(24);
 
 /// Backups as plain files at one destination.
 pub struct FilesStore {
-    destination: Arc<dyn Destination>,
-    clock: Arc<dyn Clock>,
+    pub(super) destination: Arc<dyn Destination>,
+    pub(super) clock: Arc<dyn Clock>,
     /// Backups that are being put: their base and their announcement.
     working: Mutex<HashMap<BackupId, (String, Announced)>>,
 }
 
 /// Says that data of a stem may lie here without a manifest.
-enum Announced {
+pub(super) enum Announced {
     Locally(Lease),
     Remotely(String),
 }
@@ -73,25 +77,20 @@ impl FilesStore {
         self.working.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn announce(&self, base: &str, context: &Context) -> Result<Announced> {
+    pub(super) fn announce(&self, base: &str, context: &Context) -> Result<Announced> {
         let Some(root) = self.destination.staging_root() else {
             let key = format!("{base}{PENDING}");
             self.destination.put(&key, Body::Bytes(b"{\"pending\": true}\n"), context)?;
             return Ok(Announced::Remotely(key));
         };
         // A sweep may hold a fresh lease for a moment; nobody else holds one of an id that is ours.
-        for _ in 0..100 {
-            if let Some(lease) = Lease::take(&root, name::stem_of(base))? {
-                lease.persist()?;
-                return Ok(Announced::Locally(lease));
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Err(Error::new(ErrorKind::Busy, "backup_busy", format!("Somebody is working on {}", name::stem_of(base))))
+        let lease = hold::lease(&root, name::stem_of(base))?;
+        lease.persist()?;
+        Ok(Announced::Locally(lease))
     }
 
     /// Takes an announcement back, or leaves it for a sweep when the work is not `done`.
-    fn withdraw(&self, announced: Announced, done: bool) {
+    pub(super) fn withdraw(&self, announced: Announced, done: bool) {
         match announced {
             Announced::Locally(lease) if done => drop(lease),
             Announced::Locally(lease) => lease.leave(),
@@ -101,20 +100,7 @@ impl FilesStore {
         }
     }
 
-    /// Removes everything of one stem that has no manifest: the marker and the data.
-    fn remove_data(&self, base: &str) -> Result<Vec<String>> {
-        let mut removed = Vec::new();
-        for object in self.destination.list(base)? {
-            let ours = StoredName::parse(&object.key).is_some_and(|stored| stored.base == base);
-            if ours && !object.key.ends_with(MANIFEST) && !object.key.ends_with(PENDING) {
-                self.destination.delete(&object.key)?;
-                removed.push(object.key);
-            }
-        }
-        Ok(removed)
-    }
-
-    fn has_manifest(&self, base: &str) -> Result<bool> {
+    pub(super) fn has_manifest(&self, base: &str) -> Result<bool> {
         let key = format!("{base}{MANIFEST}");
         Ok(self.destination.list(&key)?.iter().any(|object| object.key == key))
     }
@@ -135,7 +121,7 @@ impl FilesStore {
     }
 
     /// The base (`<plan>/<stem>`) and manifest of one backup.
-    fn locate(&self, id: &BackupId) -> Result<(String, Manifest)> {
+    pub(super) fn locate(&self, id: &BackupId) -> Result<(String, Manifest)> {
         let mut lost = super::find::missing(id.as_str());
         for object in self.destination.list("")? {
             let Some(stored) = StoredName::parse(&object.key) else { continue };
@@ -160,8 +146,14 @@ impl FilesStore {
     fn put_all(&self, base: &str, packed: &[Packed], context: &Context, put: &mut Vec<Object>) -> Result<()> {
         for packed in packed {
             context.check()?;
-            let stored =
-                self.destination.put(&format!("{base}{}", packed.extension), Body::File(&packed.path), context)?;
+            let key = format!("{base}{}", packed.extension);
+            let stored = match self.destination.put(&key, Body::File(&packed.path), context) {
+                // What retention removed does not keep a new backup from being made.
+                Err(error) if error.kind() == ErrorKind::NoSpace && !self.empty_trash(true)?.is_empty() => {
+                    self.destination.put(&key, Body::File(&packed.path), context)?
+                }
+                other => other?,
+            };
             let name = format!("{}{}", name::stem_of(base), packed.extension);
             let empty = stored.bytes == 0;
             put.push(Object { name, bytes: stored.bytes, sha256: stored.sha256 });
@@ -242,7 +234,7 @@ impl Store for FilesStore {
         let Some((base, announced)) = announced else { return };
         let done = match self.has_manifest(&base) {
             Ok(true) => true,
-            Ok(false) => self.remove_data(&base).is_ok(),
+            Ok(false) => self.remove_data(&base, None).is_ok(),
             Err(_) => false,
         };
         self.withdraw(announced, done);
@@ -256,6 +248,7 @@ impl Store for FilesStore {
         };
         let all = sizes(&objects);
         let present: HashMap<&str, u64> = all.iter().map(|(key, bytes)| (key.as_str(), *bytes)).collect();
+        let held = self.destination.staging_root().map_or_else(|| Ok(HashSet::new()), |root| hold::held(&root))?;
         let mut listing = Listing::default();
         for object in &objects {
             let Some(stored) = StoredName::parse(&object.key).filter(|stored| stored.extension == MANIFEST) else {
@@ -282,7 +275,9 @@ impl Store for FilesStore {
                 missing = FilesStore::missing(stored.base, &manifest, &now);
             }
             let by_hand = present.contains_key(format!("{}{PROTECTED}", stored.base).as_str());
-            listing.backups.push(Listed { protected: by_hand || manifest.kind.is_protected(), manifest, missing });
+            let protected = by_hand || manifest.kind.is_protected();
+            let in_use = held.contains(name::stem_of(stored.base));
+            listing.backups.push(Listed { manifest, protected, missing, in_use });
         }
         listing.backups.sort_by(|a, b| {
             let (a, b) = (&a.manifest, &b.manifest);
@@ -343,54 +338,52 @@ impl Store for FilesStore {
         self.destination.put(&key, Body::Bytes(MARK), context).map(drop)
     }
 
+    fn hold(&self, manifest: &Manifest) -> Result<Option<Hold>> {
+        let Some(root) = self.destination.staging_root() else { return Ok(None) };
+        let base = base_of(manifest)?;
+        let stem = name::stem_of(&base);
+        let Some(held) = hold::take(&root, stem)? else { return Ok(None) };
+        // Whoever is deleting it has this lease, and did not see the hold.
+        drop(hold::lease(&root, stem)?);
+        if self.has_manifest(&base)? { Ok(Some(held)) } else { Err(super::find::missing(manifest.id.as_str())) }
+    }
+
     fn delete(&self, id: &BackupId, force: bool) -> Result<()> {
-        let (base, manifest) = self.locate(id)?;
-        let marker = format!("{base}{PROTECTED}");
-        let by_hand = self.destination.list(&marker)?.iter().any(|object| object.key == marker);
-        if !force && (by_hand || manifest.kind.is_protected()) {
-            let text = format!("Backup is protected: {}", name::stem_of(&base));
-            return Err(Error::new(ErrorKind::Denied, "protected", text)
-                .hint("lift the protection first (recoup unprotect), or use --force"));
-        }
-        let announced = match self.announce(&base, &Context::quiet()) {
-            Ok(announced) => Some(announced),
-            // Deleting is how a full disk gets space again; it must not need any itself.
-            Err(error) if error.kind() == ErrorKind::NoSpace => None,
-            Err(error) => return Err(error),
-        };
-        let deleted = self.destination.delete(&format!("{base}{MANIFEST}")).and_then(|()| self.remove_data(&base));
-        if let Some(announced) = announced {
-            self.withdraw(announced, deleted.is_ok());
-        }
-        deleted.map(drop).map_err(|error| error.while_(format!("deleting {}", name::stem_of(&base))))
+        self.remove(id, force, |_| None)
+    }
+
+    fn discard(&self, id: &BackupId, force: bool) -> Result<bool> {
+        let now = self.clock.now();
+        self.remove(id, force, |stem| self.bin().map(|_| trash::folder(stem, now)))?;
+        Ok(self.bin().is_some())
+    }
+
+    fn trash(&self) -> Result<Vec<Trashed>> {
+        self.bin().map_or_else(|| Ok(Vec::new()), |bin| trash::list(&bin))
+    }
+
+    fn empty_trash(&self, everything: bool) -> Result<Vec<Trashed>> {
+        self.bin().map_or_else(|| Ok(Vec::new()), |bin| trash::empty(&bin, self.clock.now(), everything))
     }
 
     fn sweep(&self) -> Result<Vec<String>> {
-        let mut removed = self.destination.sweep()?;
-        if let Some(root) = self.destination.staging_root() {
-            for stem in Lease::names(&root)? {
-                let Some(base) = name::base_of_stem(&stem) else { continue };
-                let Some(lease) = Lease::take(&root, &stem)? else { continue };
-                // Looked at only now that nobody can be working on it.
-                let swept = if self.has_manifest(&base)? { Ok(Vec::new()) } else { self.remove_data(&base) };
-                self.withdraw(Announced::Locally(lease), swept.is_ok());
-                removed.extend(swept?);
-            }
-        } else {
-            let now: Timestamp = self.clock.now();
-            for object in self.destination.list("")? {
-                let stored = StoredName::parse(&object.key).filter(|stored| stored.extension == PENDING);
-                let Some(stored) = stored.filter(|_| now.duration_since(object.modified) > PENDING_AGE) else {
-                    continue;
-                };
-                if !self.has_manifest(stored.base)? {
-                    removed.extend(self.remove_data(stored.base)?);
-                }
-                self.destination.delete(&object.key)?;
-            }
+        self.sweep_all()
+    }
+
+    fn retention_lease(&self) -> Result<Option<Lease>> {
+        let Some(root) = self.destination.staging_root() else { return Ok(None) };
+        match Lease::take(&root, "retention")? {
+            Some(lease) => Ok(Some(lease)),
+            None => Err(Error::new(ErrorKind::Busy, "retention_running", "Another prune is running")),
         }
-        removed.sort();
-        Ok(removed)
+    }
+
+    fn memory(&self, plan: &str) -> Result<Memory> {
+        self.destination.staging_root().map_or_else(|| Ok(Memory::default()), |root| memory::get(&root, plan))
+    }
+
+    fn remember(&self, plan: &str, memory: &Memory) -> Result<()> {
+        self.destination.staging_root().map_or(Ok(()), |root| memory::set(&root, plan, memory))
     }
 
     fn put_record(&self, record: &RestoreRecord, context: &Context) -> Result<()> {

@@ -5,15 +5,23 @@
 
 mod files;
 mod find;
+mod hold;
+mod memory;
 mod name;
 mod records;
+mod removal;
+mod trash;
 
 use std::path::{Path, PathBuf};
 
 pub use files::FilesStore;
+pub use hold::Hold;
+pub use trash::Trashed;
 
+use crate::destination::Lease;
 use crate::error::{Error, Result};
 use crate::format::Packed;
+use crate::model::guard::Memory;
 use crate::model::{BackupId, Manifest, Object, RestoreRecord};
 use crate::progress::Context;
 
@@ -27,6 +35,8 @@ pub struct Listed {
     /// Names of objects that are not there or have another size than the manifest says: the backup cannot be
     /// restored whole. Told from one listing; that the bytes are right is for verification to prove.
     pub missing: Vec<String>,
+    /// Somebody holds it right now.
+    pub in_use: bool,
 }
 
 /// What lies at a destination.
@@ -58,10 +68,28 @@ pub trait Store: Send + Sync {
     fn fetch(&self, manifest: &Manifest, object: &Object, scratch: &Path, context: &Context) -> Result<PathBuf>;
     /// Protects a backup from retention and from `delete` without force, or lifts that.
     fn set_protected(&self, id: &BackupId, protected: bool, context: &Context) -> Result<()>;
-    /// Removes a backup, manifest first. Protected ones only with `force`.
+    /// Keeps a backup from being deleted until the hold is dropped; `None` where this cannot be said (a remote
+    /// destination, one that cannot be written to). Fails when it is not there, or is being deleted.
+    fn hold(&self, manifest: &Manifest) -> Result<Option<Hold>>;
+    /// Removes a backup for good, manifest first. Protected ones only with `force`; one that is held never, the code
+    /// is `backup_in_use`.
     fn delete(&self, id: &BackupId, force: bool) -> Result<()>;
-    /// Removes what crashed runs left behind. Returns what was removed.
+    /// As [`Store::delete`], but where the destination has a trash it waits there for 24 hours; tells whether.
+    fn discard(&self, id: &BackupId, force: bool) -> Result<bool>;
+    /// What lies in the trash, the oldest first.
+    fn trash(&self) -> Result<Vec<Trashed>>;
+    /// Removes for good what has been in the trash for 24 hours, or everything; tells what that was.
+    fn empty_trash(&self, everything: bool) -> Result<Vec<Trashed>>;
+    /// Removes what crashed runs left behind, and files of ours without a single byte. Returns what was removed.
+    /// Also empties the trash of what has waited there long enough.
     fn sweep(&self) -> Result<Vec<String>>;
+    /// Taken by whoever applies retention, so that two do not at once: [`crate::ErrorKind::Busy`] when somebody has it,
+    /// `None` where there are no leases.
+    fn retention_lease(&self) -> Result<Option<Lease>>;
+    /// What retention remembers of a plan; empty where nothing is remembered.
+    fn memory(&self, plan: &str) -> Result<Memory>;
+    /// Replaces that. Only for who has the retention lease.
+    fn remember(&self, plan: &str, memory: &Memory) -> Result<()>;
     /// Remembers a restore, so that it can be undone.
     fn put_record(&self, record: &RestoreRecord, context: &Context) -> Result<()>;
     /// The restores of a plan, oldest first.

@@ -117,6 +117,7 @@ impl Ground {
             label: None,
             protect: false,
             host: None,
+            hooks: vec![],
             scratch: self.root().to_owned(),
         }
     }
@@ -154,8 +155,10 @@ impl Ground {
             stores: &stores,
             undoes,
             force: false,
+            hooks: &[],
             busy: self.busy,
             seen: None,
+            environment: std::sync::Arc::new(Vec::new),
             host: None,
         };
         restore::run(&mut opened, &request, context)
@@ -207,7 +210,9 @@ impl Ground {
     pub fn is_tidy(&self) {
         let left: Vec<String> = tree(self.root()).into_iter().filter(|name| name.contains(".recoup-restore")).collect();
         assert!(left.is_empty(), "{left:?}");
-        assert_eq!(fs::read_dir(self.root().join("backups/.recoup")).unwrap().count(), 0, "staging is empty");
+        let staged: Vec<_> =
+            fs::read_dir(self.root().join("backups/.recoup")).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert!(staged.is_empty(), "staging is empty: {staged:?}");
     }
 }
 

@@ -58,6 +58,7 @@ impl Single {
             label: None,
             protect: false,
             host: None,
+            hooks: vec![],
             scratch: self.folder.path().to_owned(),
         };
         Ok(backup::run(&request, &[Arc::new(self.store())], &Context::quiet())?.manifest)

@@ -116,6 +116,7 @@ fn back_up(directory: &Path, screen: &Screen, cancel: &Cancel) -> Result<(Report
         label: None,
         protect: false,
         host: super::backup::host(),
+        hooks: vec![],
         scratch: session::scratch_root(None),
     };
     let mut places = Vec::new();

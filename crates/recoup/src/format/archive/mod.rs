@@ -5,6 +5,9 @@
 //! take for separators) are written as `%XX`, and a `%` only where it would read like such an escape. The
 //! contents list has the real name.
 
+mod container;
+mod folder;
+pub mod listing;
 pub mod member;
 pub mod policy;
 pub mod reader;
@@ -17,4 +20,4 @@ pub const METADATA: &str = "metadata.json";
 /// How to get everything back by hand.
 pub const RESTORE: &str = "RESTORE.txt";
 /// Bytes that are moved at once.
-pub(crate) const CHUNK: usize = 128 * 1024;
+pub(crate) const CHUNK: usize = 256 * 1024;

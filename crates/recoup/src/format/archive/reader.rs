@@ -3,17 +3,19 @@
 //!
 //! Not here: putting members into a file system ([`super::unpack`]).
 
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
 use flate2::read::DeflateDecoder;
+use flate2::{Crc, Decompress, FlushDecompress, Status};
 use sha2::{Digest, Sha256};
-use zip::{CompressionMethod, ZipArchive};
 
+use super::listing::{At, End, Index, Member, Method, Records};
 use super::policy::{self, Limits};
 use super::{CHUNK, METADATA, RESTORE, member};
 use crate::error::{Error, Result};
@@ -21,42 +23,23 @@ use crate::model::{Entry, EntryKind, Manifest, Part, PartKind, Problem};
 use crate::progress::Context;
 
 /// Longest manifest and longest line of a contents list that are read.
-const DOCUMENT: u64 = 256 << 20;
-const LINE: u64 = 64 << 10;
+pub(super) const DOCUMENT: u64 = 4 << 20;
+const LINE: u64 = 512 << 10;
 
-/// A file that several readers share, each with its own position.
-#[derive(Clone)]
-pub struct At {
-    file: Arc<File>,
-    position: u64,
-    length: u64,
-}
-
-impl Read for At {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.file.read_at(buffer, self.position)?;
-        self.position += n as u64;
-        Ok(n)
-    }
-}
-
-impl Seek for At {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let target = match to {
-            SeekFrom::Start(at) => Some(at),
-            SeekFrom::End(by) => self.length.checked_add_signed(by),
-            SeekFrom::Current(by) => self.position.checked_add_signed(by),
-        };
-        self.position = target.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
-        Ok(self.position)
-    }
-}
-
-/// An archive whose list of members has been judged.
+/// An archive whose list of members has been judged. It keeps the file open: what was judged is what is read,
+/// whatever happens to the path.
 pub struct ArchiveReader {
-    zip: ZipArchive<At>,
-    at: At,
+    file: Arc<File>,
+    end: End,
+    index: Index,
+    inflate: Decompress,
+    packed: Vec<u8>,
+    plain: Vec<u8>,
+    made: Option<Made>,
 }
+
+/// Of a foreign archive: the contents lists that were made for it; its names are taken as they are.
+pub(crate) type Made = BTreeMap<String, Arc<File>>;
 
 impl ArchiveReader {
     /// Opens an archive within the default limits.
@@ -66,44 +49,117 @@ impl ArchiveReader {
 
     /// Opens an archive; whatever the policy does not like is `Backup file is corrupted`.
     pub fn open_within(path: &Path, limits: &Limits) -> Result<Self> {
-        let file = Arc::new(File::open(path).map_err(|e| Error::at("opening", path, e))?);
-        let length = file.metadata().map_err(|e| Error::at("reading", path, e))?.len();
-        let at = At { file: file.clone(), position: 0, length };
-        let mut zip = ZipArchive::new(at.clone()).map_err(damaged)?;
-        policy::judge(&mut zip, &file, length, limits)?;
-        Ok(ArchiveReader { zip, at })
+        ArchiveReader::of_file(File::open(path).map_err(|e| Error::at("opening", path, e))?, limits)
+    }
+
+    /// As [`ArchiveReader::open_within`] for a file that is open already.
+    pub fn of_file(file: File, limits: &Limits) -> Result<Self> {
+        let meta = file.metadata().map_err(|e| Error::io("looking at the archive", e))?;
+        if !meta.is_file() {
+            return Err(Error::corrupted("not a file").while_("looking at the archive"));
+        }
+        let file = Arc::new(file);
+        let (end, index) = policy::judge(&file, meta.len(), limits)?;
+        let (packed, plain) = (vec![0; CHUNK], vec![0; CHUNK]);
+        Ok(ArchiveReader { file, end, index, inflate: Decompress::new(false), packed, plain, made: None })
+    }
+
+    /// Takes contents lists for an archive that has none of its own.
+    pub(crate) fn with_lists(self, made: Made) -> Self {
+        ArchiveReader { made: Some(made), ..self }
+    }
+
+    /// Whether contents lists were made for it.
+    pub(crate) fn has_lists(&self) -> bool {
+        self.made.is_some()
     }
 
     /// The manifest in the archive.
     pub fn manifest(&mut self) -> Result<Manifest> {
-        let mut bytes = Vec::new();
-        let member = self.zip.by_name(METADATA).map_err(damaged)?;
-        member.take(DOCUMENT).read_to_end(&mut bytes).map_err(|e| Error::corrupted(e.to_string()))?;
-        Manifest::parse(&bytes)
+        Manifest::parse(&self.read_document(METADATA, &Context::quiet())?)
     }
 
-    /// Names of all members, in the order in which they lie in the archive.
-    pub fn names(&self) -> Vec<String> {
-        self.zip.file_names().filter_map(|name| name.ok().map(|name| name.into_owned())).collect()
+    /// A whole member of at most 4 MiB.
+    pub(crate) fn read_document(&mut self, name: &str, context: &Context) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let member = self.member(name)?;
+        if member.size > DOCUMENT {
+            return Err(Error::corrupted(format!("{name} is larger than {DOCUMENT} bytes")));
+        }
+        self.unpack(&member, context, &mut |chunk| {
+            bytes.extend_from_slice(chunk);
+            Ok(())
+        })?;
+        Ok(bytes)
+    }
+
+    /// All members, in the order in which they lie in the archive.
+    pub fn members(&self) -> impl Iterator<Item = Result<Member>> + use<> {
+        Records::new(&self.file, &self.end).map(|record| record.map(|(_, member)| member))
+    }
+
+    /// Whether there is such a member.
+    pub fn has(&self, name: &str) -> Result<bool> {
+        Ok(self.index.find(&self.file, name)?.is_some())
+    }
+
+    fn member(&self, name: &str) -> Result<Member> {
+        self.index.find(&self.file, name)?.ok_or_else(|| Error::corrupted(format!("{name} is not in the archive")))
+    }
+
+    /// Refuses members that neither the manifest names nor a contents list can name.
+    pub fn admit(&self, manifest: &Manifest) -> Result<()> {
+        let mut files = vec![METADATA, RESTORE];
+        let mut folders = Vec::new();
+        for part in manifest.parts.iter().filter(|part| !part.absent) {
+            match &part.directory {
+                Some(directory) => {
+                    files.push(&directory.list);
+                    folders.push(format!("{}/", part.path));
+                }
+                None => files.push(&part.path),
+            }
+        }
+        for member in self.members() {
+            let name = member?.name;
+            if !files.contains(&&*name) && !folders.iter().any(|folder| name.starts_with(folder)) {
+                return Err(Error::corrupted(format!("member {name:?} is not named by the manifest")));
+            }
+        }
+        Ok(())
     }
 
     /// The contents list of a tree, as a stream whose hash is compared with the part's when it ends.
     pub fn read_entries(&mut self, part: &Part) -> Result<Entries> {
         let list = part.directory.as_ref().map(|directory| directory.list.as_str());
         let list = list.ok_or_else(|| Error::corrupted(format!("{} has no contents list", part.name)))?;
-        let member = self.zip.by_name(list).map_err(damaged)?;
-        let (start, size) = (member.data_start().unwrap_or_default(), member.compressed_size());
-        let raw = At { position: start, ..self.at.clone() }.take(size);
-        let stream: Box<dyn Read + Send> = match member.compression() {
-            CompressionMethod::Stored => Box::new(raw),
-            _ => Box::new(DeflateDecoder::new(raw)),
+        let made = self.made.as_ref().map(|made| made.get(list));
+        let stream: Box<dyn Read + Send> = match made {
+            Some(None) => return Err(Error::corrupted(format!("{} has no contents list", part.name))),
+            Some(Some(file)) => Box::new(At { file: file.clone(), position: 0 }),
+            None => self.stream(list)?,
         };
         Ok(Entries { lines: BufReader::new(stream), hash: Sha256::new(), expected: part.sha256.clone(), ended: false })
     }
 
+    /// A member's bytes. Nothing is proven but that they are no more than the directory says.
+    pub(crate) fn stream(&self, name: &str) -> Result<Box<dyn Read + Send>> {
+        let member = self.member(name)?;
+        let (position, _) = member.locate(&self.file)?;
+        let raw = At { file: self.file.clone(), position }.take(member.packed);
+        Ok(match member.method {
+            Method::Stored => Box::new(raw),
+            Method::Deflated => Box::new(DeflateDecoder::new(raw).take(member.size)),
+        })
+    }
+
     /// The member that holds an entry of a tree.
     pub fn member_of(&self, part: &Part, entry: &Entry) -> String {
-        member::of_entry(&part.path, &entry.path, entry.kind == EntryKind::Directory)
+        let folder = entry.kind == EntryKind::Directory;
+        match &self.made {
+            None => member::of_entry(&part.path, &entry.path, folder),
+            Some(_) => format!("{}/{}", part.path, entry.path),
+        }
     }
 
     /// Reads a member to its end; `each` gets every chunk. Returns length and SHA-256.
@@ -113,22 +169,72 @@ impl ArchiveReader {
         context: &Context,
         each: &mut dyn FnMut(&[u8]) -> Result<()>,
     ) -> Result<(u64, String)> {
-        let mut member = self.zip.by_name(name).map_err(|e| damaged(e).while_(format!("reading {name}")))?;
-        let mut buffer = vec![0; CHUNK];
+        let member = self.member(name)?;
         let mut hash = Sha256::new();
-        let mut length = 0;
-        loop {
-            let n = member
-                .read(&mut buffer)
-                .map_err(|e| Error::corrupted(e.to_string()).while_(format!("reading {name}")))?;
-            if n == 0 {
-                return Ok((length, HEXLOWER.encode(&hash.finalize())));
-            }
-            hash.update(&buffer[..n]);
-            length += n as u64;
-            each(&buffer[..n])?;
-            context.advance(n as u64)?;
+        self.unpack(&member, context, &mut |chunk| {
+            hash.update(chunk);
+            each(chunk)
+        })?;
+        Ok((member.size, HEXLOWER.encode(&hash.finalize())))
+    }
+
+    /// Gives every chunk of a member's bytes to `each`. They are exactly as many as the directory says, have its
+    /// CRC, and come from exactly the bytes that belong to the member.
+    fn unpack(&mut self, member: &Member, context: &Context, each: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let bad = |why: &str| Error::corrupted(why.to_owned()).while_(format!("reading {}", member.name));
+        let (mut position, _) = member.locate(&self.file)?;
+        let (mut left, mut size, mut crc) = (member.packed, member.size, Crc::new());
+        let mut pass = |chunk: &[u8]| -> Result<()> {
+            size = size.checked_sub(chunk.len() as u64).ok_or_else(|| bad("it is larger than it says"))?;
+            crc.update(chunk);
+            each(chunk)?;
+            context.advance(chunk.len() as u64)
+        };
+        let mut ended = member.method == Method::Stored;
+        if !ended {
+            self.inflate.reset(false);
         }
+        while left > 0 {
+            let wanted = self.packed.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            let read = self.file.read_at(&mut self.packed[..wanted], position);
+            let read = match read {
+                Ok(0) => return Err(bad("the file is cut off")),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                other => other.map_err(|e| Error::io(format!("reading {}", member.name), e))?,
+            };
+            (position, left) = (position + read as u64, left - read as u64);
+            let mut packed = &self.packed[..read];
+            if member.method == Method::Stored {
+                pass(packed)?;
+                continue;
+            }
+            // Until all is taken, and what is ready has come out.
+            loop {
+                let (taken, given) = (self.inflate.total_in(), self.inflate.total_out());
+                let status = self.inflate.decompress(packed, &mut self.plain, FlushDecompress::None);
+                let status = status.map_err(|_| bad("its bytes are not deflated"))?;
+                packed = &packed[(self.inflate.total_in() - taken) as usize..];
+                let given = (self.inflate.total_out() - given) as usize;
+                pass(&self.plain[..given])?;
+                if status == Status::StreamEnd {
+                    ended = true;
+                    break;
+                }
+                if given < self.plain.len() && packed.is_empty() {
+                    break;
+                }
+                if given == 0 {
+                    return Err(bad("its bytes are not deflated"));
+                }
+            }
+            if ended && (left > 0 || !packed.is_empty()) {
+                return Err(bad("something follows its deflated bytes"));
+            }
+        }
+        if !ended || size > 0 {
+            return Err(bad("it is shorter than it says"));
+        }
+        if crc.sum() != member.crc { Err(bad("its bytes do not have its CRC")) } else { Ok(()) }
     }
 
     /// Reads every member once and compares it with what the manifest and the contents lists say. Members that
@@ -149,10 +255,12 @@ impl ArchiveReader {
                 Err(error) => return Err(error),
             }
         }
-        self.read_member(RESTORE, context, &mut |_| Ok(()))?;
-        seen += 2;
-        if problems.is_empty() && seen != self.zip.len() {
-            let text = format!("{} members, the manifest and its lists name {seen}", self.zip.len());
+        if self.made.is_none() {
+            self.read_member(RESTORE, context, &mut |_| Ok(()))?;
+            seen += 2;
+        }
+        if self.made.is_none() && problems.is_empty() && seen != self.index.len() {
+            let text = format!("{} members, the manifest and its lists name {seen}", self.index.len());
             problems.push(Problem::new("unknown_members", text));
         }
         Ok(problems)
@@ -185,6 +293,8 @@ impl ArchiveReader {
                     let sha256 = entry.sha256.clone().unwrap_or_default();
                     self.check_member(&name, entry.size, &sha256, problems, context)?
                 }
+                // A foreign archive need not name its folders.
+                EntryKind::Directory if self.made.is_some() => 0,
                 EntryKind::Directory => self.check_member(&name, 0, EMPTY, problems, context)?,
                 EntryKind::Symlink => {
                     let mut target = Vec::new();
@@ -247,8 +357,4 @@ impl Iterator for Entries {
         self.ended = !matches!(next, Some(Ok(_)));
         next
     }
-}
-
-fn damaged(error: zip::result::ZipError) -> Error {
-    Error::corrupted(error.to_string())
 }

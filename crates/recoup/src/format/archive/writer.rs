@@ -3,31 +3,29 @@
 //! Not here: what members are called ([`super::member`]) and where the finished file goes.
 
 use std::fs::File;
-use std::io::{BufWriter, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
-use zip::write::FullFileOptions;
-use zip::{CompressionMethod, DateTime, ZipWriter};
 
+use super::container::{Container, Head};
 use super::{CHUNK, METADATA, RESTORE, member, text};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::zip_file::ZipFile;
 use crate::model::{Content, DirectoryFacts, Entry, EntryKind, FileFacts, Manifest, PartKind, Sink};
 use crate::progress::Context;
 
 /// Deflate levels, by measurement (BENCHMARKS.md): of a small member nobody notices the time, so it is made
 /// small; of a large one level 1 takes a fifth of the time of the usual 6 and gives a tenth more bytes.
-const LEVEL_SMALL: i64 = 4;
-const LEVEL_LARGE: i64 = 1;
+const LEVEL_SMALL: u32 = 4;
+const LEVEL_LARGE: u32 = 1;
 /// What counts as a large member, in bytes.
 const LARGE_MEMBER: u64 = 64 << 20;
 /// From this size on a member gets the Zip64 fields, which small members do without.
 const ZIP64: u64 = 2 << 30;
+/// Below so many bytes there is nothing that deflate could make smaller.
+const TINY: usize = 48;
 /// Places of a file that are looked at.
 const SAMPLES: u64 = 64;
 /// Bits per byte above which compressing a file is a waste: pictures, films, archives, ciphers.
@@ -50,11 +48,12 @@ pub struct PartBody {
 
 /// Writes one archive.
 pub struct ArchiveWriter {
-    zip: ZipWriter<ZipFile>,
+    zip: Container,
     path: PathBuf,
     single_database: bool,
     context: Context,
     part: Option<Part>,
+    quick: bool,
     buffer: Vec<u8>,
 }
 
@@ -78,15 +77,21 @@ struct Tree {
 impl ArchiveWriter {
     /// Starts a new file, mode 0600. `single_database` decides whether the database is called `database.db`.
     pub fn create(path: &Path, single_database: bool, context: &Context) -> Result<Self> {
-        let file = create(path)?;
+        let zip = Container::new(create(path)?, path).map_err(|e| failed(path, e))?;
         Ok(ArchiveWriter {
-            zip: ZipWriter::new(ZipFile::new(CHUNK, file)),
+            zip,
             path: path.to_owned(),
             single_database,
             context: context.clone(),
             part: None,
+            quick: false,
             buffer: vec![0; CHUNK],
         })
+    }
+
+    /// Stores everything uncompressed: for archives that somebody waits for.
+    pub fn quick(self) -> Self {
+        ArchiveWriter { quick: true, ..self }
     }
 
     /// Begins a part; its entries follow through [`Sink`].
@@ -126,9 +131,7 @@ impl ArchiveWriter {
         let inner = Manifest { objects: Vec::new(), ..manifest.clone() };
         let bytes = inner.to_json()?;
         self.member(METADATA, &Entry::file("", bytes.len() as u64), &mut bytes.as_slice(), None)?;
-        let file = self.zip.finish().map_err(|e| failed(&self.path, e))?;
-        let file = file.into_file().map_err(|e| Error::at("writing", &self.path, e))?;
-        file.sync_all().map_err(|e| Error::at("writing", &self.path, e))
+        self.zip.finish().map_err(|e| failed(&self.path, e))
     }
 
     /// Writes one member; returns its length and hash. Whether compressing is a waste is told by its beginning,
@@ -147,22 +150,22 @@ impl ArchiveWriter {
                 n => filled += n,
             }
         }
-        let stored = filled == 0 || waste.unwrap_or_else(|| dense(&self.buffer[..filled]));
+        let stored = self.quick || filled < TINY || waste.unwrap_or_else(|| dense(&self.buffer[..filled]));
         let level = if entry.size >= LARGE_MEMBER { LEVEL_LARGE } else { LEVEL_SMALL };
-        let options = options(entry)?
-            .compression_method(if stored { CompressionMethod::Stored } else { CompressionMethod::Deflated })
-            .compression_level((!stored).then_some(level))
-            .large_file(entry.size >= ZIP64 || filled == self.buffer.len() && entry.size < filled as u64);
-        self.zip.start_file(name, options).map_err(|e| failed(&self.path, e))?;
+        // A stream of unknown length may become anything.
+        let large = entry.size >= ZIP64 || filled == self.buffer.len() && entry.size < filled as u64;
+        let head = Head { level: (!stored).then_some(level), large, ..head(name, entry) };
+        self.zip.begin(&head).map_err(|e| failed(&self.path, e))?;
         let mut hash = Sha256::new();
         let mut length = 0;
         while filled > 0 {
             hash.update(&self.buffer[..filled]);
             length += filled as u64;
-            self.zip.write_all(&self.buffer[..filled]).map_err(|e| Error::at("writing", &self.path, e))?;
+            self.zip.write(&self.buffer[..filled]).map_err(|e| failed(&self.path, e))?;
             self.context.advance(filled as u64)?;
             filled = read(content, &mut self.buffer)?;
         }
+        self.zip.end().map_err(|e| failed(&self.path, e))?;
         Ok((length, HEXLOWER.encode(&hash.finalize())))
     }
 
@@ -173,12 +176,10 @@ impl ArchiveWriter {
         let name = member::of_entry(&part.place, &entry.path, entry.kind == EntryKind::Directory);
         let mut entry = entry.clone();
         match entry.kind {
-            EntryKind::Directory => {
-                self.zip.add_directory(&*name, options(&entry)?).map_err(|e| failed(&self.path, e))?;
-            }
+            EntryKind::Directory => self.without_level(&name, &entry, &[])?,
             EntryKind::Symlink => {
                 let target = entry.target.as_ref().map(|target| member::escape(&target.0)).unwrap_or_default();
-                self.zip.add_symlink(&*name, target, options(&entry)?).map_err(|e| failed(&self.path, e))?;
+                self.without_level(&name, &entry, target.as_bytes())?;
             }
             EntryKind::Hardlink => {}
             EntryKind::File => {
@@ -193,6 +194,13 @@ impl ArchiveWriter {
         Ok(())
     }
 
+    /// Writes a folder, or a link with its target.
+    fn without_level(&mut self, name: &str, entry: &Entry, bytes: &[u8]) -> Result<()> {
+        let zip = &mut self.zip;
+        let written = zip.begin(&head(name, entry)).and_then(|()| zip.write(bytes)).and_then(|()| zip.end());
+        written.map_err(|e| failed(&self.path, e))
+    }
+
     fn bytes(&mut self, name: &str, entry: &Entry, content: Content<'_>) -> Result<(u64, String)> {
         match content {
             Content::Stream(stream) => self.member(name, entry, stream, None),
@@ -202,7 +210,7 @@ impl ArchiveWriter {
                 let waste = mostly_dense(&file, size).map_err(|e| Error::at("reading", path, e))?;
                 self.member(name, &Entry { size, ..entry.clone() }, &mut file, Some(waste))
             }
-            Content::None => self.member(name, entry, &mut std::io::empty(), None),
+            Content::None => self.member(name, entry, &mut io::empty(), None),
         }
     }
 }
@@ -232,11 +240,7 @@ impl Sink for ArchiveWriter {
             Some(tree) => tree.newest = None,
             None => part.sha256.clear(),
         }
-        self.zip.abort_file().map_err(|e| failed(&self.path, e))?;
-        // The crate goes back to where the member began but leaves its bytes there; a tail that nothing
-        // overwrites would lie between the members and their directory.
-        let cut = self.zip.get_ref().map_or(Ok(()), ZipFile::cut);
-        cut.map_err(|e| Error::at("writing", &self.path, e))
+        self.zip.retract().map_err(|e| failed(&self.path, e))
     }
 }
 
@@ -272,45 +276,25 @@ fn create(path: &Path) -> Result<File> {
 fn read(content: &mut dyn Read, buffer: &mut [u8]) -> Result<usize> {
     loop {
         match content.read(buffer) {
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             other => return other.map_err(|e| Error::io("reading", e)),
         }
     }
 }
 
-/// Mode and time. The time is in the DOS field (UTC, two seconds) and as the extended timestamp that unzip
-/// prefers (Info-ZIP extra field 0x5455: one flag byte, seconds since 1970).
-fn options(entry: &Entry) -> Result<FullFileOptions<'static, 'static>> {
-    let seconds = entry.mtime_ns.div_euclid(1_000_000_000);
-    let mut options: FullFileOptions<'static, 'static> =
-        FullFileOptions::default().unix_permissions(entry.mode & 0o777).last_modified_time(dos_time(seconds));
-    if let (Ok(seconds), true) = (i32::try_from(seconds), entry.mtime_ns != 0) {
-        let mut field = vec![1];
-        field.extend_from_slice(&seconds.to_le_bytes());
-        options.add_extra_field(0x5455, field, false).map_err(|e| fault("timestamps").because(e))?;
-    }
-    Ok(options)
-}
-
-fn dos_time(seconds: i64) -> DateTime {
-    let Ok(at) = Timestamp::from_second(seconds) else { return DateTime::default() };
-    let at = at.to_zoned(TimeZone::UTC);
-    let part = |n: i8| u8::try_from(n).unwrap_or(0);
-    let year = u16::try_from(at.year()).unwrap_or(0);
-    DateTime::from_date_and_time(
-        year,
-        part(at.month()),
-        part(at.day()),
-        part(at.hour()),
-        part(at.minute()),
-        part(at.second()),
-    )
-    .unwrap_or_default()
+/// A member that is stored, with the file type that its kind has in `stat`.
+fn head<'a>(name: &'a str, entry: &Entry) -> Head<'a> {
+    let file_type = match entry.kind {
+        EntryKind::Directory => 0o040_000,
+        EntryKind::Symlink => 0o120_000,
+        EntryKind::File | EntryKind::Hardlink => 0o100_000,
+    };
+    Head { name, mode: file_type | entry.mode & 0o777, mtime_ns: entry.mtime_ns, level: None, large: false }
 }
 
 /// Whether nearly all of a file looks compressed already, by samples from everywhere: a database begins with its
 /// schema, whatever fills the rest.
-fn mostly_dense(file: &File, size: u64) -> std::io::Result<bool> {
+fn mostly_dense(file: &File, size: u64) -> io::Result<bool> {
     let mut sample = vec![0; 16 * 1024];
     let mut found = 0;
     for at in 0..SAMPLES {
@@ -345,9 +329,6 @@ fn fault(what: &str) -> Error {
     Error::new(ErrorKind::Failed, "archive_writer", format!("The archive could not be written: {what}"))
 }
 
-fn failed(path: &Path, error: zip::result::ZipError) -> Error {
-    match error {
-        zip::result::ZipError::Io(error) => Error::at("writing", path, error),
-        other => fault("ZIP").because(other),
-    }
+fn failed(path: &Path, error: io::Error) -> Error {
+    Error::at("writing", path, error)
 }

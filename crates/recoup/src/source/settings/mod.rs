@@ -1,9 +1,15 @@
 //! The source *settings*: environment variables by allow-list, key/value tables and JSON files, as one document.
 //! Secrets are left out and their names are listed.
 //!
-//! Not here: what a secret is (`secret`). The environment is handed in, never read.
+//! Not here: what a secret is (`secret`), and the way back ([`restore`], [`apply`]). The environment is handed in,
+//! never read.
 
+pub mod apply;
+mod document;
+mod merge;
+pub mod restore;
 mod secret;
+mod shown;
 mod table;
 
 use std::ffi::{OsStr, OsString};
@@ -17,6 +23,7 @@ use std::sync::Arc;
 use globset::GlobSet;
 use serde_json::{Map, Value, json};
 
+use self::document::{Origins, SETTINGS_VERSION};
 use self::secret::Secrets;
 use self::table::Table;
 use super::{Emitted, Presence, Scope, Source};
@@ -25,9 +32,6 @@ use crate::model::{Content, Entry, PartKind, PathBytes, SettingsFacts, SettingsS
 
 /// Gives the environment of the application, name and value. The library never looks at its own.
 pub type Environment = Arc<dyn Fn() -> Vec<(OsString, OsString)> + Send + Sync>;
-
-/// Version of the document's shape.
-const SETTINGS_VERSION: u32 = 1;
 
 /// Settings are small; what is larger was not meant.
 const LARGEST: usize = 16 * 1024 * 1024;
@@ -39,6 +43,7 @@ pub struct SettingsSource {
     secrets: Secrets,
     tables: Vec<Table>,
     json: Vec<(String, PathBuf)>,
+    origins: Origins,
     found: Found,
     document: Option<Vec<u8>>,
     mtime_ns: i64,
@@ -72,7 +77,8 @@ impl SettingsSource {
             if files.iter().any(|(other, _)| *other == name) {
                 return Err(twice(&name));
             }
-            files.push((name, base.join(path)));
+            let path = base.join(path);
+            files.push((name, std::path::absolute(&path).map_err(|e| Error::at("finding", &path, e))?));
         }
         if spec.environment.is_empty() && tables.is_empty() && files.is_empty() {
             return Err(Error::usage("settings_empty", "The settings name nothing to back up"));
@@ -81,6 +87,11 @@ impl SettingsSource {
             variables: secret::names(&spec.environment)?,
             environment,
             secrets: Secrets::new(&spec.secret, &spec.not_secret)?,
+            origins: Origins {
+                tables: tables.iter().map(|table| (table.label.clone(), table.origin())).collect(),
+                json: files.iter().map(|(name, path)| (name.clone(), PathBytes::new(path))).collect(),
+                secret: spec.secret.clone(),
+            },
             tables,
             json: files,
             found: Found::default(),
@@ -184,6 +195,7 @@ impl Source for SettingsSource {
             "tables": found.tables,
             "json": found.json,
             "left_out": found.facts.left_out,
+            "origins": self.origins,
         });
         let mut bytes =
             serde_json::to_vec_pretty(&document).map_err(|e| Error::io("writing the settings", e.into()))?;
