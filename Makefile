@@ -1,4 +1,5 @@
 # run: the demo · test: everything that decides · check: the quick part of it · bench: speed beside the peers
+# soak: the full sizes · fuzz: hostile bytes, FUZZ=seconds for each target
 # Everything a test needs is installed here, once, each step tried again when a download fails.
 
 CARGO ?= cargo
@@ -9,7 +10,9 @@ DATABASES := $(TARGET)/databases
 NEXTEST_PROFILE ?= default
 SHELL := /bin/bash
 
-.PHONY: run test check fmt clippy deny doc unit soak bench docs tools packages
+FUZZ ?= 60
+
+.PHONY: fuzz run test check fmt clippy deny doc unit soak bench docs tools packages
 
 run:
 	$(CARGO) run --quiet -p recoup-cli -- demo
@@ -44,6 +47,10 @@ soak: tools packages
 	$(CARGO) build --quiet --workspace --bins --examples
 	SOAK=1 REAL_DATABASES="$(abspath $(DATABASES))" PATH="$(abspath $(TOOLS))/bin:$$PATH" \
 	    $(CARGO) nextest run --workspace --profile soak
+
+# Not part of the tests: it searches, and what it finds becomes a test.
+fuzz:
+	fuzz/run $(FUZZ)
 
 bench: packages
 	$(CARGO) build --release -p recoup-cli -p recoup-testkit --bins

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use recoup_testkit::busy::BusyDatabase;
 use recoup_testkit::faults::{run, soak, text};
-use stand::{Judged, Kind, Stand};
+use stand::{Judged, Kind, Stand, traced};
 
 const SYSCALLS: [&str; 16] = [
     "openat",
@@ -90,26 +90,15 @@ impl Trials {
 
     /// All calls of a run, as strace(1) counts them: per thread and name.
     fn trace(&self) -> [Vec<Point>; 3] {
-        let log = self.stand.beside().join("log");
-        let expression = format!("trace={}", SYSCALLS.join(","));
-        let output = run(&mut traced(&self.act(), &["-o", log.to_str().unwrap(), "-e", &expression]));
-        assert!(matches!(output.status.code(), Some(0 | 3)), "{}", text(&output));
-        self.stand.reset();
-        let log = fs::read_to_string(log).unwrap();
-        let worker = log.lines().find(|line| line.contains("journal.part")).unwrap();
-        let worker = worker.split_whitespace().next().unwrap();
-        let mut counts = BTreeMap::<&str, usize>::new();
         let mut points = [vec![], vec![], vec![]];
         let mut phase = 0;
-        for line in log.lines().filter(|line| line.starts_with(worker)) {
-            let Some((syscall, _)) = line[worker.len()..].trim_start().split_once('(') else { continue };
-            let nth = counts.entry(syscall).or_default();
-            *nth += 1;
+        for (point, line) in self.calls(&[]) {
             if line.contains("journal.part") {
                 phase = 1;
             }
-            points[phase].push((syscall.to_owned(), *nth));
-            if phase == 1 && syscall.starts_with("unlink") && line.contains("journal.json") {
+            let ends = phase == 1 && point.0.starts_with("unlink") && line.contains("journal.json");
+            points[phase].push(point);
+            if ends {
                 phase = 2;
             }
         }
@@ -117,24 +106,71 @@ impl Trials {
         points
     }
 
-    fn run(mut self, number: usize) {
-        for i in 0..number {
-            self.trial(i);
+    /// The calls of the thread that works, with what strace(1) shows of them.
+    fn calls(&self, options: &[&str]) -> Vec<(Point, String)> {
+        let log = self.stand.beside().join("log");
+        let expression = format!("trace={}", SYSCALLS.join(","));
+        let options = [&["-o", log.to_str().unwrap(), "-e", &expression], options].concat();
+        let output = run(&mut traced(&self.act(), &options));
+        assert!(options.len() > 4 || matches!(output.status.code(), Some(0 | 3)), "{}", text(&output));
+        self.stand.reset();
+        let log = fs::read_to_string(log).unwrap();
+        let worker = log.lines().find(|line| line.contains("journal.part")).unwrap();
+        let worker = worker.split_whitespace().next().unwrap();
+        let mut counts = BTreeMap::<&str, usize>::new();
+        let mut calls = Vec::new();
+        for line in log.lines().filter(|line| line.starts_with(worker)) {
+            let Some((syscall, _)) = line[worker.len()..].trim_start().split_once('(') else { continue };
+            let nth = counts.entry(syscall).or_default();
+            *nth += 1;
+            calls.push(((syscall.to_owned(), *nth), line.to_owned()));
         }
+        calls
+    }
+
+    /// Makes a call fail while there is a journal, so that the restore is taken back, and kills it in the middle of that.
+    fn kill_what_is_taken_back(&mut self, i: usize) {
+        let part = (i as f64 * 0.618_033_988_75).fract();
+        let fails = |point: &&Point| ["pwrite64", "fsync", "fdatasync", "ftruncate"].contains(&point.0.as_str());
+        let points: Vec<&Point> = self.points[1].iter().filter(fails).collect();
+        let failed = points[(points.len() as f64 * part) as usize].clone();
+        let failure = format!("inject={}:error=EIO:when={}", failed.0, failed.1);
+        let calls = self.calls(&["-e", &failure]);
+        let after = calls.iter().skip_while(|(_, line)| !line.contains("(INJECTED)"));
+        let after: Vec<&Point> = after.map(|(point, _)| point).filter(|point| point.0 != failed.0).collect();
+        let end = (after.len() as f64 * (part * 7.0).fract()) as usize;
+        let Some(point) = after.get(end).copied() else { return };
+        let kill = format!("inject={}:signal=KILL:when={}", point.0, point.1);
+        let output = run(&mut traced(&self.act(), &["-o", "/dev/null", "-e", &failure, "-e", &kill]));
+        self.killed += usize::from(output.status.code().is_none_or(|code| code > 128));
+        self.recovered += usize::from(self.stand.has_begun());
+        let what = format!("trial {i}, failed at {failed:?}, killed at {point:?}");
+        self.next(i, &what);
+        self.look(i, &what, 0);
+    }
+
+    fn run(mut self, number: usize) {
+        (0..number).for_each(|i| self.trial(i));
+        self.told(number, "");
+        let [old, new] = self.ends;
+        assert!(self.killed * 2 > number, "most runs ended before they could be killed");
+        let met = self.recovered * if self.stand.kind.is_busy() { 10 } else { 5 } > number;
+        assert!(old > 0 && new > 0 && met, "the kills did not meet what they were meant for");
+    }
+
+    fn told(&self, number: usize, how: &str) {
         let [old, new] = self.ends;
         println!(
             "R2 trials={number} bad={} ({:?}{}: {} killed, {} of them with a journal, {} killed again in the recovery, \
              {old} old, {new} new)",
             self.bad.len(),
             self.stand.kind,
-            if self.undo { ", undone" } else { "" },
+            if self.undo { ", undone" } else { how },
             self.killed,
             self.recovered,
             self.killed_again
         );
         assert!(self.bad.is_empty(), "{:#?}", self.bad);
-        assert!(self.killed * 2 > number, "most runs ended before they could be killed");
-        assert!(old > 0 && new > 0 && self.recovered * 4 > number, "the kills did not meet what they were meant for");
     }
 
     fn trial(&mut self, i: usize) {
@@ -143,7 +179,8 @@ impl Trials {
         let mut before = 0;
         if busy {
             let mode = if self.stand.kind == Kind::BusyWal { "wal" } else { "delete" };
-            let started = BusyDatabase::start(&self.stand.chain(), 150.0, mode, 40);
+            let rate = if mode == "wal" { 150.0 } else { 50.0 };
+            let started = BusyDatabase::start(&self.stand.chain(), rate, mode, 40);
             before = started.committed();
             writer = Some(started);
         }
@@ -154,22 +191,26 @@ impl Trials {
         if i % 4 == 3 {
             self.kill_recovery(i);
         }
-        let (exit, answer) = self.stand.answer(&mut self.stand.next(i / 2));
-        if !matches!(exit, 0 | 3) {
-            self.bad.push(format!("{what}: the next command ended with {exit}: {answer:#}"));
-        }
+        self.next(i, &what);
         if let Some(mut writer) = writer
             && !writer.is_writing()
         {
             self.bad.push(format!("{what}: the application could not write any more"));
         }
+        self.look(i, &what, before);
+    }
+
+    fn next(&mut self, i: usize, what: &str) {
+        let (exit, answer) = self.stand.answer(&mut self.stand.next(i / 2));
+        if !matches!(exit, 0 | 3) {
+            self.bad.push(format!("{what}: the next command ended with {exit}: {answer:#}"));
+        }
+    }
+
+    fn look(&mut self, i: usize, what: &str, before: u64) {
         match self.judge(before) {
             Ok(judged) => self.ends[judged as usize] += 1,
             Err(why) => self.bad.push(format!("{what}, then {:?}: {why}", self.stand.next(i / 2).get_args())),
-        }
-        if std::env::var_os("KEEP_BAD").is_some() && !self.bad.is_empty() {
-            println!("{}", self.stand.now().display());
-            std::thread::sleep(Duration::from_secs(100_000));
         }
         self.stand.reset();
     }
@@ -199,7 +240,8 @@ impl Trials {
     fn kill(&mut self, i: usize) -> String {
         // Multiples of the golden ratio fill 0..1 evenly and never meet the same moment twice.
         let part = (i as f64 * 0.618_033_988_75).fract();
-        let phase = [1, 0, 1, 2, 1][i / 2 % 5];
+        // A writer makes the number of calls before the journal uncertain.
+        let phase = if self.stand.kind.is_busy() { [1, 1, 0, 1, 2] } else { [1, 0, 1, 2, 1] }[i / 2 % 5];
         if i % 2 == 0 {
             let points = &self.points[phase];
             let point = &points[(points.len() as f64 * part) as usize];
@@ -245,19 +287,6 @@ fn end(child: &mut Child) -> bool {
     child.wait().unwrap().code().is_none()
 }
 
-fn traced(command: &Command, options: &[&str]) -> Command {
-    let mut traced = Command::new("strace");
-    traced.args(["-f", "-qq"]).args(options).arg("--").arg(command.get_program()).args(command.get_args());
-    traced.current_dir(command.get_current_dir().unwrap());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => traced.env(name, value),
-            None => traced.env_remove(name),
-        };
-    }
-    traced
-}
-
 fn trials(everyday: usize, soaked: usize) -> usize {
     if soak() { soaked } else { everyday }
 }
@@ -280,6 +309,22 @@ fn a_restore_in_several_folders_killed_at_any_moment_is_old_or_new() {
 #[test]
 fn a_restore_of_a_database_into_a_restored_directory_killed_at_any_moment_is_old_or_new() {
     Trials::new(Stand::new(Kind::ApartSwap), false).run(trials(20, 150));
+}
+
+#[test]
+fn a_restore_of_a_database_that_is_gone_with_the_directory_around_it_killed_at_any_moment_is_old_or_new() {
+    Trials::new(Stand::new(Kind::Nested), false).run(trials(20, 150));
+}
+
+#[test]
+fn a_restore_that_fails_and_is_killed_while_it_is_taken_back_is_old_or_new() {
+    let number = trials(20, 150);
+    for kind in [Kind::InPlace, Kind::Apart] {
+        let mut trials = Trials::new(Stand::new(kind), false);
+        (0..number).for_each(|i| trials.kill_what_is_taken_back(i));
+        trials.told(number, ", failed and taken back");
+        assert!(trials.killed * 2 > number && trials.recovered * 4 > number, "most were not killed in time");
+    }
 }
 
 #[test]

@@ -15,7 +15,8 @@ use archive_kit::{entry, file, manifest, part};
 use recoup::ErrorKind;
 use recoup::format::archive::reader::ArchiveReader;
 use recoup::format::archive::writer::ArchiveWriter;
-use recoup::model::{Content, Entry, EntryKind, Manifest, PartKind, Sink};
+use recoup::format::proof::prove;
+use recoup::model::{Content, Entry, EntryKind, Level, Manifest, PartKind, Sink};
 use recoup::progress::Context;
 
 /// A tree of entries as a packed archive; a forged list is simply one that is emitted.
@@ -187,6 +188,12 @@ fn paths_longer_than_4096_bytes_come_back() {
         let times = Command::new("find").arg(&to).args(["-type", "d", "!", "-newermt", "2020-09-14"]).output().unwrap();
         assert_eq!(times.stdout.iter().filter(|byte| **byte == b'\n').count(), depth + 1);
         assert!(Command::new("rm").arg("-rf").arg(&to).status().unwrap().success());
+        if part_length > 1 {
+            let scratch = folder.path().join("scratch");
+            fs::create_dir(&scratch).unwrap();
+            let proven = prove(&manifest, "a.zip", &path, Level::Restore, &scratch, &Context::quiet());
+            assert_eq!(proven.unwrap(), []);
+        }
         fs::remove_file(&path).unwrap();
     }
 }
@@ -212,4 +219,50 @@ fn holes_are_made_again_between_bytes() {
     ArchiveReader::open(&path).unwrap().extract_part(&manifest.parts[0], &to, &Context::quiet()).unwrap();
     assert!(fs::read(to.join("sparse")).unwrap() == bytes && fs::read(to.join("plain")).unwrap() == bytes);
     assert!(fs::metadata(to.join("sparse")).unwrap().blocks() * 512 < 1 << 20);
+}
+
+/// Of a large member one thread writes what another unpacks: whichever fails, the reason is told and no file stays.
+#[test]
+fn a_large_member_comes_whole_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.zip");
+    let bytes: Vec<u8> = (0..(12_u32 << 20)).map(|i| (i.wrapping_mul(2_654_435_761) >> 21) as u8).collect();
+    let manifest =
+        packed(&path, &[(entry(b"", EntryKind::Directory, 0o755), b""), (entry(b"f", EntryKind::File, 0o644), &bytes)]);
+    let member = "directories/tree/f";
+    let sha256 = recoup_testkit::contract::destination::sha256(&bytes);
+    let to = folder.path().join("to");
+    let mut reader = ArchiveReader::open(&path).unwrap();
+    reader.extract_member(member, &to, &sha256, &Context::quiet()).unwrap();
+    assert!(fs::read(&to).unwrap() == bytes);
+    fs::remove_file(&to).unwrap();
+
+    let error = reader.extract_member(member, &to, &"0".repeat(64), &Context::quiet()).unwrap_err();
+    assert_eq!((error.kind(), to.exists()), (ErrorKind::Corrupted, false));
+    let stopped = Context::quiet();
+    stopped.cancel.cancel();
+    let error = reader.extract_member(member, &to, &sha256, &stopped).unwrap_err();
+    assert_eq!((error.kind(), to.exists()), (ErrorKind::Cancelled, false));
+
+    let mut damaged = fs::read(&path).unwrap();
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 1;
+    let other = folder.path().join("damaged.zip");
+    fs::write(&other, damaged).unwrap();
+    let error = ArchiveReader::open(&other).unwrap().extract_part(&manifest.parts[0], &to, &Context::quiet());
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Corrupted);
+    assert!(!to.join("f").exists());
+
+    let small = folder.path().join("small");
+    fs::create_dir(&small).unwrap();
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=2m", "none"]).arg(&small).output().unwrap();
+    if !mounted.status.success() {
+        println!("not tried: a full disk (no right to mount)");
+        return;
+    }
+    let full = reader.extract_member(member, &small.join("f"), &sha256, &Context::quiet());
+    let left = fs::read_dir(&small).unwrap().count();
+    Command::new("umount").arg(&small).status().unwrap();
+    let full = full.unwrap_err();
+    assert_eq!((full.kind(), full.message(), left), (ErrorKind::NoSpace, "Not enough disk space", 0));
 }

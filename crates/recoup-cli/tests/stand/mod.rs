@@ -30,6 +30,8 @@ pub enum Kind {
     Apart,
     /// The same, but the database inside the directory is missing.
     ApartSwap,
+    /// Like `InPlace`, and a database of its own lies in the directory, and is missing: nothing in there stays.
+    Nested,
     /// A process writes to a database in WAL mode, which is put in place first.
     BusyWal,
     /// A process writes to a database in rollback mode, which is put in place last.
@@ -154,11 +156,13 @@ impl Stand {
         symlink("sub/same", data.join("link")).unwrap();
         database(&data.join("nested.db"), "PRAGMA journal_mode=delete", 10, "A");
         mode(&data.join("sub"), 0o750);
+        if self.kind.is_apart() || self.kind == Kind::Nested {
+            database(&data.join("inner.db"), "PRAGMA journal_mode=wal", 10, "A");
+        }
         if self.kind.is_apart() {
             fs::create_dir(data.join("cache")).unwrap();
             fs::write(data.join("cache/c"), "A").unwrap();
             mode(&data, 0o750);
-            database(&data.join("inner.db"), "PRAGMA journal_mode=wal", 10, "A");
             fs::write(self.now.join("recoup.toml"), CONFIGURATION).unwrap();
         }
     }
@@ -232,11 +236,15 @@ impl Stand {
     }
 
     pub fn reset(&self) {
+        self.replace_by(&self.beside().join("then"));
+    }
+
+    pub fn replace_by(&self, other: &Path) {
         for entry in fs::read_dir(&self.now).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() { fs::remove_dir_all(path).unwrap() } else { fs::remove_file(path).unwrap() }
         }
-        copy(&self.beside().join("then"), &self.now);
+        copy(other, &self.now);
     }
 
     /// `recoup` with these arguments, where the data is, with nothing of this machine's settings.
@@ -259,6 +267,9 @@ impl Stand {
         let mut arguments = vec!["backup", "--json", "--plan", "app", "--to", "backups"];
         let databases = if self.kind == Kind::BusyRollback { ["second.db", "app.db"] } else { ["app.db", "second.db"] };
         databases.iter().for_each(|database| arguments.extend(["--database", database]));
+        if self.kind == Kind::Nested {
+            arguments.extend(["--database", "data/inner.db"]);
+        }
         arguments.extend(["--directory", "data", "--file", "config.yml"]);
         self.recoup(&arguments)
     }
@@ -268,7 +279,7 @@ impl Stand {
         match number % 3 {
             1 => self.recoup(&["list", "--json"]),
             // Of a database that may be missing no backup by hand can be made.
-            2 if self.kind != Kind::Swap => self.backup(),
+            2 if !matches!(self.kind, Kind::Swap | Kind::Nested) => self.backup(),
             _ => self.recoup(&["doctor", "--repair", "--json"]),
         }
     }
@@ -285,7 +296,7 @@ impl Stand {
     pub fn has_begun(&self) -> bool {
         let folders = match self.kind.is_apart() {
             true => vec!["db", "etc", "www", "www/data"],
-            false => vec![""],
+            false => vec!["", "data"],
         };
         folders.iter().any(|folder| {
             let stages = fs::read_dir(self.now.join(folder).join(".recoup-restore")).into_iter().flatten().flatten();
@@ -503,4 +514,47 @@ fn rows(path: &Path) -> String {
         Ok(told)
     };
     look().unwrap_or_else(|error| format!("cannot be read: {error}"))
+}
+
+/// A command under strace(1); its threads too.
+pub fn traced(command: &Command, options: &[&str]) -> Command {
+    let mut traced = Command::new("strace");
+    traced.args(["-f", "-qq"]).args(options).arg("--").arg(command.get_program()).args(command.get_args());
+    traced.current_dir(command.get_current_dir().unwrap());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => traced.env(name, value),
+            None => traced.env_remove(name),
+        };
+    }
+    traced
+}
+
+/// A command in which the n-th call suffers `effect`.
+pub fn injected(command: &Command, (syscall, nth): &(String, usize), effect: &str) -> Command {
+    let expression = format!("inject={syscall}:{effect}:when={nth}");
+    traced(command, &["-o", "/dev/null", "-e", &expression])
+}
+
+/// About `wanted` of all calls of these that a restore makes, evenly spread.
+pub fn points(stand: &Stand, syscalls: &[&str], wanted: usize) -> Vec<(String, usize)> {
+    let log = stand.beside().join("log");
+    let expression = format!("trace={}", syscalls.join(","));
+    let output = run(&mut traced(&stand.restore(), &["-o", log.to_str().unwrap(), "-e", &expression]));
+    assert!(matches!(output.status.code(), Some(0 | 3)), "{}", text(&output));
+    stand.reset();
+    let log = fs::read_to_string(log).unwrap();
+    let mut counts = BTreeMap::<(&str, &str), usize>::new();
+    let mut all = Vec::new();
+    for line in log.lines() {
+        let Some((thread, call)) = line.split_once(char::is_whitespace) else { continue };
+        let Some((syscall, _)) = call.trim_start().split_once('(') else { continue };
+        let nth = counts.entry((thread, syscall)).or_default();
+        *nth += 1;
+        all.push((syscall.to_owned(), *nth));
+    }
+    all.sort();
+    all.dedup();
+    let wanted = wanted.min(all.len());
+    (0..wanted).map(|i| all[i * all.len() / wanted].clone()).collect()
 }

@@ -6,7 +6,6 @@
 pub mod adopt;
 pub mod archive;
 pub mod csv;
-pub(crate) mod deep;
 pub mod foreign;
 mod fresh_file;
 pub mod json;

@@ -5,14 +5,14 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use data_encoding::HEXLOWER;
+use rustix::fs::FileType;
 use sha2::{Digest, Sha256};
 
+use super::archive::folder::Folder;
 use super::archive::reader::ArchiveReader;
-use super::deep::below;
 use super::{csv, json};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{DatabaseFacts, Entry, EntryKind, Level, Manifest, Part, PartKind, Problem};
@@ -24,7 +24,11 @@ const CHUNK: usize = 256 * 1024;
 
 /// Length and SHA-256 (lower-case hex) of a file that no SQLite connection of ours has open.
 pub fn hash_file(path: &Path, context: &Context) -> Result<(u64, String)> {
-    let mut file = File::open(path).map_err(|e| Error::at("opening", path, e))?;
+    hash_open(File::open(path).map_err(|e| Error::at("opening", path, e))?, path, context)
+}
+
+/// The path is only for messages.
+fn hash_open(mut file: File, path: &Path, context: &Context) -> Result<(u64, String)> {
     let mut hash = Sha256::new();
     let mut buffer = vec![0; CHUNK];
     let mut length = 0;
@@ -94,7 +98,7 @@ fn archive(manifest: &Manifest, path: &Path, level: Level, scratch: &Path, conte
             }
             (None, PartKind::Directory | PartKind::Application) if level == Level::Restore => {
                 reader.extract_part(part, &target, context)?;
-                problems.extend(tree(&mut reader, part, &target, context)?);
+                problems.extend(tree(&mut reader, part, &target, scratch, context)?);
             }
             (None, PartKind::Directory | PartKind::Application) => {
                 problems.extend(nested_databases(&mut reader, part, scratch, context)?);
@@ -122,7 +126,7 @@ fn nested_databases(
         .filter(|entry| entry.as_ref().map_or(true, |entry| entry.sqlite && entry.kind == EntryKind::File))
         .collect::<Result<_>>()?;
     for entry in nested {
-        let target = scratch.join("nested.db");
+        let target = scratch.join(".nested.db");
         let member = reader.member_of(part, &entry);
         reader.extract_member(&member, &target, entry.sha256.as_deref().unwrap_or_default(), context)?;
         problems.extend(integrity(&format!("{}/{}", part.name, entry.path), &target, context)?);
@@ -132,55 +136,55 @@ fn nested_databases(
 }
 
 /// Compares a restored tree with the contents list: kind, bytes, mode, time, link target.
-fn tree(reader: &mut ArchiveReader, part: &Part, root: &Path, context: &Context) -> Result<Vec<Problem>> {
+fn tree(
+    reader: &mut ArchiveReader,
+    part: &Part,
+    root: &Path,
+    scratch: &Path,
+    context: &Context,
+) -> Result<Vec<Problem>> {
     let mut problems = Vec::new();
-    let mut differs = |entry: &Entry, what: &str| {
-        problems.push(Problem::new("restored_differs", format!("{}/{}: {what} differs", part.name, entry.path)));
-    };
-    let mut databases = Vec::new();
+    let mut folder = Folder::open(root)?;
     for entry in reader.read_entries(part)? {
         let entry = entry?;
-        let path = below(root, &entry.path)?;
-        let Ok(meta) = fs::symlink_metadata(&*path) else {
-            differs(&entry, "presence");
+        let differs =
+            |what: &str| Problem::new("restored_differs", format!("{}/{}: {what} differs", part.name, entry.path));
+        let Some(found) = folder.look(&entry.path)? else {
+            problems.push(differs("presence"));
             continue;
         };
         match entry.kind {
-            EntryKind::Directory if !meta.is_dir() => differs(&entry, "kind"),
+            EntryKind::Directory if FileType::from_raw_mode(found.st_mode) != FileType::Directory => {
+                problems.push(differs("kind"));
+            }
             EntryKind::Directory => {}
             EntryKind::Symlink => {
-                let target = fs::read_link(&*path).ok().map(crate::model::PathBytes::new);
-                if target != entry.target {
-                    differs(&entry, "link target");
+                if folder.read_link(&entry.path).ok() != entry.target {
+                    problems.push(differs("link target"));
                 }
             }
             EntryKind::Hardlink => {
-                let first = entry.target.as_ref().and_then(|target| below(root, target).ok());
-                let first = first.and_then(|first| fs::symlink_metadata(&*first).ok());
-                if first.map(|first| (first.dev(), first.ino())) != Some((meta.dev(), meta.ino())) {
-                    differs(&entry, "hard link");
+                let first = entry.target.as_ref().map(|target| folder.look(target)).transpose()?.flatten();
+                if first.map(|first| (first.st_dev, first.st_ino)) != Some((found.st_dev, found.st_ino)) {
+                    problems.push(differs("hard link"));
                 }
             }
             EntryKind::File => {
-                let (length, sha256) = hash_file(&path, context)?;
+                let (length, sha256) = hash_open(folder.open_file(&entry.path)?, entry.path.as_path(), context)?;
                 if length != entry.size || Some(&sha256) != entry.sha256.as_ref() {
-                    differs(&entry, "content");
+                    problems.push(differs("content"));
                 }
-                if meta.mode() & 0o777 != entry.mode & 0o777 {
-                    differs(&entry, "mode");
+                if found.st_mode & 0o777 != entry.mode & 0o777 {
+                    problems.push(differs("mode"));
                 }
-                if meta.mtime() * 1_000_000_000 + meta.mtime_nsec() != entry.mtime_ns && entry.mtime_ns != 0 {
-                    differs(&entry, "modification time");
-                }
-                if entry.sqlite {
-                    databases.push((format!("{}/{}", part.name, entry.path), root.join(entry.path.as_path())));
+                let time = i128::from(found.st_mtime) * 1_000_000_000 + i128::from(found.st_mtime_nsec);
+                if time != i128::from(entry.mtime_ns) && entry.mtime_ns != 0 {
+                    problems.push(differs("modification time"));
                 }
             }
         }
     }
-    for (name, path) in databases {
-        problems.extend(integrity(&name, &path, context)?);
-    }
+    problems.extend(nested_databases(reader, part, scratch, context)?);
     Ok(problems)
 }
 

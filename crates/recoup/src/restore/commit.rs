@@ -89,7 +89,7 @@ pub fn apply(
         journal.changes.apply()?;
         held.into_iter().try_for_each(|locked| locked.held.write(context))
     })();
-    applied.map_err(|error| take_back(journal, items, error, busy, context))
+    applied.or_else(|error| Err(take_back(journal, items, error, busy, context)))
 }
 
 /// Proves that everything arrived, and ends the restore. On an error the old state is back.
@@ -104,7 +104,7 @@ pub fn finish(journal: Journal, items: &mut Items, busy: Duration, context: &Con
     }
     Journal::remove(&lead(items)?)?;
     items.stages.iter_mut().for_each(|stage| stage.release());
-    for stage in items.stages.iter().rev() {
+    for stage in &items.stages {
         if let Err(error) = stage.clear() {
             let text = format!("What was replaced is not needed any more and could not be removed: {error}");
             warnings.push(Warning::new("leftover", text));

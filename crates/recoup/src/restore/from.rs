@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 
 use data_encoding::HEXLOWER;
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
 use sha2::{Digest, Sha256};
 
 use crate::diff::{self, Side};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::archive::reader::ArchiveReader;
-use crate::format::deep;
 use crate::format::{json, proof};
 use crate::model::{DatabaseFacts, Entry, EntryKind, Format, Kind, Level, Manifest, Part};
 use crate::progress::{Context, Phase};
@@ -183,7 +183,7 @@ impl Opened {
         context.observer.phase(Phase::Restore, &part.name, Some(part.bytes));
         self.archive()?.extract_member(&part.path, to, &part.sha256, context)?;
         let Some(facts) = &part.file else { return Ok(None) };
-        deep::set_time(to, facts.mtime_ns)?;
+        set_time(to, facts.mtime_ns)?;
         Ok(Some(facts.mode))
     }
 
@@ -222,7 +222,7 @@ impl Opened {
         }
         let member = reader.member_of(part, &entry);
         reader.extract_member(&member, to, entry.sha256.as_deref().unwrap_or_default(), context)?;
-        deep::set_time(to, entry.mtime_ns)?;
+        set_time(to, entry.mtime_ns)?;
         Ok(entry)
     }
 
@@ -298,4 +298,12 @@ fn hash(mut file: &File, arrived: mpsc::Receiver<u64>, context: &Context) -> Res
         context.advance(n)?;
     }
     Ok(HEXLOWER.encode(&hash.finalize()))
+}
+
+/// Sets the time of the last change, in nanoseconds since 1970.
+fn set_time(path: &Path, ns: i64) -> Result<()> {
+    let time = Timespec { tv_sec: ns.div_euclid(1_000_000_000), tv_nsec: ns.rem_euclid(1_000_000_000) };
+    let times = Timestamps { last_access: time, last_modification: time };
+    rustix::fs::utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)
+        .map_err(|e| Error::at("setting the time of", path, e.into()))
 }

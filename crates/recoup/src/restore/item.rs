@@ -96,17 +96,18 @@ pub struct Items {
     pub stages: Vec<Stage>,
     // Nobody else restores the same targets meanwhile.
     leases: Vec<Lease>,
+    // The folders around stages and leases, made by us or by somebody else.
+    roots: Vec<PathBuf>,
     number: usize,
 }
 
 impl Drop for Items {
     fn drop(&mut self) {
-        let roots: Vec<PathBuf> = self.stages.iter().filter_map(|stage| parent(stage.path()).ok()).collect();
         // The leading one last: it says what the others are.
         while self.stages.pop().is_some() {}
         self.leases.clear();
         // Only those that are empty now.
-        roots.iter().for_each(|root| drop(fs::remove_dir(root)));
+        self.roots.iter().for_each(|root| drop(fs::remove_dir(root)));
     }
 }
 
@@ -118,6 +119,7 @@ impl Items {
 
     /// The stage for a target whose new data is made in `folder`; the target is ours from here on.
     pub(super) fn stage(&mut self, folder: PathBuf, target: &Path) -> Result<PathBuf> {
+        self.roots.push(folder.join(RESTORE_FOLDER));
         self.leases.push(lock(&folder, target)?);
         let found = self
             .stages
@@ -151,7 +153,7 @@ pub fn prepare(
     context: &Context,
 ) -> Result<Items> {
     let (undo, busy) = (ask.undo, ask.busy);
-    let mut items = Items { items: vec![], warnings: vec![], stages: vec![], leases: vec![], number: 0 };
+    let mut items = Items { items: vec![], warnings: vec![], stages: vec![], leases: vec![], roots: vec![], number: 0 };
     let mut taken = HashSet::new();
     let is_tree = |choice: &Choice<'_>| {
         matches!(choice.part.kind, PartKind::Directory | PartKind::Application) && choice.piece == Piece::Whole

@@ -207,6 +207,8 @@ pub fn spec_of(name: &str, target: &Path, planned: Option<SourceSpec>, restored:
             spec.exclude.push(pattern.clone());
         }
     }
+    // The part may be called differently than the plan's source it goes to.
+    name.clone_into(&mut spec.name);
     target.clone_into(&mut spec.path);
     spec
 }

@@ -170,17 +170,6 @@ impl Stage {
     }
 }
 
-/// Takes a lease in the folder of stages, which another restore that ends may remove at any moment.
-pub fn lease(root: &Path, name: &str) -> Result<Option<Lease>> {
-    for _ in 0..1000 {
-        match Lease::take(root, name) {
-            Err(error) if error.code() == "not_found" && root.parent().is_some_and(Path::is_dir) => {}
-            other => return other,
-        }
-    }
-    Lease::take(root, name)
-}
-
 #[cfg(target_os = "linux")]
 fn sync_all(folder: &fs::File) -> io::Result<()> {
     Ok(rustix::fs::syncfs(folder)?)
@@ -190,6 +179,17 @@ fn sync_all(folder: &fs::File) -> io::Result<()> {
 fn sync_all(_folder: &fs::File) -> io::Result<()> {
     rustix::fs::sync();
     Ok(())
+}
+
+/// Takes a lease in the folder of stages, which another restore that ends may remove at any moment.
+pub fn lease(root: &Path, name: &str) -> Result<Option<Lease>> {
+    for _ in 0..1000 {
+        match Lease::take(root, name) {
+            Err(error) if error.code() == "not_found" && root.parent().is_some_and(Path::is_dir) => {}
+            other => return other,
+        }
+    }
+    Lease::take(root, name)
 }
 
 /// Nobody else can have put anything into the folder of our stages. One that is not there is fine.

@@ -192,8 +192,7 @@ pub(crate) const NEEDS_RECOVERY: &str = "source_needs_recovery";
 
 /// Why the application's database could not be read. No connection of ours has it open any more.
 fn unreadable(path: &Path, error: rusqlite::Error) -> Error {
-    let extended = error.sqlite_error().map_or(0, |error| error.extended_code);
-    match extended {
+    match extended(&error) {
         rusqlite::ffi::SQLITE_READONLY_ROLLBACK => {
             let text = format!("Database was not closed properly: {}", path.display());
             Error::new(ErrorKind::Busy, NEEDS_RECOVERY, text)
@@ -329,6 +328,10 @@ pub fn failed(path: &Path, error: rusqlite::Error) -> Error {
         Some(ErrorCode::NotADatabase) => return not_a_database(path),
         Some(ErrorCode::DatabaseCorrupt) => corrupted(path),
         Some(ErrorCode::DiskFull) => Error::no_space(format!("while writing {shown}")),
+        // To grow the index of a log is all that can fail there, and SQLite does not say why it did.
+        Some(ErrorCode::SystemIoFailure) if extended(&error) == rusqlite::ffi::SQLITE_IOERR_SHMSIZE => {
+            Error::no_space(format!("while writing the -shm of {shown}"))
+        }
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
             Error::new(ErrorKind::Denied, "db_needs_write_access", format!("Cannot read {shown} consistently"))
                 .hint("SQLite needs to reach the -wal, -shm or -journal file beside it: run recoup as the user that owns the database, or start the application once if it crashed")
@@ -336,6 +339,10 @@ pub fn failed(path: &Path, error: rusqlite::Error) -> Error {
         _ => Error::new(ErrorKind::Failed, "sqlite", format!("SQLite failed on {shown}: {error}")),
     }
     .because(error)
+}
+
+fn extended(error: &rusqlite::Error) -> std::ffi::c_int {
+    error.sqlite_error().map_or(0, |error| error.extended_code)
 }
 
 /// The application's database itself is damaged.

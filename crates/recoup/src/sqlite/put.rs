@@ -194,12 +194,17 @@ pub fn set_journal_mode(path: &Path, wanted: &str, context: &Context) -> Result<
     // Only `wal` and not `wal` are kept in the file; the others belong to a connection.
     let mode = if wal(wanted) { "wal" } else { "delete" };
     let set = patiently(path, SLICE, context, || {
-        let live = writer(path)?;
-        let now: String = live.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
-        if wal(&now) == wal(wanted) {
-            return Ok(now);
+        let mut now = String::new();
+        // An I/O error on the way is no error to SQLite: the old mode stays.
+        for _ in 0..3 {
+            let live = writer(path)?;
+            now = live.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
+            if wal(&now) == wal(wanted) {
+                break;
+            }
+            now = live.query_row(&format!("PRAGMA journal_mode={mode}"), [], |row| row.get(0))?;
         }
-        live.query_row(&format!("PRAGMA journal_mode={mode}"), [], |row| row.get(0))
+        Ok(now)
     });
     match set {
         Ok(now) => Ok(wal(&now) == wal(wanted)),

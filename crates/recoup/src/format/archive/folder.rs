@@ -10,10 +10,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, Uid};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_OMIT, Uid};
 use rustix::io::Errno;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Entry, PathBytes};
 
 /// So many folders on the way to the present one stay open, and beyond them every so many.
@@ -21,7 +21,7 @@ const KEPT: usize = 64;
 const EVERY: usize = 128;
 
 /// A folder, and the way from it to where something was put last.
-pub(super) struct Folder {
+pub(crate) struct Folder {
     root: OwnedFd,
     /// The parts of the way; the last folder is always open.
     trail: Vec<(Vec<u8>, Option<OwnedFd>)>,
@@ -35,6 +35,43 @@ impl Folder {
         let root = rustix::fs::open(to, folder_flags(), Mode::empty());
         let root = root.map_err(|e| Error::at("opening", to, e.into()))?;
         Ok(Folder { root, trail: Vec::new(), as_root: rustix::process::geteuid().is_root() })
+    }
+
+    /// Opens a folder that is there, to look at what was put below it.
+    pub fn open(at: &Path) -> Result<Self> {
+        let root = rustix::fs::open(at, folder_flags(), Mode::empty());
+        let root = root.map_err(|e| Error::at("opening", at, e.into()))?;
+        Ok(Folder { root, trail: Vec::new(), as_root: false })
+    }
+
+    /// What lies there, a link itself and not what it points to; `None` when nothing does.
+    pub fn look(&mut self, path: &PathBytes) -> Result<Option<Stat>> {
+        if path.0.is_empty() {
+            return rustix::fs::fstat(&self.root).map(Some).map_err(|e| failed("looking at", path, e));
+        }
+        let (parent, name) = match self.place(path) {
+            Err(error) if error.kind() == ErrorKind::Corrupted => return Ok(None),
+            other => other?,
+        };
+        match rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => Ok(None),
+            other => other.map(Some).map_err(|e| failed("looking at", path, e)),
+        }
+    }
+
+    /// Opens a file to read it.
+    pub fn open_file(&mut self, path: &PathBytes) -> Result<File> {
+        let (parent, name) = self.place(path)?;
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(parent, name, flags, Mode::empty());
+        Ok(File::from(file.map_err(|e| failed("opening", path, e))?))
+    }
+
+    /// Where a link points.
+    pub fn read_link(&mut self, path: &PathBytes) -> Result<PathBytes> {
+        let (parent, name) = self.place(path)?;
+        let target = rustix::fs::readlinkat(parent, name, Vec::new()).map_err(|e| failed("reading", path, e))?;
+        Ok(PathBytes(target.into_bytes()))
     }
 
     /// Makes a folder (0700) below it.

@@ -6,7 +6,7 @@
 //! contents list has the real name.
 
 mod container;
-mod folder;
+pub(crate) mod folder;
 pub mod listing;
 pub mod member;
 pub mod policy;
