@@ -342,6 +342,7 @@ fn damage_in_the_middle_of_a_restore_leaves_everything_as_it_was() {
     });
     let error = restore_opened(&ground, &mut opened, &context).unwrap_err();
     assert_eq!(error.message(), "Backup file is corrupted", "{}", told(&error));
+    drop(opened);
     assert!(bytes(&ground) == before);
     ground.is_tidy();
 }

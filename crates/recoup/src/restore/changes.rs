@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::unit::{Unit, sync_folder};
+use super::unit::{Unit, open_folder, sync_folder};
 use crate::error::Result;
 use crate::model::PathBytes;
 
@@ -86,5 +86,5 @@ impl Changes {
 
 /// A mode that we may not set is not worth failing a restore for.
 fn set_mode(folder: &Folder, mode: u32) {
-    let _ = fs::set_permissions(folder.path.as_path(), Permissions::from_mode(mode));
+    let _ = open_folder(folder.path.as_path()).and_then(|folder| folder.set_permissions(Permissions::from_mode(mode)));
 }
