@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use recoup::model::retention::Policy;
 use recoup::model::{Format, Kind, Level};
 
 const EXIT_CODES: &str = "\
@@ -66,6 +67,8 @@ pub enum Command {
     Unprotect(Which),
     /// Delete backups
     Delete(Delete),
+    /// Remove what the retention policy does not keep, and say why
+    Prune(Prune),
     /// Check this machine, the configuration, sources and destinations
     Doctor(Doctor),
     /// Make a small shop, back it up while it is written to, and look at the result
@@ -115,9 +118,12 @@ pub struct Backup {
     /// Label
     #[arg(long, value_name = "LABEL")]
     pub name: Option<String>,
-    /// Why: pre-migration is protected from being removed
+    /// Why: pre-migration is protected, and answers with an existing backup when nothing has changed since
     #[arg(long, value_enum, default_value = "manual")]
     pub kind: KindWord,
+    /// How old that existing backup may be: 90m, 6h, 2d [default: 24h]
+    #[arg(long, value_name = "AGE")]
+    pub fresh: Option<String>,
     /// Protect it from being removed
     #[arg(long)]
     pub protect: bool,
@@ -156,6 +162,15 @@ pub struct List {
     pub plan: Option<String>,
     #[command(flatten)]
     pub at: At,
+    /// Only backups that are not older: 90m, 6h, 2d; exit code 10 when there is none
+    #[arg(long, value_name = "AGE")]
+    pub fresh: Option<String>,
+    /// Only backups that are whole and were verified; exit code 10 when there is none
+    #[arg(long)]
+    pub verified: bool,
+    /// Only backups of this kind
+    #[arg(long, value_name = "KIND")]
+    pub kind: Option<String>,
 }
 
 const REFERENCE: &str = "Id, the beginning or the last six characters of one, file name, or `latest`";
@@ -208,14 +223,18 @@ Examples:
   recoup restore latest --only pictures              one part
   recoup restore latest --only shop:product          one table, back into place
   recoup restore latest --only shop:product --to .   one table, as a new database file
+  recoup restore ./download.zip --plan shop          a file from elsewhere, into the sources of a plan
 
 Everything that is replaced is saved first; `recoup undo` brings it back. A restore that is interrupted, even by a
 power cut, is finished or taken back by the next recoup command: the data is exactly old or exactly new.")]
 pub struct Restore {
-    #[arg(help = REFERENCE)]
+    #[arg(help = format!("{REFERENCE}; or the path of a file: an archive, also one that another program made, a database or a JSON export"))]
     pub backup: String,
     #[command(flatten)]
     pub at: At,
+    /// Put it where this plan of recoup.toml has its sources [default: the backup's own plan]
+    #[arg(long, value_name = "PLAN", conflicts_with = "to")]
+    pub plan: Option<String>,
     /// Write a fresh tree to this directory instead, and touch nothing else
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with_all = ["dry_run", "yes"])]
     pub to: Option<PathBuf>,
@@ -273,6 +292,80 @@ pub struct Delete {
     pub yes: bool,
     #[command(flatten)]
     pub at: At,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  recoup prune --dry-run                             what is kept, what goes, why, and what will be left later
+  recoup prune shop --dry-run --on 2027-01-01        what will be left of today's backups on that day
+  recoup prune shop                                  shows what goes, asks, removes exactly that
+  recoup prune --at /mnt/usb --daily 7 --weekly 4    another policy, for this call only
+  recoup prune --protected --older-than 90d          old safety backups and others that are protected
+
+Without a terminal nobody is asked: what is usual goes, what is not (more than half at once, a policy that was just
+changed, a clock that is wrong) pauses with exit code 3. What goes from a directory waits a day in its trash.")]
+pub struct Prune {
+    /// Only backups of this plan
+    pub plan: Option<String>,
+    #[command(flatten)]
+    pub at: At,
+    /// Only tell what would go
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Tell what of today's backups will be left on that day, if backups go on as they did
+    #[arg(long, value_name = "DATE", conflicts_with_all = ["yes", "confirm", "protected"])]
+    pub on: Option<String>,
+    /// Do not ask
+    #[arg(long, short)]
+    pub yes: bool,
+    /// Say yes to exactly the set that --dry-run --json named
+    #[arg(long, value_name = "SET")]
+    pub confirm: Vec<String>,
+    #[command(flatten)]
+    pub policy: PolicyArgs,
+    /// Remove protected backups instead of what the policy does not keep
+    #[arg(long, requires = "older_than")]
+    pub protected: bool,
+    /// How old they must be: 90d, 12w, 36h
+    #[arg(long, value_name = "AGE", requires = "protected")]
+    pub older_than: Option<String>,
+    /// List what waits in the trash, and how to bring it back
+    #[arg(long, conflicts_with_all = ["dry_run", "on", "yes", "confirm", "protected"])]
+    pub trash: bool,
+}
+
+/// A policy for this call, instead of the one of recoup.toml.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Policy, instead of the one of recoup.toml")]
+pub struct PolicyArgs {
+    /// Where the policy starts from; the other options change it
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(Policy::PRESETS), conflicts_with = "protected")]
+    pub preset: Option<String>,
+    /// Keep everything of the last N days
+    #[arg(long, value_name = "N", conflicts_with = "protected")]
+    pub days: Option<u32>,
+    /// Keep the newest N
+    #[arg(long, value_name = "N", conflicts_with = "protected")]
+    pub keep_count: Option<u32>,
+    /// Keep the newest of each of the last N hours that have one
+    #[arg(long, value_name = "N", conflicts_with = "protected")]
+    pub hourly: Option<u32>,
+    /// Keep all of the last N days, and the newest of each of the last N days that have one
+    #[arg(long, value_name = "N", conflicts_with = "protected")]
+    pub daily: Option<u32>,
+    /// Keep the newest of each of the last N weeks that have one
+    #[arg(long, value_name = "N", conflicts_with = "protected")]
+    pub weekly: Option<u32>,
+    /// Keep the newest of each of the last N months that have one
+    #[arg(long, value_name = "N", conflicts_with = "protected")]
+    pub monthly: Option<u32>,
+    /// Keep the newest of each of the last N years that have one
+    #[arg(long, value_name = "N", conflicts_with = "protected")]
+    pub yearly: Option<u32>,
+    /// Never keep fewer than N [default: 1]
+    #[arg(long, value_name = "N", conflicts_with = "protected")]
+    pub min_keep: Option<u32>,
 }
 
 #[derive(Debug, Args)]

@@ -6,9 +6,14 @@ use recoup::{Error, Result};
 
 use crate::output::Screen;
 
+/// Whether somebody is there to answer.
+pub fn somebody(screen: &Screen) -> bool {
+    screen.for_people() && io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
 /// Asks a yes-or-no question; only `y` and `yes` are yes. Fails when there is nobody to ask.
 pub fn confirm(screen: &Screen, question: &str) -> Result<()> {
-    if !screen.for_people() || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+    if !somebody(screen) {
         let error = Error::usage("confirm_required", question.to_owned());
         return Err(error.hint("nobody is there to answer; --yes says yes"));
     }

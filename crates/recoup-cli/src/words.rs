@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
+use recoup::{Error, Result};
 
 /// `812 B`, `4.1 MiB`, `137 GiB`.
 pub fn size(bytes: u64) -> String {
@@ -69,6 +70,15 @@ pub fn age(then: Timestamp, now: Timestamp) -> String {
         _ => things(s / 31_556_952, "year"),
     };
     if past { format!("{text} ago") } else { format!("in {text}") }
+}
+
+/// `90m`, `36h`, `90d`, `12w`; a day has 24 hours.
+pub fn parse_age(text: &str) -> Result<SignedDuration> {
+    let span = text.parse::<Span>().ok();
+    let age = span.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok());
+    age.filter(|age| *age > SignedDuration::ZERO).ok_or_else(|| {
+        Error::usage("bad_age", format!("Not an age: {text}")).hint("write it as 90d, 12w or 36h; a day has 24 hours")
+    })
 }
 
 /// `2026-11-21 05:31:07` in UTC.

@@ -25,6 +25,7 @@ help! {
     help_protect: "protect",
     help_unprotect: "unprotect",
     help_delete: "delete",
+    help_prune: "prune",
     help_doctor: "doctor",
     help_demo: "demo",
     help_config: "config",

@@ -5,6 +5,7 @@
 pub mod busy;
 pub mod contract;
 pub mod faults;
+pub mod hand_clock;
 pub mod matrix;
 pub mod memory;
 pub mod place;

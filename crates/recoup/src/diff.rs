@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::archive::reader::ArchiveReader;
-use crate::format::json;
+use crate::format::{json, proof};
 use crate::model::{Content, Entry, EntryKind, Format, Manifest, PartKind, Sink};
 use crate::progress::{Context, Phase};
 use crate::source::{FileId, Presence, Scope, SourceFactory};
@@ -90,7 +90,7 @@ pub fn run(store: &dyn Store, left: &Listed, right: Right<'_>, scratch: &Path, c
     let place = folder(scratch, "right")?;
     let right = match right {
         Right::Backup(store, listed) => of_backup(store, listed, &place, context)?,
-        Right::Live(sources) => of_live(sources, &place, context)?,
+        Right::Live(sources) => of_live(sources, Vec::new(), &place, context)?,
     };
     compare_sides(&left, &right, scratch, context)
 }
@@ -183,12 +183,18 @@ pub(crate) fn of_archive(
 }
 
 /// Reads the live sources exactly as a backup would, but keeps hashes instead of bytes.
-pub(crate) fn of_live(factories: &[SourceFactory], scratch: &Path, context: &Context) -> Result<Side> {
+/// `excluded` are destinations that may lie in a directory.
+pub(crate) fn of_live(
+    factories: &[SourceFactory],
+    excluded: Vec<FileId>,
+    scratch: &Path,
+    context: &Context,
+) -> Result<Side> {
     let mut sources = factories.iter().map(|make| make()).collect::<Result<Vec<_>>>()?;
     let scope = Scope {
         staging: scratch.to_owned(),
         context: context.clone(),
-        excluded: Vec::new(),
+        excluded,
         databases: sources
             .iter()
             .filter(|source| source.kind() == PartKind::Database)
@@ -220,6 +226,42 @@ pub(crate) fn of_live(factories: &[SourceFactory], scratch: &Path, context: &Con
         }
     }
     Ok(side)
+}
+
+/// Whether the sources hold exactly what a backup holds, byte for byte: hashes of everything are compared, so that a file
+/// with the same size and time is still read. `excluded` are destinations,
+/// which may lie in a directory. A JSON or CSV export never counts as the same.
+pub fn is_unchanged(
+    factories: &[SourceFactory],
+    excluded: Vec<FileId>,
+    manifest: &Manifest,
+    scratch: &Path,
+    context: &Context,
+) -> Result<bool> {
+    if matches!(manifest.format, Format::Json | Format::Csv) {
+        return Ok(false);
+    }
+    let live = of_live(factories, excluded, scratch, context)?;
+    let there: BTreeSet<&String> = live.databases.keys().chain(live.lists.keys()).collect();
+    let stored: BTreeSet<&String> = manifest.parts.iter().filter(|part| !part.absent).map(|part| &part.name).collect();
+    if there != stored {
+        return Ok(false);
+    }
+    for part in manifest.parts.iter().filter(|part| !part.absent) {
+        let found = match (live.databases.get(&part.name), live.lists.get(&part.name)) {
+            (Some(copy), _) => proof::hash_file(copy, context)?.1,
+            (None, Some(list)) if part.directory.is_some() => proof::hash_file(list, context)?.1,
+            (None, Some(list)) => {
+                let entry = Entries::open(Some(list))?.next()?;
+                entry.and_then(|entry| entry.sha256).unwrap_or_default()
+            }
+            (None, None) => return Ok(false),
+        };
+        if found != part.sha256 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Keeps what `diff` needs of live entries.

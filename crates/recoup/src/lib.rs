@@ -54,6 +54,7 @@ pub mod diff;
 pub mod error;
 pub mod format;
 pub mod hooks;
+pub mod migration;
 pub mod model;
 mod process;
 pub mod progress;

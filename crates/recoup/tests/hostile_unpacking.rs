@@ -213,3 +213,49 @@ fn holes_are_made_again_between_bytes() {
     assert!(fs::read(to.join("sparse")).unwrap() == bytes && fs::read(to.join("plain")).unwrap() == bytes);
     assert!(fs::metadata(to.join("sparse")).unwrap().blocks() * 512 < 1 << 20);
 }
+
+/// Of a large member one thread writes what another unpacks: whichever fails, the reason is told and no file stays.
+#[test]
+fn a_large_member_comes_whole_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.zip");
+    let bytes: Vec<u8> = (0..(12_u32 << 20)).map(|i| (i.wrapping_mul(2_654_435_761) >> 21) as u8).collect();
+    let manifest =
+        packed(&path, &[(entry(b"", EntryKind::Directory, 0o755), b""), (entry(b"f", EntryKind::File, 0o644), &bytes)]);
+    let member = "directories/tree/f";
+    let sha256 = recoup_testkit::contract::destination::sha256(&bytes);
+    let to = folder.path().join("to");
+    let mut reader = ArchiveReader::open(&path).unwrap();
+    reader.extract_member(member, &to, &sha256, &Context::quiet()).unwrap();
+    assert!(fs::read(&to).unwrap() == bytes);
+    fs::remove_file(&to).unwrap();
+
+    let error = reader.extract_member(member, &to, &"0".repeat(64), &Context::quiet()).unwrap_err();
+    assert_eq!((error.kind(), to.exists()), (ErrorKind::Corrupted, false));
+    let stopped = Context::quiet();
+    stopped.cancel.cancel();
+    let error = reader.extract_member(member, &to, &sha256, &stopped).unwrap_err();
+    assert_eq!((error.kind(), to.exists()), (ErrorKind::Cancelled, false));
+
+    let mut damaged = fs::read(&path).unwrap();
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 1;
+    let other = folder.path().join("damaged.zip");
+    fs::write(&other, damaged).unwrap();
+    let error = ArchiveReader::open(&other).unwrap().extract_part(&manifest.parts[0], &to, &Context::quiet());
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Corrupted);
+    assert!(!to.join("f").exists());
+
+    let small = folder.path().join("small");
+    fs::create_dir(&small).unwrap();
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=2m", "none"]).arg(&small).output().unwrap();
+    if !mounted.status.success() {
+        println!("not tried: a full disk (no right to mount)");
+        return;
+    }
+    let full = reader.extract_member(member, &small.join("f"), &sha256, &Context::quiet());
+    let left = fs::read_dir(&small).unwrap().count();
+    Command::new("umount").arg(&small).status().unwrap();
+    let full = full.unwrap_err();
+    assert_eq!((full.kind(), full.message(), left), (ErrorKind::NoSpace, "Not enough disk space", 0));
+}

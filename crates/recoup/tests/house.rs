@@ -24,6 +24,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("diff", 4),
     ("prune", 4),
     ("restore", 5),
+    ("migration", 5),
 ];
 
 /// On the ground floor everything may use these.

@@ -7,7 +7,8 @@ use std::time::Duration;
 use recoup::backup::{self, Report, Request};
 use recoup::config::{AdHoc, DestinationSettings, Origin, Resolved};
 use recoup::hooks::{self, Occasion};
-use recoup::model::{Manifest, Outcome, PartKind, Plan};
+use recoup::migration::{self, Made, Terms};
+use recoup::model::{Kind, Manifest, Outcome, PartKind, Plan};
 use recoup::restore::recover;
 use recoup::source::factory;
 use recoup::store::Store;
@@ -58,7 +59,17 @@ pub fn run(args: &Backup, session: &Session) -> Result<Reply> {
     let folders = repair::folders_of_sources(&task.plan.sources, &task.base);
     repair::repair(session, &folders, &stores, repair::BUSY, &context)?;
     folders.iter().try_for_each(|folder| recover::nobody_restores(folder))?;
-    let mut report = backup::run(&request, &stores, &context)?;
+    let mut report = match request.kind {
+        Kind::PreMigration => {
+            let fresh = args.fresh.as_deref().map(words::parse_age).transpose()?;
+            let terms = Terms { fresh: fresh.unwrap_or(Terms::default().fresh), ..Terms::default() };
+            match migration::run(&request, &stores, &terms, &context)? {
+                Made::Reused(listed) => return Ok(reused(&listed.manifest, &places, session)),
+                Made::New(report) => *report,
+            }
+        }
+        _ => backup::run(&request, &stores, &context)?,
+    };
     if !closed.is_empty() {
         report.outcome = Outcome::Warnings;
         report.failed.extend(closed);
@@ -70,7 +81,19 @@ pub fn run(args: &Backup, session: &Session) -> Result<Reply> {
         text.push_str(&session.screen.dim(&next(args, session, &report.manifest, &places)));
     }
     let quiet = report.manifest.id.to_string();
-    Ok(Reply { json: json(&report, &places), text, quiet, exit: exit::of_outcome(report.outcome) })
+    let reply = Reply { json: json(&report, &places), text, quiet, exit: exit::of_outcome(report.outcome) };
+    Ok(super::prune::after_backup(&task.plan, &report.manifest, &places, session, &context, reply))
+}
+
+/// The answer when nothing has changed since an existing backup.
+fn reused(manifest: &Manifest, places: &[Place], session: &Session) -> Reply {
+    let report = Report { manifest: manifest.clone(), outcome: Outcome::Good, stored: vec![], failed: vec![] };
+    let places: Vec<&Place> = places.iter().take(1).collect();
+    let mut json = json(&report, &places);
+    json["reused"] = true.into();
+    let (mark, age) = (session.screen.mark(Mark::Good), words::age(manifest.created_at, jiff::Timestamp::now()));
+    let text = format!("{mark} Nothing has changed since {} ({age}), which is protected now.\n", manifest.file_stem());
+    Reply { json, text, quiet: manifest.id.to_string(), exit: exit::GOOD }
 }
 
 fn task(args: &Backup, session: &Session) -> Result<Task> {

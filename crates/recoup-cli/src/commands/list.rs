@@ -1,9 +1,9 @@
 //! `recoup list`: the backups, newest first, with everything that is not as it should be.
 
 use jiff::Timestamp;
-use recoup::Result;
-use recoup::model::Format;
+use recoup::model::{Format, Kind, Level};
 use recoup::store::Listed;
+use recoup::{Error, ErrorKind, Result};
 use serde_json::{Value, json};
 
 use crate::args::List;
@@ -16,8 +16,11 @@ use crate::words;
 
 pub fn run(args: &List, session: &Session) -> Result<Reply> {
     let shelf = Shelf::open(session, args.at.at.as_deref())?;
-    let wanted = |listed: &&Listed| args.plan.as_ref().is_none_or(|plan| *plan == listed.manifest.plan);
-    let backups: Vec<&Listed> = shelf.listing.backups.iter().filter(wanted).collect();
+    let wanted = wanted(args, Timestamp::now())?;
+    let backups: Vec<&Listed> = shelf.listing.backups.iter().filter(|listed| wanted(listed)).collect();
+    if backups.is_empty() && (args.fresh.is_some() || args.verified) {
+        return Err(nothing_like_it(args, &shelf));
+    }
     let belongs = |key: &str| args.plan.as_ref().is_none_or(|plan| key.starts_with(&format!("{plan}/")));
 
     let mut problems: Vec<(String, Value)> = Vec::new();
@@ -44,6 +47,33 @@ pub fn run(args: &List, session: &Session) -> Result<Reply> {
     let exit = if warnings.is_empty() { exit::GOOD } else { exit::WARNINGS };
     let json = json!({ "backups": rows, "warnings": warnings });
     Ok(Reply { json, text, quiet: quiet.join("\n"), exit })
+}
+
+/// What the options let through.
+fn wanted(args: &List, now: Timestamp) -> Result<impl Fn(&Listed) -> bool> {
+    let fresh = args.fresh.as_deref().map(words::parse_age).transpose()?;
+    let oldest = fresh.map(|age| now.saturating_sub(age).unwrap_or(Timestamp::MIN));
+    let kind = args.kind.as_deref().map(|kind| kind.replace('-', "_").parse::<Kind>()).transpose()?;
+    Ok(move |listed: &Listed| {
+        let manifest = &listed.manifest;
+        let proven = manifest.verified >= Some(Level::Integrity) && listed.missing.is_empty();
+        args.plan.as_ref().is_none_or(|plan| *plan == manifest.plan)
+            && oldest.is_none_or(|oldest| manifest.created_at >= oldest)
+            && kind.is_none_or(|kind| kind == manifest.kind)
+            && (!args.verified || proven)
+    })
+}
+
+/// Scripts ask with `--fresh` and `--verified`; the exit code is the answer.
+fn nothing_like_it(args: &List, shelf: &Shelf) -> Error {
+    let verified = if args.verified { " verified" } else { "" };
+    let fresh = args.fresh.as_ref().map(|age| format!(" of the last {age}")).unwrap_or_default();
+    let plan = args.plan.as_ref().map(|plan| format!(" of plan {plan}")).unwrap_or_default();
+    let error = Error::new(ErrorKind::NotFound, "no_fresh_backup", format!("No{verified} backup{plan}{fresh}"));
+    match shelf.unreachable.first() {
+        Some((name, why)) => error.because(format!("{name} could not be looked at: {}", why.message())),
+        None => error.hint("`recoup backup` makes one"),
+    }
 }
 
 fn row(listed: &Listed, shelf: &Shelf) -> Value {

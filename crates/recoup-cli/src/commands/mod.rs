@@ -9,6 +9,7 @@ mod diff;
 mod doctor;
 mod list;
 mod protect;
+mod prune;
 mod restore;
 mod show;
 mod undo;
@@ -37,6 +38,7 @@ pub fn run(cli: Cli, screen: Screen) -> Result<Reply> {
         Command::Protect(args) => protect::run(args, true, &session()?),
         Command::Unprotect(args) => protect::run(args, false, &session()?),
         Command::Delete(args) => delete::run(args, &session()?),
+        Command::Prune(args) => prune::run(args, &session()?),
         Command::Doctor(args) => doctor::run(args, &session, &screen),
         Command::Config(Config::Print { origin }) => config::print(*origin, &session()?),
         // These look at no configuration: they work for somebody who has none, or a wrong one.

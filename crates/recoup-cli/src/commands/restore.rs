@@ -1,10 +1,12 @@
 //! `recoup restore`: a preview, a question, the act; or a fresh tree in a folder.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use recoup::format::adopt::adopt;
+use recoup::format::archive::policy::Limits;
 use recoup::hooks::{self, Occasion};
 use recoup::model::{BackupId, Manifest, SourceSpec};
 use recoup::progress::Context;
@@ -27,17 +29,26 @@ use crate::words;
 const PREVIEWS: usize = 3;
 
 pub fn run(args: &Restore, session: &Session) -> Result<Reply> {
-    let shelf = Shelf::open(session, args.at.at.as_deref())?;
-    let copy = shelf.find(&args.backup)?;
-    let manifest = copy.listed.manifest.clone();
     let context = session.work()?;
     let scratch = session::scratch(args.scratch.as_deref())?;
-    let mut opened = Opened::stored(copy.place.store.as_ref(), copy.listed, scratch.path(), &context)?;
+    let file = session.current.join(&args.backup);
+    let (mut opened, found) = if looks_like_a_file(&args.backup, &file) {
+        (adopted(args, &file, scratch.path(), &context)?, None)
+    } else {
+        let shelf = Shelf::open(session, args.at.at.as_deref())?;
+        let copy = shelf.find(&args.backup)?;
+        let opened = Opened::stored(copy.place.store.as_ref(), copy.listed, scratch.path(), &context)?;
+        (opened, Some((Arc::clone(&copy.place.store), copy.place.path.clone())))
+    };
+    if let Some(plan) = &args.plan {
+        opened.manifest.plan.clone_from(&session.settings.plan(plan)?.name);
+    }
+    let manifest = opened.manifest.clone();
     if let Some(to) = &args.to {
         let report = restore::to_folder(&mut opened, &args.only, &session.current.join(to), &context)?;
         return Ok(reply(&manifest, &report, None, &session.screen));
     }
-    let (sources, stores) = home(session, &manifest, copy.place)?;
+    let (sources, stores) = home(session, &manifest, found)?;
     let places = match &sources {
         Some(sources) => Places::of_plan(&manifest, sources, &session.settings.base)?,
         None => Places::origins(&manifest),
@@ -46,29 +57,50 @@ pub fn run(args: &Restore, session: &Session) -> Result<Reply> {
     act.run(&mut opened, session, &context)
 }
 
+/// A path, and not the name of a backup in a destination.
+fn looks_like_a_file(reference: &str, path: &Path) -> bool {
+    (reference.contains('/') || Path::new(reference).extension().is_some()) && path.is_file()
+}
+
+/// A file from anywhere: hostile until it is proven.
+fn adopted(args: &Restore, file: &Path, scratch: &Path, context: &Context) -> Result<Opened> {
+    let adopted = adopt(file, &Limits::upload(), scratch, context)?;
+    let opened = Opened::at(adopted.manifest, adopted.path)?;
+    if args.to.is_none() && args.plan.is_none() && opened.manifest.parts.iter().all(|part| part.origin.is_none()) {
+        let error = Error::usage("no_place", "The file does not say where its data belongs");
+        return Err(
+            error.hint("--plan NAME puts it where a plan of recoup.toml has its sources; --to DIR writes a fresh tree")
+        );
+    }
+    Ok(opened)
+}
+
 fn busy(args: &Restore) -> Duration {
     Duration::from_secs(args.wait)
 }
 
 /// The sources of the backup's plan when the configuration has it, and where its safety backups go: with its other
-/// backups, or where this one was found.
+/// backups, where this one was `found`, or where backups go when nobody says.
 pub fn home(
     session: &Session,
     manifest: &Manifest,
-    found: &Place,
+    found: Option<(Arc<dyn Store>, PathBuf)>,
 ) -> Result<(Option<Vec<SourceSpec>>, Vec<Arc<dyn Store>>)> {
-    let Ok(plan) = session.settings.plan(&manifest.plan) else {
-        return Ok((None, vec![Arc::clone(&found.store)]));
+    let plan = session.settings.plan(&manifest.plan).ok();
+    let (mut stores, path) = found.map_or((vec![], None), |(store, path)| (vec![store], Some(path)));
+    let further = match plan {
+        Some(plan) => session.settings.destinations_of(plan)?,
+        None if stores.is_empty() => session.settings.default_destinations(&session.current)?,
+        None => Vec::new(),
     };
-    let mut stores = vec![Arc::clone(&found.store)];
-    for settings in session.settings.destinations_of(plan)? {
+    for settings in further {
         match Place::open(&settings, true) {
-            Ok(place) if place.path == found.path => {}
+            Ok(place) if Some(&place.path) == path.as_ref() => {}
             Ok(place) => stores.push(place.store),
             Err(error) => session.screen.aside(format!("{} is left out: {}", settings.name, error_line(&error))),
         }
     }
-    Ok((Some(plan.sources.clone()), stores))
+    Ok((plan.map(|plan| plan.sources.clone()), stores))
 }
 
 /// Putting data back where it belongs.

@@ -1,5 +1,7 @@
 //! `recoup undo`: back to the state before the last restore, or before the one that is named.
 
+use std::sync::Arc;
+
 use recoup::model::{Manifest, RestoreRecord};
 use recoup::restore::{Opened, Places};
 use recoup::{Error, ErrorKind, Result};
@@ -24,12 +26,13 @@ pub fn run(args: &Undo, session: &Session) -> Result<Reply> {
     let context = session.work()?;
     let scratch = session::scratch(None)?;
     let mut opened = Opened::stored(copy.place.store.as_ref(), copy.listed, scratch.path(), &context)?;
-    let (_, stores) = home(session, &copy.listed.manifest, place)?;
+    let (_, stores) = home(session, &copy.listed.manifest, Some((Arc::clone(&place.store), place.path.clone())))?;
     // The safety backup knows best where its parts were.
     let places = Places::origins(&copy.listed.manifest);
     let how = Restore {
         backup: safety.to_string(),
         at: crate::args::At { at: args.at.at.clone() },
+        plan: None,
         to: None,
         only: Vec::new(),
         dry_run: args.dry_run,

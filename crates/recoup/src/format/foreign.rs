@@ -18,7 +18,7 @@ use serde::de::IgnoredAny;
 use sha2::{Digest, Sha256};
 
 use super::archive::METADATA;
-use super::archive::listing::Member;
+use super::archive::listing::{Member, shown};
 use super::archive::policy::{Limits, Names, folded};
 use super::archive::reader::{ArchiveReader, Made};
 use crate::error::{Error, ErrorKind, Result};
@@ -226,7 +226,7 @@ impl Taking<'_> {
             if [DATABASE, SETTINGS, METADATA].contains(&&*member.name) {
                 continue;
             }
-            let refuse = |why: &str| Err(Error::corrupted(format!("member {:?} {why}", member.name)));
+            let refuse = |why: &str| Err(Error::corrupted(format!("member {} {why}", shown(&member.name))));
             let path = member.name.trim_end_matches('/').to_owned();
             let top = match path.split_once('/') {
                 Some((top, _)) => top.to_owned(),

@@ -113,7 +113,34 @@ impl Places {
             }
             places.specs.insert(name, spec.clone());
         }
+        places.adopt_the_only_ones(manifest, sources);
         Ok(places)
+    }
+
+    /// A part that does not say where it came from goes where the plan's source is, when each side has one of that kind
+    /// that the other does not know: an archive from elsewhere calls its database what it likes.
+    fn adopt_the_only_ones(&mut self, manifest: &Manifest, sources: &[SourceSpec]) {
+        let kind = |spec: &SourceSpec| match spec {
+            SourceSpec::Database(_) => PartKind::Database,
+            SourceSpec::Directory(_) => PartKind::Directory,
+            SourceSpec::File(_) => PartKind::File,
+            SourceSpec::Settings(_) => PartKind::Settings,
+            SourceSpec::Command(_) => PartKind::Command,
+        };
+        for wanted in [PartKind::Database, PartKind::Directory, PartKind::File, PartKind::Settings] {
+            let known = |name: &str| sources.iter().any(|spec| spec.name() == name);
+            let mut parts =
+                manifest.parts.iter().filter(|part| part.kind == wanted && part.origin.is_none() && !known(&part.name));
+            let mut specs = sources
+                .iter()
+                .filter(|spec| kind(spec) == wanted && !manifest.parts.iter().any(|part| part.name == spec.name()));
+            if let (Some(part), None, Some(spec), None) = (parts.next(), parts.next(), specs.next(), specs.next()) {
+                if let Some(place) = self.places.get(spec.name()).cloned() {
+                    self.places.insert(part.name.clone(), place);
+                }
+                self.specs.insert(part.name.clone(), spec.clone());
+            }
+        }
     }
 
     /// The spec of a part's source, when the plan still has it.

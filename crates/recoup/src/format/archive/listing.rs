@@ -76,6 +76,12 @@ fn bad(why: impl Into<String>) -> Error {
     Error::corrupted(why).while_("reading the archive's directory")
 }
 
+/// A name for a message: quoted, and not longer than a line.
+pub(crate) fn shown(name: &str) -> String {
+    let end = name.char_indices().nth(80).map_or(name.len(), |(at, _)| at);
+    format!("{:?}{}", &name[..end], if end < name.len() { "…" } else { "" })
+}
+
 fn short<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     let mut out = [0; N];
     if let Some(found) = bytes.get(at..at + N) {
@@ -222,8 +228,8 @@ fn parse(record: &[u8]) -> Result<Member> {
     let (name_length, extra_length) = (usize::from(u16_at(record, 28)), usize::from(u16_at(record, 30)));
     let (name, rest) = record.split_at(CENTRAL_LENGTH).1.split_at(name_length);
     let name = String::from_utf8(name.to_vec())
-        .map_err(|error| bad(format!("the name {:?} is not UTF-8", String::from_utf8_lossy(error.as_bytes()))))?;
-    let wrong = |why: &str| bad(format!("member {name:?} {why}"));
+        .map_err(|error| bad(format!("the name {} is not UTF-8", shown(&String::from_utf8_lossy(error.as_bytes())))))?;
+    let wrong = |why: &str| bad(format!("member {} {why}", shown(&name)));
     if rest.len() != extra_length || u16_at(record, 34) != 0 {
         return Err(wrong("has a comment or lies in another volume"));
     }
@@ -320,7 +326,7 @@ impl Member {
     /// Compares the local header with the directory. Returns where the data begins and where the next member has
     /// to begin.
     pub(super) fn locate(&self, file: &File) -> Result<(u64, u64)> {
-        let wrong = |why: &str| bad(format!("member {:?} {why}", self.name));
+        let wrong = |why: &str| bad(format!("member {} {why}", shown(&self.name)));
         let mut head = read_at(file, self.start, LOCAL_LENGTH)?;
         let (name, extra) = (usize::from(u16_at(&head, 26)), usize::from(u16_at(&head, 28)));
         let rest = read_at(file, self.start.saturating_add(LOCAL_LENGTH as u64), name + extra)?;
@@ -372,7 +378,7 @@ impl Member {
                 return Ok(expected.len() as u64);
             }
         }
-        Err(bad(format!("member {:?} is described otherwise behind its data", self.name)))
+        Err(bad(format!("member {} is described otherwise behind its data", shown(&self.name))))
     }
 }
 

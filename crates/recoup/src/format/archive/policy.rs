@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::listing::{End, Index, Member, Records};
+use super::listing::{End, Index, Member, Records, shown};
 use crate::error::{Error, Result};
 
 /// What an archive may be.
@@ -86,14 +86,14 @@ pub(super) fn judge(file: &Arc<File>, length: u64, limits: &Limits) -> Result<(E
     for record in records.by_ref() {
         let (position, member) = record?;
         if let Err(why) = check(&member, limits.names) {
-            return refuse(format!("member {:?} {why}", member.name));
+            return refuse(format!("member {} {why}", shown(&member.name)));
         }
         total = total.saturating_add(member.size);
         if total > limits.bytes {
             return refuse(format!("more than {} bytes uncompressed", limits.bytes));
         }
         if member.start != reached {
-            return refuse(format!("member {:?} overlaps another or leaves a gap", member.name));
+            return refuse(format!("member {} overlaps another or leaves a gap", shown(&member.name)));
         }
         (_, reached) = member.locate(file)?;
         index.add(&member.name, position);
@@ -105,7 +105,7 @@ pub(super) fn judge(file: &Arc<File>, length: u64, limits: &Limits) -> Result<(E
         return refuse(format!("{total} bytes from {length}: more than {} to 1", limits.ratio));
     }
     match index.settle(file)? {
-        Some((one, other)) => refuse(format!("members {one:?} and {other:?} have the same name")),
+        Some((one, other)) => refuse(format!("members {} and {} have the same name", shown(&one), shown(&other))),
         None => Ok((end, index)),
     }
 }

@@ -15,7 +15,7 @@ use flate2::read::DeflateDecoder;
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 use sha2::{Digest, Sha256};
 
-use super::listing::{At, End, Index, Member, Method, Records};
+use super::listing::{At, End, Index, Member, Method, Records, shown};
 use super::policy::{self, Limits};
 use super::{CHUNK, METADATA, RESTORE, member};
 use crate::error::{Error, Result};
@@ -103,8 +103,10 @@ impl ArchiveReader {
         Ok(self.index.find(&self.file, name)?.is_some())
     }
 
-    fn member(&self, name: &str) -> Result<Member> {
-        self.index.find(&self.file, name)?.ok_or_else(|| Error::corrupted(format!("{name} is not in the archive")))
+    pub(super) fn member(&self, name: &str) -> Result<Member> {
+        self.index
+            .find(&self.file, name)?
+            .ok_or_else(|| Error::corrupted(format!("{} is not in the archive", shown(name))))
     }
 
     /// Refuses members that neither the manifest names nor a contents list can name.
@@ -123,7 +125,7 @@ impl ArchiveReader {
         for member in self.members() {
             let name = member?.name;
             if !files.contains(&&*name) && !folders.iter().any(|folder| name.starts_with(folder)) {
-                return Err(Error::corrupted(format!("member {name:?} is not named by the manifest")));
+                return Err(Error::corrupted(format!("member {} is not named by the manifest", shown(&name))));
             }
         }
         Ok(())
@@ -180,7 +182,12 @@ impl ArchiveReader {
 
     /// Gives every chunk of a member's bytes to `each`. They are exactly as many as the directory says, have its
     /// CRC, and come from exactly the bytes that belong to the member.
-    fn unpack(&mut self, member: &Member, context: &Context, each: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    pub(super) fn unpack(
+        &mut self,
+        member: &Member,
+        context: &Context,
+        each: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
         let bad = |why: &str| Error::corrupted(why.to_owned()).while_(format!("reading {}", member.name));
         let (mut position, _) = member.locate(&self.file)?;
         let (mut left, mut size, mut crc) = (member.packed, member.size, Crc::new());

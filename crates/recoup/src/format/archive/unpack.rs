@@ -4,18 +4,26 @@
 //! Not here: putting data where an application expects it; what is unpacked here is compared or moved later.
 
 use std::fs::{self, File};
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::mpsc;
+
+use data_encoding::HEXLOWER;
+use sha2::{Digest, Sha256};
 
 use super::folder::Folder;
 use super::reader::ArchiveReader;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Entry, EntryKind, Part};
 use crate::progress::Context;
 
 /// A hole is made again where so many bytes in a row are zero.
 const HOLE: usize = 4096;
+/// From so many bytes on a second thread pays.
+const LARGE: u64 = 4 << 20;
+/// Chunks on their way to it.
+const QUEUE: usize = 4;
 
 impl ArchiveReader {
     /// Writes one member to the new file `to` (0600). A member that is not what was expected leaves no file.
@@ -71,30 +79,91 @@ impl ArchiveReader {
         Ok(())
     }
 
-    /// Writes a member's bytes, which must have the SHA-256, to an empty file.
-    fn fill(&mut self, file: &File, member: &str, sha256: &str, sparse: bool, context: &Context) -> Result<()> {
-        let mut file = file;
-        let failed = |e| Error::io(format!("writing {member}"), e);
-        let (length, found) = self.read_member(member, context, &mut |chunk| {
-            if !sparse {
-                return file.write_all(chunk).map_err(failed);
-            }
-            let empty = |block: &&[u8]| block.iter().all(|byte| *byte == 0);
-            let mut rest = chunk;
-            while !rest.is_empty() {
-                let zeros: usize = rest.chunks(HOLE).take_while(empty).map(<[u8]>::len).sum();
-                file.seek(SeekFrom::Current(zeros as i64)).map_err(failed)?;
-                rest = &rest[zeros..];
-                let bytes: usize = rest.chunks(HOLE).take_while(|block| !empty(block)).map(<[u8]>::len).sum();
-                file.write_all(&rest[..bytes]).map_err(failed)?;
-                rest = &rest[bytes..];
-            }
-            Ok(())
-        })?;
-        if found != sha256 {
-            return Err(Error::corrupted(format!("{member} is not what the manifest says")));
+    /// Writes a member's bytes, which must have the SHA-256, to an empty file. Of a large member one thread unpacks
+    /// what another hashes and writes.
+    fn fill(&mut self, file: &File, name: &str, sha256: &str, sparse: bool, context: &Context) -> Result<()> {
+        let member = self.member(name)?;
+        let mut filling = Filling { file, name, sparse, hash: Sha256::new() };
+        if member.size < LARGE {
+            self.unpack(&member, context, &mut |chunk| filling.take(chunk))?;
+            return filling.finish(member.size, sha256);
         }
-        if sparse { file.set_len(length).map_err(failed) } else { Ok(()) }
+        let (full, to_write) = mpsc::sync_channel::<Vec<u8>>(QUEUE);
+        let (written, empty) = mpsc::channel::<Vec<u8>>();
+        std::thread::scope(|scope| {
+            let writer = move || -> Result<()> {
+                for chunk in to_write {
+                    filling.take(&chunk)?;
+                    // Nobody takes it back when unpacking has ended.
+                    let _ = written.send(chunk);
+                }
+                filling.finish(member.size, sha256)
+            };
+            let writer = std::thread::Builder::new().spawn_scoped(scope, writer);
+            let writer = writer.map_err(|e| Error::io("starting a thread", e))?;
+            let unpacked = self.unpack(&member, context, &mut |chunk| {
+                let mut buffer = empty.try_recv().unwrap_or_default();
+                buffer.clear();
+                buffer.extend_from_slice(chunk);
+                full.send(buffer).map_err(|_| stopped(name))
+            });
+            drop(full);
+            match (unpacked, writer.join()) {
+                // What could not be written is why unpacking has stopped; else the writer had too little.
+                (Err(error), Ok(Err(_)) | Err(_)) if error.code() != WRITER_STOPPED => Err(error),
+                (_, Ok(Err(error))) => Err(error),
+                (_, Err(_)) => Err(stopped(name)),
+                (unpacked, Ok(Ok(()))) => unpacked,
+            }
+        })
+    }
+}
+
+const WRITER_STOPPED: &str = "writer_stopped";
+
+fn stopped(name: &str) -> Error {
+    Error::new(ErrorKind::Failed, WRITER_STOPPED, format!("Writing {name} stopped"))
+}
+
+/// A file on its way to be what the manifest says.
+struct Filling<'a> {
+    file: &'a File,
+    name: &'a str,
+    sparse: bool,
+    hash: Sha256,
+}
+
+impl Filling<'_> {
+    fn take(&mut self, chunk: &[u8]) -> Result<()> {
+        self.hash.update(chunk);
+        self.write(chunk).map_err(|e| Error::io(format!("writing {}", self.name), e))
+    }
+
+    fn write(&mut self, chunk: &[u8]) -> io::Result<()> {
+        if !self.sparse {
+            return self.file.write_all(chunk);
+        }
+        let empty = |block: &&[u8]| block.iter().all(|byte| *byte == 0);
+        let mut rest = chunk;
+        while !rest.is_empty() {
+            let zeros: usize = rest.chunks(HOLE).take_while(empty).map(<[u8]>::len).sum();
+            self.file.seek(SeekFrom::Current(zeros as i64))?;
+            rest = &rest[zeros..];
+            let bytes: usize = rest.chunks(HOLE).take_while(|block| !empty(block)).map(<[u8]>::len).sum();
+            self.file.write_all(&rest[..bytes])?;
+            rest = &rest[bytes..];
+        }
+        Ok(())
+    }
+
+    fn finish(self, size: u64, sha256: &str) -> Result<()> {
+        if HEXLOWER.encode(&self.hash.finalize()) != sha256 {
+            return Err(Error::corrupted(format!("{} is not what the manifest says", self.name)));
+        }
+        if self.sparse {
+            self.file.set_len(size).map_err(|e| Error::io(format!("writing {}", self.name), e))?;
+        }
+        Ok(())
     }
 }
 

@@ -1,0 +1,139 @@
+//! What deployment scripts rely on: `backup --kind pre-migration` and `list --fresh --verified`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::fs::{self, FileTimes};
+use std::path::Path;
+use std::process::{Command, Output};
+
+use rusqlite::Connection;
+use serde_json::Value;
+
+struct App {
+    folder: tempfile::TempDir,
+}
+
+impl App {
+    fn new() -> Self {
+        let app = App { folder: tempfile::tempdir().unwrap() };
+        fs::create_dir(app.at("pics")).unwrap();
+        fs::write(app.at("pics/a.jpg"), "aaaa").unwrap();
+        fs::write(app.at("config.yml"), "port: 1").unwrap();
+        app.sql("PRAGMA journal_mode=WAL; CREATE TABLE t(a); INSERT INTO t VALUES (1)");
+        app
+    }
+    fn at(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+    fn sql(&self, statements: &str) {
+        Connection::open(self.at("app.db")).unwrap().execute_batch(statements).unwrap();
+    }
+    fn recoup(&self, words: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_recoup"));
+        command.args(words).current_dir(self.folder.path()).env("HOME", self.folder.path()).output().unwrap()
+    }
+    /// The backup before a deployment: its id, and whether it was there already.
+    fn before(&self, more: &[&str]) -> (String, bool) {
+        let words = ["backup", "--database", "app.db", "--directory", "pics", "--file", "config.yml", "--json"];
+        let output = self.recoup(&[&words, &["--kind", "pre-migration"][..], more].concat());
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{answer:#}");
+        (answer["id"].as_str().unwrap().to_owned(), answer["reused"] == true)
+    }
+}
+
+#[test]
+fn nothing_is_made_when_nothing_has_changed_and_something_when_anything_has() {
+    let app = App::new();
+    let (first, reused) = app.before(&[]);
+    assert!(!reused);
+    assert_eq!(app.before(&[]), (first.clone(), true));
+
+    app.sql("UPDATE t SET a = 2");
+    let (second, reused) = app.before(&[]);
+    assert!(!reused && second != first);
+    assert_eq!(app.before(&[]), (second.clone(), true));
+
+    // Another content of the same size and time.
+    let time = fs::metadata(app.at("pics/a.jpg")).unwrap().modified().unwrap();
+    fs::write(app.at("pics/a.jpg"), "bbbb").unwrap();
+    fs::File::options()
+        .write(true)
+        .open(app.at("pics/a.jpg"))
+        .unwrap()
+        .set_times(FileTimes::new().set_modified(time))
+        .unwrap();
+    let (third, reused) = app.before(&[]);
+    assert!(!reused && third != second);
+    fs::write(app.at("config.yml"), "port: 2").unwrap();
+    assert!(!app.before(&[]).1);
+    fs::write(app.at("pics/b.jpg"), "").unwrap();
+    let (last, reused) = app.before(&[]);
+    assert!(!reused);
+    assert_eq!(app.before(&[]), (last, true));
+}
+
+#[test]
+fn a_backup_made_for_another_reason_serves_when_it_holds_the_same_and_is_protected_then() {
+    let app = App::new();
+    let words = ["backup", "--database", "app.db", "--directory", "pics", "--file", "config.yml", "--quiet"];
+    let made = String::from_utf8(app.recoup(&words).stdout).unwrap().trim().to_owned();
+    assert_eq!(app.before(&[]), (made.clone(), true));
+    let listed: Value = serde_json::from_slice(&app.recoup(&["list", "--json"]).stdout).unwrap();
+    assert_eq!(
+        (listed["backups"][0]["id"].as_str(), listed["backups"][0]["protected"].as_bool()),
+        (Some(&*made), Some(true))
+    );
+    // Not fresh enough for a picky script.
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    assert!(!app.before(&["--fresh", "1s"]).1);
+}
+
+#[test]
+fn the_limit_refuses_loudly_and_removes_nothing() {
+    let app = App::new();
+    for n in 0..20 {
+        app.sql(&format!("UPDATE t SET a = {}", 100 + n));
+        assert!(!app.before(&[]).1);
+    }
+    app.sql("UPDATE t SET a = 999");
+    let words = [
+        "backup",
+        "--database",
+        "app.db",
+        "--directory",
+        "pics",
+        "--file",
+        "config.yml",
+        "--kind",
+        "pre-migration",
+        "--json",
+    ];
+    let output = app.recoup(&words);
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), answer["error"]["code"].as_str()), (Some(1), Some("protected_full")));
+    assert!(answer["error"]["hint"].as_str().unwrap().contains("recoup prune --protected --older-than"), "{answer}");
+    let listed: Value = serde_json::from_slice(&app.recoup(&["list", "--json"]).stdout).unwrap();
+    assert_eq!(listed["backups"].as_array().unwrap().len(), 20);
+}
+
+#[test]
+fn list_answers_a_script_by_its_exit_code() {
+    let app = App::new();
+    let code = |words: &[&str]| app.recoup(words).status.code().unwrap();
+    assert_eq!(code(&["list", "--fresh", "1h", "--verified", "--quiet"]), 10);
+    let (id, _) = app.before(&[]);
+    let output = app.recoup(&["list", "--fresh", "1h", "--verified", "--quiet"]);
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stdout).trim()), (Some(0), id.as_str()));
+    assert_eq!(code(&["list", "app", "--fresh", "1h", "--verified", "--kind", "pre-migration"]), 0);
+    assert_eq!(code(&["list", "--fresh", "1h", "--kind", "scheduled"]), 10);
+    assert_eq!(code(&["list", "--fresh", "soon"]), 2);
+    // A backup whose data is gone is no answer.
+    let stored = app.at("backups/app");
+    let data = fs::read_dir(&stored)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension() == Some("zip".as_ref()));
+    fs::remove_file(data.unwrap()).unwrap();
+    assert_eq!(code(&["list", "--fresh", "1h", "--verified"]), 10);
+    assert!(Path::new(&stored).exists());
+}

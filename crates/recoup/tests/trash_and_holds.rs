@@ -1,0 +1,307 @@
+//! What is removed waits a day and can be brought back by hand, also after a crash on its way; what is read is not
+//! removed; files without a byte are waste.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use recoup::destination::{Body, Destination, LocalDestination, ObjectInfo, Stored};
+use recoup::model::{BackupId, Kind, Level, Manifest};
+use recoup::progress::Context;
+use recoup::store::{FilesStore, Store};
+use recoup::{Error, ErrorKind, Result, verify};
+use recoup_testkit::contract::store::{at, commit, files_of, manifest};
+use recoup_testkit::faults::{self, Action, ROOT, WHAT, child, variable};
+use recoup_testkit::hand_clock::HandClock;
+use recoup_testkit::memory::Memory;
+use recoup_testkit::tree::files;
+
+fn on(root: &Path) -> FilesStore {
+    FilesStore::new(Arc::new(LocalDestination::open(root, true).unwrap()))
+}
+
+fn ids(store: &dyn Store) -> Vec<BackupId> {
+    store.list(None).unwrap().backups.into_iter().map(|backup| backup.manifest.id).collect()
+}
+
+fn shop(second: i64) -> Manifest {
+    manifest("shop", at(second), Kind::Manual)
+}
+
+/// Brings back what lies in the trash, as a person does.
+fn bring_back(store: &dyn Store, root: &Path) {
+    for trashed in store.trash().unwrap() {
+        let line = format!("mv -n '{}'/* '{}'", trashed.folder.display(), root.join(&trashed.plan).display());
+        assert!(Command::new("sh").args(["-c", &line]).status().unwrap().success());
+        fs::remove_dir(&trashed.folder).unwrap();
+    }
+}
+
+#[test]
+fn what_was_discarded_waits_a_day_and_comes_back_with_mv() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = HandClock::at(at(0));
+    let store = on(directory.path()).with_clock(clock.clone());
+    let kept = commit(&store, shop(0), 1);
+    let gone = commit(&store, shop(1), 2);
+    store.set_protected(&gone.id, true, &Context::quiet()).unwrap();
+    let before = files(directory.path());
+    assert_eq!(store.discard(&gone.id, false).unwrap_err().code(), "protected");
+    assert!(store.discard(&gone.id, true).unwrap());
+    assert_eq!(ids(&store), std::slice::from_ref(&kept.id));
+    let trashed = store.trash().unwrap();
+    assert_eq!(trashed.len(), 1);
+    assert_eq!((trashed[0].stem.as_str(), trashed[0].plan.as_str()), (gone.file_stem().as_str(), "shop"));
+    assert_eq!(trashed[0].until.duration_since(trashed[0].since), SignedDuration::from_hours(24));
+    assert!(trashed[0].bytes > gone.stored_bytes());
+
+    clock.forward(23);
+    assert_eq!(store.sweep().unwrap(), [""; 0]);
+    bring_back(&store, directory.path());
+    assert_eq!(ids(&store), [gone.id.clone(), kept.id.clone()]);
+    assert_eq!(files(directory.path()), before);
+    assert!(store.list(None).unwrap().backups[0].protected);
+
+    store.discard(&gone.id, true).unwrap();
+    clock.forward(25);
+    store.sweep().unwrap();
+    assert_eq!((store.trash().unwrap().len(), ids(&store)), (0, vec![kept.id]));
+    assert_eq!(fs::read_dir(directory.path().join(".recoup/trash")).unwrap().count(), 0);
+}
+
+#[test]
+fn folders_in_the_trash_that_are_not_ours_stay() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = on(directory.path());
+    for name in ["notes", "20270115T080000Z-notes", "20270115T080000Z"] {
+        fs::create_dir_all(directory.path().join(".recoup/trash").join(name)).unwrap();
+    }
+    assert_eq!(store.empty_trash(true).unwrap(), []);
+    assert_eq!(fs::read_dir(directory.path().join(".recoup/trash")).unwrap().count(), 3);
+}
+
+#[test]
+#[ignore = "child of other tests"]
+fn child_discards() {
+    let (root, id) = (variable(ROOT), std::env::var(WHAT).unwrap());
+    let id: BackupId = id.parse().unwrap();
+    faults::begin();
+    on(&root).discard(&id, true).unwrap();
+    faults::end();
+}
+
+#[test]
+fn a_discard_killed_at_any_call_loses_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("root");
+    let kept = commit(&on(&root), shop(0), 1);
+    let prepare = || {
+        let manifest = commit(&on(&root), shop(1), 2);
+        on(&root).set_protected(&manifest.id, true, &Context::quiet()).unwrap();
+        let mut command = child("child_discards", &root, Path::new("/"));
+        command.env(WHAT, manifest.id.as_str());
+        (command, manifest)
+    };
+    let calls = ["openat", "fsync", "renameat", "renameat2", "mkdirat", "unlinkat", "unlink", "flock"];
+    let points = faults::points(&mut prepare().0, &calls);
+    on(&root).empty_trash(true).unwrap();
+    let mut outcomes = [0, 0];
+    for point in points {
+        let doing = format!("discard killed at {point:?}");
+        let (mut command, manifest) = prepare();
+        let status = faults::inject(&mut command, &[&point.syscall], Action::Kill, point.nth);
+        assert_eq!(status.signal(), Some(9), "{doing}");
+        let store = on(&root);
+        let there = ids(&store).contains(&manifest.id);
+        store.sweep().unwrap();
+        if !there {
+            bring_back(&store, &root);
+        }
+        let listing = store.list(None).unwrap();
+        assert!(listing.damaged.is_empty(), "{doing}");
+        let listed = listing.find(manifest.id.as_str()).unwrap();
+        assert!(listed.protected && listed.missing.is_empty(), "{doing}: {listed:?}");
+        let mut expected = files_of(&[&kept, &manifest]);
+        expected.push(format!("shop/{}.protected", manifest.file_stem()));
+        expected.sort();
+        let found: Vec<String> = files(&root).into_iter().filter(|name| !name.starts_with(".recoup")).collect();
+        assert_eq!(found, expected, "{doing}");
+        outcomes[usize::from(there)] += 1;
+        store.delete(&manifest.id, true).unwrap();
+        store.empty_trash(true).unwrap();
+    }
+    assert!(outcomes[0] > 2 && outcomes[1] > 2, "{outcomes:?}");
+}
+
+/// A directory whose disk is full until something is taken from its trash.
+struct Full(LocalDestination, PathBuf);
+
+impl Destination for Full {
+    fn describe(&self) -> String {
+        self.0.describe()
+    }
+    fn put(&self, key: &str, body: Body<'_>, context: &Context) -> Result<Stored> {
+        let trash = fs::read_dir(self.1.join(".recoup/trash"));
+        if trash.is_ok_and(|mut entries| entries.next().is_some()) {
+            return Err(Error::no_space("the trash is full"));
+        }
+        self.0.put(key, body, context)
+    }
+    fn get(&self, key: &str, from: u64) -> Result<Box<dyn Read + Send>> {
+        self.0.get(key, from)
+    }
+    fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>> {
+        self.0.list(prefix)
+    }
+    fn delete(&self, key: &str) -> Result<()> {
+        self.0.delete(key)
+    }
+    fn free_bytes(&self) -> Result<Option<u64>> {
+        self.0.free_bytes()
+    }
+    fn local_path(&self, key: &str) -> Option<PathBuf> {
+        self.0.local_path(key)
+    }
+    fn staging_root(&self) -> Option<PathBuf> {
+        self.0.staging_root()
+    }
+    fn sweep(&self) -> Result<Vec<String>> {
+        self.0.sweep()
+    }
+}
+
+#[test]
+fn a_full_disk_gets_its_space_from_the_trash_before_a_backup_fails() {
+    let directory = tempfile::tempdir().unwrap();
+    let local = LocalDestination::open(directory.path(), true).unwrap();
+    let store = FilesStore::new(Arc::new(Full(local, directory.path().into())));
+    let old = commit(&store, shop(0), 1);
+    store.discard(&old.id, false).unwrap();
+    let new = commit(&store, shop(1), 2);
+    assert_eq!(ids(&store), [new.id]);
+    assert_eq!(store.trash().unwrap(), []);
+}
+
+// --- holds ---
+
+#[test]
+fn a_backup_that_somebody_reads_is_neither_deleted_nor_discarded() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = on(directory.path());
+    let manifest = commit(&store, shop(0), 1);
+    let other = commit(&store, shop(1), 2);
+    let first = store.hold(&manifest).unwrap().unwrap();
+    // Another store on the same directory, as another command has it.
+    let second = on(directory.path()).hold(&manifest).unwrap().unwrap();
+    drop(first);
+    for force in [false, true] {
+        let error = on(directory.path()).delete(&manifest.id, force).unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Busy, "backup_in_use"));
+        assert_eq!(store.discard(&manifest.id, force).unwrap_err().code(), "backup_in_use");
+    }
+    let in_use: Vec<bool> = store.list(None).unwrap().backups.iter().map(|listed| listed.in_use).collect();
+    assert_eq!(in_use, [false, true]);
+    store.delete(&other.id, false).unwrap();
+    drop(second);
+    assert!(!store.list(None).unwrap().backups[0].in_use);
+    store.delete(&manifest.id, false).unwrap();
+    assert_eq!(store.hold(&manifest).unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(files(directory.path()), [""; 0], "nothing of holds is left");
+}
+
+#[test]
+fn the_hold_of_a_killed_process_holds_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = on(directory.path());
+    let manifest = commit(&store, shop(0), 1);
+    let mark = format!(".recoup/hold-{}-{}.lease", manifest.file_stem(), BackupId::generate(at(0)));
+    let script = "import fcntl, sys, time\nfile = open(sys.argv[1], 'w')\nfcntl.flock(file, fcntl.LOCK_EX)\n\
+                  print('held', flush=True)\ntime.sleep(600)";
+    let mut command = Command::new("python3");
+    command.args(["-c", script]).arg(directory.path().join(&mark)).stdout(Stdio::piped());
+    let mut holder = command.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(holder.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "held\n");
+    assert_eq!(store.delete(&manifest.id, true).unwrap_err().code(), "backup_in_use");
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    store.delete(&manifest.id, true).unwrap();
+    assert_eq!(files(directory.path()), [""; 0]);
+}
+
+#[test]
+fn a_verification_reads_under_a_hold_and_lets_go_of_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = on(directory.path());
+    let manifest = commit(&store, shop(0), 1);
+    let seen = std::sync::Mutex::new(None);
+    struct Watch<'a>(&'a Path, &'a BackupId, &'a std::sync::Mutex<Option<String>>);
+    impl Watch<'_> {
+        fn try_to_delete(&self) {
+            let error = on(self.0).delete(self.1, true).unwrap_err();
+            *self.2.lock().unwrap() = Some(error.code().to_owned());
+        }
+    }
+    let watch = Watch(directory.path(), &manifest.id, &seen);
+    let backups = store.list(None).unwrap().backups;
+    std::thread::scope(|scope| {
+        let (send, receive) = std::sync::mpsc::channel::<()>();
+        let (done, finished) = std::sync::mpsc::channel::<()>();
+        scope.spawn(move || {
+            receive.recv().unwrap();
+            watch.try_to_delete();
+            done.send(()).unwrap();
+        });
+        struct Tell(std::sync::Mutex<Option<(std::sync::mpsc::Sender<()>, std::sync::mpsc::Receiver<()>)>>);
+        impl recoup::progress::Observer for Tell {
+            fn phase(&self, _: recoup::progress::Phase, _: &str, _: Option<u64>) {
+                if let Some((send, finished)) = self.0.lock().unwrap().take() {
+                    send.send(()).unwrap();
+                    finished.recv().unwrap();
+                }
+            }
+        }
+        let observer = Arc::new(Tell(std::sync::Mutex::new(Some((send, finished)))));
+        let context = Context { observer, ..Context::quiet() };
+        let scratch = tempfile::tempdir().unwrap();
+        verify::run(&store, &backups[0], Level::Checksum, scratch.path(), &context).unwrap();
+    });
+    assert_eq!(seen.lock().unwrap().as_deref(), Some("backup_in_use"));
+    store.delete(&manifest.id, true).unwrap();
+}
+
+#[test]
+fn a_remote_destination_holds_nothing_and_has_no_trash() {
+    let store = FilesStore::new(Arc::new(Memory::default()));
+    let manifest = commit(&store, shop(0), 1);
+    assert!(store.hold(&manifest).unwrap().is_none());
+    assert!(!store.discard(&manifest.id, false).unwrap());
+    assert_eq!((ids(&store), store.trash().unwrap()), (vec![], vec![]));
+}
+
+// --- waste ---
+
+#[test]
+fn files_of_ours_without_a_byte_are_waste_and_nothing_else_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = on(directory.path());
+    let manifest = commit(&store, shop(0), 1);
+    let path = |name: &str| directory.path().join("shop").join(name);
+    let empty = "shop-20270115T080000Z-k3f9qz.zip";
+    for name in [empty, "shop-20270115T080000Z-k3f9q0.zip.bak", "mine.zip"] {
+        fs::write(path(name), "").unwrap();
+    }
+    fs::write(path("shop-20270115T080000Z-k3f9q1.zip"), "unannounced").unwrap();
+    // Damage of a backup is not waste: its manifest says what should be there.
+    fs::write(path(&manifest.objects[0].name), "").unwrap();
+    let mut expected = files(directory.path());
+    assert_eq!(store.sweep().unwrap(), [format!("shop/{empty}")]);
+    expected.retain(|name| !name.ends_with(empty));
+    assert_eq!(files(directory.path()), expected);
+}
