@@ -161,6 +161,55 @@ fn the_page_restore_by_hand_brings_everything_back() {
     assert_eq!(digest(app.join("shop.db")), digest(scratch.join("database.db")));
 }
 
+/// Tables of every kind, and values that JSON has no word for.
+const ODD: &str = "PRAGMA page_size = 8192; PRAGMA user_version = 9; PRAGMA application_id = 77;
+    CREATE TABLE t(id INTEGER PRIMARY KEY AUTOINCREMENT, a, b TEXT, c REAL);
+    INSERT INTO t(a, b, c) VALUES (9223372036854775807, 'x', 9e999), (x'00ff', CAST(x'ff41' AS TEXT), -0.0), (NULL, '', 0.1);
+    DELETE FROM t WHERE id = 3; INSERT INTO t(a) VALUES (4);
+    CREATE TABLE w(k TEXT PRIMARY KEY, v) WITHOUT ROWID; INSERT INTO w VALUES ('a', 1), ('b', 2);
+    CREATE TABLE log(n); CREATE TRIGGER noisy AFTER INSERT ON w BEGIN INSERT INTO log VALUES (1); END;
+    CREATE VIRTUAL TABLE words USING fts5(text); INSERT INTO words VALUES ('bowl and spoon');
+    CREATE INDEX by_b ON t(b); CREATE VIEW v AS SELECT count(*) AS n FROM t;";
+
+#[test]
+fn the_page_imports_a_json_export_and_a_database_and_finds_what_a_restore_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let [app, scratch] = ["app", "scratch"].map(|name| folder.path().join(name));
+    fs::create_dir_all(&app).unwrap();
+    fs::create_dir(&scratch).unwrap();
+    let database = app.join("shop.db");
+    Connection::open(&database).unwrap().execute_batch(ODD).unwrap();
+    let [json, plain] = ["json", "database"].map(|format| folder.path().join(format));
+    for (format, to) in [("json", &json), ("database", &plain)] {
+        let script = format!("recoup backup --database \"$APP/shop.db\" --format {format} --to \"$TO\" >&2");
+        type_in(&script, &[("APP", &app), ("TO", to)]);
+    }
+    let stored = |at: &Path, ending: &str| {
+        let files = fs::read_dir(at.join("shop")).unwrap().map(|entry| entry.unwrap().path());
+        let mut files = files.filter(|path| {
+            path.to_str().unwrap().ends_with(ending) && !path.to_str().unwrap().ends_with(".manifest.json")
+        });
+        files.next().unwrap()
+    };
+    let text = page("docs/restore-by-hand.md");
+    let digest = |database: &Path| logical_digest(database, &Context::quiet()).unwrap();
+    let one = |mark: &str| blocks(&text, mark).remove(0);
+
+    let output = type_in(&one("<!-- run json -->"), &[("EXPORT", &stored(&json, ".json")), ("SCRATCH", &scratch)]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "ok");
+    assert_eq!(digest(&scratch.join("imported.db")), digest(&database));
+
+    type_in(&one("<!-- run database -->"), &[("STORED", &stored(&plain, ".db")), ("SCRATCH", &scratch)]);
+    assert_eq!(digest(&scratch.join("shop.db")), digest(&database));
+
+    Connection::open(&database).unwrap().execute_batch("DELETE FROM w").unwrap();
+    type_in("recoup restore latest --at \"$BACKUPS\" --yes >&2", &[("BACKUPS", &plain)]);
+    let output = type_in(&one("<!-- run undo -->"), &[("BACKUPS", &plain), ("PLAN", Path::new("shop"))]);
+    let found = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    let manifest = fs::read_to_string(plain.join("shop").join(&found)).unwrap();
+    assert!(manifest.contains("pre_restore"), "{found}");
+}
+
 #[test]
 fn one_minute_to_the_first_restore_as_the_readme_says() {
     let folder = tempfile::tempdir().unwrap();
