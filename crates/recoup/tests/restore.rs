@@ -293,3 +293,24 @@ fn a_database_with_a_damaged_page_is_saved_raw_and_repaired_by_a_restore() {
     undo(&sample).unwrap();
     assert_eq!(fs::read(sample.database()).unwrap(), bytes);
 }
+
+#[test]
+fn a_safety_backup_that_holds_nothing_new_is_not_made_twice() {
+    let sample = Sample::new();
+    let sources = [sample.database_source()];
+    sample.back_up_as(&sources, Format::Archive).unwrap();
+    let a = sample.latest();
+    sample.sql("DELETE FROM product WHERE id = 1");
+    sample.back_up_as(&sources, Format::Archive).unwrap();
+    let b = sample.latest();
+    // The live data is exactly what `b` holds.
+    let report = restore(&sample, &a).unwrap();
+    assert_eq!(report.safety.as_ref(), Some(&b.manifest.id));
+    let listing = sample.store().list(None).unwrap();
+    assert_eq!(listing.backups.len(), 2);
+    assert!(listing.find(b.manifest.id.as_str()).unwrap().protected);
+    undo(&sample).unwrap();
+    let count = "SELECT count(*) FROM product WHERE id = 1";
+    let left: i64 = Connection::open(sample.database()).unwrap().query_row(count, [], |row| row.get(0)).unwrap();
+    assert_eq!(left, 0);
+}

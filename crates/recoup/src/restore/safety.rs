@@ -14,14 +14,18 @@ use crate::backup;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::archive::reader::ArchiveReader;
 use crate::model::{
-    BackupId, DatabaseFacts, DirectorySpec, FileSpec, Format, Kind, Manifest, PartKind, SourceSpec, Warning,
+    BackupId, DatabaseFacts, DirectorySpec, FileSpec, Format, Kind, Manifest, Part, PartKind, SourceSpec, Warning,
 };
 use crate::progress::Context;
 use crate::source::{SourceFactory, factory, file, sqlite};
 use crate::sqlite::pin::Pinned;
 use crate::sqlite::put;
 use crate::sqlite::{facts, open};
-use crate::store::Store;
+use crate::store::{Listed, Store};
+
+/// More safety backups than this, or more bytes in them, are worth a word.
+const MOST: usize = 10;
+const MOST_BYTES: u64 = 50_000_000_000;
 
 /// What was saved, and where.
 pub struct Saved {
@@ -135,7 +139,59 @@ pub fn save(
     }
     // Sockets and pipes stay where they are, so nothing is lost with them.
     warnings.extend(report.manifest.warnings.iter().filter(|warning| warning.code != "special_files").cloned());
-    Ok(Some(Saved { manifest: report.manifest, stores, warnings, reused: false }))
+    let mut saved = Saved { manifest: report.manifest, stores, warnings, reused: false };
+    use_what_is_there(&mut saved, context)?;
+    if !saved.reused {
+        saved.warnings.extend(over_the_limit(&saved));
+    }
+    Ok(Some(saved))
+}
+
+/// An earlier backup that holds exactly the same, wherever the new one was stored, takes its place and is protected.
+fn use_what_is_there(saved: &mut Saved, context: &Context) -> Result<()> {
+    let Some(first) = saved.stores.first() else { return Ok(()) };
+    let same = |part: &Part, other: &Part| {
+        (&part.name, part.kind, &part.origin, part.absent, &part.sha256)
+            == (&other.name, other.kind, &other.origin, other.absent, &other.sha256)
+    };
+    let holds_the_same = |listed: &Listed| {
+        let (ours, theirs) = (&saved.manifest.parts, &listed.manifest.parts);
+        listed.manifest.id != saved.manifest.id
+            && listed.missing.is_empty()
+            && matches!(listed.manifest.format, Format::Archive | Format::Database)
+            && ours.len() == theirs.len()
+            && ours.iter().zip(theirs).all(|(part, other)| same(part, other))
+    };
+    let found = first.list(Some(&saved.manifest.plan))?.backups.into_iter().find(holds_the_same);
+    let Some(found) = found else { return Ok(()) };
+    let id = &found.manifest.id;
+    for store in &saved.stores {
+        let there = store.list(Some(&saved.manifest.plan))?;
+        if !there.backups.iter().any(|listed| listed.manifest.id == *id && listed.missing.is_empty()) {
+            return Ok(());
+        }
+    }
+    for store in &saved.stores {
+        store.set_protected(id, true, context)?;
+        store.delete(&saved.manifest.id, true)?;
+    }
+    saved.reused = true;
+    saved.manifest = found.manifest;
+    Ok(())
+}
+
+/// Nothing removes safety backups but a person; that there are many is told.
+fn over_the_limit(saved: &Saved) -> Option<Warning> {
+    let listing = saved.stores.first()?.list(Some(&saved.manifest.plan)).ok()?;
+    let safety = listing.backups.iter().filter(|listed| listed.manifest.kind == Kind::PreRestore);
+    let (count, bytes) = safety.fold((0, 0), |(n, bytes), listed| (n + 1, bytes + listed.manifest.stored_bytes()));
+    (count > MOST || bytes > MOST_BYTES).then(|| {
+        let text = format!(
+            "There are {count} safety backups, {} MB; `recoup prune --protected --older-than 30d` removes old ones",
+            bytes / 1_000_000
+        );
+        Warning::new("many_safety_backups", text)
+    })
 }
 
 /// The copy was moved into the safety backup; for taking the restore back it gets its name again.
