@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use recoup::model::{Manifest, SourceSpec};
+use recoup::model::{Manifest, RestoreRecord, SourceSpec};
 use recoup::progress::Context;
 use recoup::restore::recover::{self, Recovered};
 use recoup::restore::{self, Places};
@@ -76,25 +76,21 @@ pub fn repair(
     busy: Duration,
     context: &Context,
 ) -> Result<Vec<Recovered>> {
+    let remember = |record: &RestoreRecord| {
+        let has = |store: &&Arc<dyn Store>| {
+            let listing = store.list(Some(&record.plan)).ok();
+            listing.is_some_and(|listing| {
+                listing.backups.iter().any(|listed| Some(&listed.manifest.id) == record.safety.as_ref())
+            })
+        };
+        let store = stores.iter().find(has).or(stores.first());
+        store.and_then(|store| restore::remember(record, &[Arc::clone(store)], context))
+    };
     let mut all = Vec::new();
     for folder in folders {
-        for recovered in recover::folder(folder, busy, context)? {
-            tell(session, &recovered);
-            if let Some(record) = &recovered.finished {
-                let has = |store: &&Arc<dyn Store>| {
-                    let listing = store.list(Some(&record.plan)).ok();
-                    listing.is_some_and(|listing| {
-                        listing.backups.iter().any(|listed| Some(&listed.manifest.id) == record.safety.as_ref())
-                    })
-                };
-                let store = stores.iter().find(has).or(stores.first());
-                if let Some(warning) = store.and_then(|store| restore::remember(record, &[Arc::clone(store)], context))
-                {
-                    session.screen.aside(format!("{} {}", session.screen.mark(Mark::Warning), warning.text));
-                }
-            }
-            all.push(recovered);
-        }
+        let recovered = recover::folder(folder, &remember, busy, context)?;
+        recovered.iter().for_each(|recovered| tell(session, recovered));
+        all.extend(recovered);
     }
     Ok(all)
 }

@@ -154,7 +154,7 @@ impl Trials {
         self.told(number, "");
         let [old, new] = self.ends;
         assert!(self.killed * 2 > number, "most runs ended before they could be killed");
-        let met = self.recovered * if self.stand.kind.is_busy() { 10 } else { 5 } > number;
+        let met = self.recovered * if self.stand.kind.is_busy() { 20 } else { 5 } > number;
         assert!(old > 0 && new > 0 && met, "the kills did not meet what they were meant for");
     }
 
@@ -218,6 +218,11 @@ impl Trials {
     fn judge(&self, before: u64) -> Result<Judged, String> {
         let judged = self.stand.judge()?;
         let scratch = self.stand.scratch();
+        // What was restored can be undone, and nothing else.
+        let (records, before_it) = (self.stand.records(), usize::from(self.undo));
+        if records != before_it + usize::from(judged == Judged::New) {
+            return Err(format!("{judged:?}, and {records} restores are remembered"));
+        }
         if self.stand.kind.is_busy() {
             let chain = self.stand.judge_chain(before)?;
             if chain != judged {

@@ -309,7 +309,7 @@ fn a_journal_that_somebody_else_wrote_is_not_carried_out() {
     let meta = |path: &Path| fs::metadata(path).map(|meta| (meta.dev(), meta.ino())).unwrap();
     let journal = serde_json::json!({
         "recoup_journal": 1, "id": id, "plan": "app", "restored": id, "safety": null, "undoes": null,
-        "at": "2026-01-01T00:00:00Z", "parts": ["x"], "followers": [], "databases": [], "done": false,
+        "at": "2026-01-01T00:00:00Z", "parts": ["x"], "followers": [], "databases": [], "folders": [],
         "units": [{ "target": victim, "staged": stage.join("evil"), "aside": stage.join("aside"),
                     "new": meta(&victim), "old": meta(&stage.join("evil")) }],
     });
@@ -317,13 +317,13 @@ fn a_journal_that_somebody_else_wrote_is_not_carried_out() {
     for path in [&app, &app.join(".recoup-restore"), &stage] {
         std::os::unix::fs::chown(path, Some(12345), Some(12345)).unwrap();
     }
-    let error = restore::recover::folder(&app, Duration::ZERO, &Context::quiet()).unwrap_err();
+    let error = restore::recover::folder(&app, &|_| None, Duration::ZERO, &Context::quiet()).unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Busy, "restore_of_another"), "{}", told(&error));
     assert!(error.message().contains("12345"), "{}", told(&error));
     assert_eq!(fs::read_to_string(&victim).unwrap(), "treasure");
     // In a folder of everybody's a stranger cannot even be in the way.
     std::os::unix::fs::chown(&app, Some(0), Some(0)).unwrap();
-    assert!(restore::recover::folder(&app, Duration::ZERO, &Context::quiet()).unwrap().is_empty());
+    assert!(restore::recover::folder(&app, &|_| None, Duration::ZERO, &Context::quiet()).unwrap().is_empty());
     assert_eq!(fs::read_to_string(&victim).unwrap(), "treasure");
 }
 

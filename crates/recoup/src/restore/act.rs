@@ -18,7 +18,7 @@ use super::nested;
 use super::safety::{self, Purpose, Saved};
 use super::unit::{self, Unit};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{BackupId, DatabaseFacts, PartKind, Warning};
+use crate::model::{BackupId, DatabaseFacts, PartKind, RestoreRecord, Warning};
 use crate::progress::{Context, Phase};
 use crate::sqlite::put::{self, Obstacle, Pair, Stamps};
 use crate::sqlite::{check, open};
@@ -30,6 +30,8 @@ const TRIES: usize = 3;
 pub struct Done {
     /// The safety backup, when there was something to save.
     pub saved: Option<Saved>,
+    /// What was remembered of it.
+    pub record: RestoreRecord,
     /// Worth a look.
     pub warnings: Vec<Warning>,
 }
@@ -112,7 +114,8 @@ pub fn run(id: &BackupId, items: &mut Items, purpose: &Purpose<'_>, busy: Durati
         let applied = commit::apply(&journal, items, held, busy, context).and_then(|()| {
             pairs.iter().for_each(|(_, pair)| pair.checkpoint());
             drop(pairs);
-            commit::finish(journal, items, busy, context)
+            let keepers = kept.as_ref().map_or(purpose.stores, |saved| saved.stores.as_slice());
+            commit::finish(&journal, items, &|record| super::remember(record, keepers, context), busy, context)
         });
         match applied {
             Ok(told) => warnings.extend(told),
@@ -124,7 +127,7 @@ pub fn run(id: &BackupId, items: &mut Items, purpose: &Purpose<'_>, busy: Durati
         }
         let saved = kept;
         warnings.extend(saved.iter().flat_map(|saved| saved.warnings.clone()));
-        return Ok(Done { saved, warnings });
+        return Ok(Done { saved, record: journal.record(), warnings });
     }
     Err(put::in_use(&items.items[0].target))
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::changes::Changes;
 use super::item::{self, Items, Way};
-use super::journal::{Database, Journal};
+use super::journal::{Database, Journal, Remember};
 use super::safety::Purpose;
 use super::unit::{self, Inode};
 use crate::error::{Error, ErrorKind, Result};
@@ -93,15 +93,22 @@ pub fn apply(
 }
 
 /// Proves that everything arrived, and ends the restore. On an error the old state is back.
-pub fn finish(journal: Journal, items: &mut Items, busy: Duration, context: &Context) -> Result<Vec<Warning>> {
+pub fn finish(
+    journal: &Journal,
+    items: &mut Items,
+    remember: Remember<'_>,
+    busy: Duration,
+    context: &Context,
+) -> Result<Vec<Warning>> {
     // Too late to stop: everything is in place already.
     let context = &uncancelled(context);
     let mut warnings = Vec::new();
-    let proven = prove(&journal, busy, &mut warnings, context)
-        .and_then(|()| set_journal_modes(&journal, &mut warnings, context));
+    let proven =
+        prove(journal, busy, &mut warnings, context).and_then(|()| set_journal_modes(journal, &mut warnings, context));
     if let Err(error) = proven {
-        return Err(take_back(&journal, items, error, busy, context));
+        return Err(take_back(journal, items, error, busy, context));
     }
+    warnings.extend(remember(&journal.record()));
     Journal::remove(&lead(items)?)?;
     items.stages.iter_mut().for_each(|stage| stage.release());
     for stage in &items.stages {

@@ -14,13 +14,17 @@ use serde::{Deserialize, Serialize};
 use super::changes::Changes;
 use super::unit::sync_folder;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{BackupId, PathBytes};
+use crate::model::{BackupId, PathBytes, RestoreRecord, Warning};
 
 /// Its name in a stage.
 pub const FILE: &str = "journal.json";
 /// Its name once the restore is taken back: on a full disk, too, a file can be renamed.
 const BACK: &str = "journal.back.json";
 const VERSION: u32 = 1;
+
+/// Remembers a restore that is in place, before its journal goes: what is not remembered cannot be undone, and the next
+/// undo would take back an older one.
+pub type Remember<'a> = &'a dyn Fn(&RestoreRecord) -> Option<Warning>;
 
 /// The document.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -91,6 +95,20 @@ impl Journal {
             databases: Vec::new(),
             changes: Changes::default(),
             back: false,
+        }
+    }
+
+    /// What is remembered of the restore.
+    pub fn record(&self) -> RestoreRecord {
+        RestoreRecord {
+            recoup_restore: RestoreRecord::VERSION,
+            id: self.id.clone(),
+            plan: self.plan.clone(),
+            at: self.at,
+            restored: self.restored.clone(),
+            safety: self.safety.clone(),
+            undoes: self.undoes.clone(),
+            parts: self.parts.clone(),
         }
     }
 

@@ -125,8 +125,7 @@ pub fn run(opened: &mut Opened, request: &Request<'_>, context: &Context) -> Res
         host: request.host.clone(),
         undoes: request.undoes.clone(),
     };
-    let at = context.clock.now();
-    let id = BackupId::generate(at);
+    let id = BackupId::generate(context.clock.now());
     let quiesced = Quiesced::begin(request.hooks, Occasion::Restore, &manifest.plan, context)?;
     let done = act::run(&id, &mut items, &purpose, request.busy, context);
     // Everything is durable by now, or as it was.
@@ -138,20 +137,8 @@ pub fn run(opened: &mut Opened, request: &Request<'_>, context: &Context) -> Res
     let restored: Vec<Restored> =
         items.items.iter().map(|item| Restored { name: item.name.clone(), path: item.target.clone() }).collect();
     let safety = done.saved.as_ref().map(|saved| saved.manifest.id.clone());
-    let record = RestoreRecord {
-        recoup_restore: RestoreRecord::VERSION,
-        id,
-        plan: manifest.plan.clone(),
-        at,
-        restored: manifest.id.clone(),
-        safety: safety.clone(),
-        undoes: request.undoes.clone(),
-        parts: restored.iter().map(|restored| restored.name.clone()).collect(),
-    };
-    let keepers = done.saved.as_ref().map_or(request.stores, |saved| saved.stores.as_slice());
-    warnings.extend(remember(&record, keepers, context));
     let outcome = if warnings.is_empty() { Outcome::Good } else { Outcome::Warnings };
-    Ok(Report { outcome, restored, safety, record: Some(record), warnings })
+    Ok(Report { outcome, restored, safety, record: Some(done.record), warnings })
 }
 
 /// Keeps the record of a restore where its safety backup is, so that it can be undone.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::commit;
-use super::journal::{Database, Journal};
+use super::journal::{Database, Journal, Remember};
 use super::stage::Stage;
 use super::unit;
 use crate::error::{Error, Result};
@@ -21,7 +21,7 @@ use crate::sqlite::same;
 /// An interrupted restore that was dealt with.
 #[derive(Debug)]
 pub struct Recovered {
-    /// What is to be remembered of it when it was finished; it was taken back otherwise.
+    /// What was remembered of it when it was finished; it was taken back otherwise.
     pub finished: Option<RestoreRecord>,
     /// Names of its parts.
     pub parts: Vec<String>,
@@ -32,10 +32,10 @@ pub struct Recovered {
 }
 
 /// Finishes or takes back every interrupted restore of data in `folder`. What a restore left behind that had changed
-/// nothing yet is removed without a word; one that is running is left alone.
+/// nothing yet is removed without a word; one that is running is left alone. What is finished is told to `remember`.
 ///
 /// Errors: `db_in_use` when somebody holds a database; what was to be done is then done by the next recovery.
-pub fn folder(folder: &Path, busy: Duration, context: &Context) -> Result<Vec<Recovered>> {
+pub fn folder(folder: &Path, remember: Remember<'_>, busy: Duration, context: &Context) -> Result<Vec<Recovered>> {
     let mut recovered = Vec::new();
     for found in Stage::find(folder)? {
         let lead = Stage::lead_of(&found);
@@ -48,17 +48,17 @@ pub fn folder(folder: &Path, busy: Duration, context: &Context) -> Result<Vec<Re
                     lead.display()
                 )));
             }
-            recovered.extend(stage(lead, busy, context)?);
+            recovered.extend(stage(lead, remember, busy, context)?);
         }
         if found.is_dir() {
-            recovered.extend(stage(&found, busy, context)?);
+            recovered.extend(stage(&found, remember, busy, context)?);
         }
     }
     Stage::sweep(folder);
     Ok(recovered)
 }
 
-fn stage(path: &Path, busy: Duration, context: &Context) -> Result<Option<Recovered>> {
+fn stage(path: &Path, remember: Remember<'_>, busy: Duration, context: &Context) -> Result<Option<Recovered>> {
     // A stage that follows is removed with the one that leads.
     if Stage::lead_of(path).is_some() {
         return Ok(None);
@@ -77,6 +77,7 @@ fn stage(path: &Path, busy: Duration, context: &Context) -> Result<Option<Recove
     });
     if finished {
         finish(&journal, busy, &mut warnings, context)?;
+        warnings.extend(remember(&journal.record()));
     } else {
         warnings.extend(commit::revert(&journal, busy, context)?.iter().map(|path| made_later(path)));
     }
@@ -88,17 +89,7 @@ fn stage(path: &Path, busy: Duration, context: &Context) -> Result<Option<Recove
     }
     stage.release();
     drop(stage);
-    let record = RestoreRecord {
-        recoup_restore: RestoreRecord::VERSION,
-        id: journal.id,
-        plan: journal.plan.clone(),
-        at: journal.at,
-        restored: journal.restored,
-        safety: journal.safety,
-        undoes: journal.undoes,
-        parts: journal.parts.clone(),
-    };
-    let finished = finished.then_some(record);
+    let finished = finished.then(|| journal.record());
     Ok(Some(Recovered { finished, parts: journal.parts, plan: journal.plan, warnings }))
 }
 
