@@ -89,7 +89,7 @@ pub fn apply(
         journal.changes.apply()?;
         held.into_iter().try_for_each(|locked| locked.held.write(context))
     })();
-    applied.or_else(|error| Err(take_back(journal, items, error, busy, context)))
+    applied.map_err(|error| take_back(journal, items, error, busy, context))
 }
 
 /// Proves that everything arrived, and ends the restore. On an error the old state is back.
