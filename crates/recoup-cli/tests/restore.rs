@@ -153,7 +153,8 @@ fn a_dry_run_tells_and_changes_nothing() {
     let json = shop.run("restore latest --dry-run --json").good().json();
     assert_eq!((&json["dry_run"], &json["backup"]), (&json!(true), &json!(id)));
     assert_eq!(json["parts"][0]["path"], json!(shop.path("shop.db").canonicalize().unwrap()));
-    assert_eq!(json["databases"][0]["tables"][0], json!({"name": "orders", "added": 0, "removed": 1, "changed": 0}));
+    let orders = &json["databases"][0]["tables"][0];
+    assert_eq!((&orders["name"], &orders["added"], &orders["removed"]), (&json!("orders"), &json!(0), &json!(1)));
     let told = shop.run("restore latest --dry-run").good();
     assert!(told.out.contains("10.jpg") && told.out.contains("replaces"), "{told:?}");
     assert!(told.out.contains("config.yml"), "{told:?}");
