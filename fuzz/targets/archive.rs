@@ -92,7 +92,8 @@ fuzz_target!(|data: &[u8]| {
         let mut total = 0;
         for member in reader.members().collect::<Vec<_>>() {
             let member = member.expect("it was judged");
-            let leads_away = member.name.split('/').any(|part| matches!(part, "." | "..")) || member.name.starts_with('/');
+            let leads_away =
+                member.name.split('/').any(|part| matches!(part, "." | "..")) || member.name.starts_with('/');
             assert!(!leads_away, "{:?}", member.name);
             match reader.read_member(&member.name, &context, &mut |chunk| Ok(total += chunk.len() as u64)) {
                 Ok((length, _)) => assert_eq!(length, member.size),

@@ -40,7 +40,10 @@ fn forged(text: &str) -> String {
             continue;
         }
         if line.starts_with("\"end\":") {
-            out += &format!("\"end\": {{\"tables\":{tables},\"rows\":{total},\"sha256\":\"{}\"}}\n}}\n", sha256(out.as_bytes()));
+            out += &format!(
+                "\"end\": {{\"tables\":{tables},\"rows\":{total},\"sha256\":\"{}\"}}\n}}\n",
+                sha256(out.as_bytes())
+            );
             return out;
         }
         if inside {

@@ -11,7 +11,9 @@ use sha2::{Digest, Sha256};
 fn look(bytes: &[u8]) {
     match Manifest::parse(bytes) {
         Ok(manifest) => {
-            for name in manifest.parts.iter().map(|part| &part.name).chain(manifest.objects.iter().map(|object| &object.name)) {
+            for name in
+                manifest.parts.iter().map(|part| &part.name).chain(manifest.objects.iter().map(|object| &object.name))
+            {
                 assert!(!name.is_empty() && !name.contains('/') && !name.starts_with('.'), "{name:?}");
             }
             let again = manifest.to_json().expect("it can be written");

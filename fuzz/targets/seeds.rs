@@ -5,8 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use recoup::format::archive::reader::ArchiveReader;
+use recoup::format::archive::writer::{ArchiveWriter, PartBody};
 use recoup::format::json::{self, ExportHeader};
-use recoup::model::{Kind, Manifest};
+use recoup::model::{
+    BackupId, Content, Entry, EntryKind, Format, Kind, Level, MANIFEST_VERSION, Manifest, Object, Part, PartKind, Sink,
+    Warning,
+};
 use recoup::progress::Context;
 
 fn main() {
@@ -15,8 +19,11 @@ fn main() {
         fs::create_dir_all(folder.join(target)).expect("a folder");
         fs::write(folder.join(target).join(name), bytes).expect("a seed");
     };
+    ours(&folder.join("from/ours.zip"));
     // Archives and databases that the caller has put there.
-    for path in fs::read_dir(folder.join("from")).expect("what to begin with").map(|entry| entry.expect("an entry").path()) {
+    for path in
+        fs::read_dir(folder.join("from")).expect("what to begin with").map(|entry| entry.expect("an entry").path())
+    {
         let name = path.file_name().expect("a name").to_string_lossy().into_owned();
         let bytes = fs::read(&path).expect("a file");
         if bytes.starts_with(b"SQLite format 3\0") {
@@ -28,9 +35,6 @@ fn main() {
         if let Ok(manifest) = ArchiveReader::open(&path).and_then(|mut reader| reader.manifest()) {
             seed("manifest", &name, &manifest.to_json().expect("a manifest"));
         }
-        if Manifest::parse(&bytes).is_ok() {
-            seed("manifest", &name, &bytes);
-        }
     }
     let members: [&[u8]; 3] = [
         b"\x01\x00\x0c\x05hello",
@@ -40,6 +44,55 @@ fn main() {
     for (n, bytes) in members.iter().enumerate() {
         seed("archive", &format!("built-{n}"), bytes);
     }
+}
+
+/// An archive of ours: settings and a tree.
+fn ours(path: &Path) {
+    let context = Context::quiet();
+    let mut writer = ArchiveWriter::create(path, true, &context).expect("an archive");
+    let mut parts = Vec::new();
+    for (kind, name) in [(PartKind::Settings, "settings"), (PartKind::Directory, "tree")] {
+        writer.begin_part(kind, name).expect("a part");
+        if kind == PartKind::Directory {
+            let root = Entry { kind: EntryKind::Directory, mode: 0o755, ..Entry::file("", 0) };
+            writer.entry(&root, Content::None).expect("a folder");
+        }
+        let entry = Entry { mtime_ns: 1_600_000_000_000_000_000, ..Entry::file("a", 2) };
+        writer.entry(&entry, Content::Stream(&mut &b"{}"[..])).expect("a file");
+        let PartBody { path, bytes, sha256, directory, file } = writer.end_part().expect("a part");
+        let (origin, database, settings) = (Some("/srv/x".into()), None, None);
+        parts.push(Part {
+            name: name.into(),
+            kind,
+            path,
+            origin,
+            bytes,
+            sha256,
+            absent: false,
+            database,
+            directory,
+            file,
+            settings,
+        });
+    }
+    let created_at = "2026-11-21T03:00:00Z".parse().expect("a time");
+    let manifest = Manifest {
+        recoup_manifest: MANIFEST_VERSION,
+        made_by: "recoup".into(),
+        id: BackupId::generate(created_at),
+        plan: "shop".into(),
+        kind: Kind::Manual,
+        format: Format::Archive,
+        label: Some("label".into()),
+        created_at,
+        duration_ms: 1,
+        host: None,
+        parts,
+        objects: vec![Object { name: "a.zip".into(), bytes: 1, sha256: "00".into() }],
+        verified: Some(Level::Integrity),
+        warnings: vec![Warning::new("code", "text")],
+    };
+    writer.finish(&manifest).expect("an archive");
 }
 
 fn export(database: &Path) -> Vec<u8> {
