@@ -247,7 +247,7 @@ impl Trials {
         let part = (i as f64 * 0.618_033_988_75).fract();
         // A writer makes the number of calls before the journal uncertain.
         let phase = if self.stand.kind.is_busy() { [1, 1, 0, 1, 2] } else { [1, 0, 1, 2, 1] }[i / 2 % 5];
-        if i % 2 == 0 {
+        if i.is_multiple_of(2) {
             let points = &self.points[phase];
             let point = &points[(points.len() as f64 * part) as usize];
             let expression = format!("inject={}:signal=KILL:when={}", point.0, point.1);
