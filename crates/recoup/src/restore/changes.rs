@@ -88,3 +88,67 @@ impl Changes {
 fn set_mode(folder: &Folder, mode: u32) {
     let _ = open_folder(folder.path.as_path()).and_then(|folder| folder.set_permissions(Permissions::from_mode(mode)));
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn scene() -> (tempfile::TempDir, Changes) {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir(at("stage")).unwrap();
+        fs::write(at("config"), "old").unwrap();
+        fs::write(at("stage/new-1"), "new").unwrap();
+        fs::write(at("stage/new-2"), "new").unwrap();
+        let unit =
+            |target: &str, staged: &str, aside: &str| Unit::new(&at(target), Some(&at(staged)), &at(aside)).unwrap();
+        let units =
+            vec![unit("config", "stage/new-1", "stage/aside-1"), unit("absent", "stage/new-2", "stage/aside-2")];
+        (folder, Changes { units, folders: Vec::new() })
+    }
+
+    fn replace(path: &Path, text: &str) {
+        let beside = path.with_extension("tmp");
+        fs::write(&beside, text).unwrap();
+        fs::rename(beside, path).unwrap();
+    }
+
+    #[test]
+    fn what_an_application_replaces_after_a_crash_is_kept_beside_and_the_old_thing_comes_back() {
+        let (folder, changes) = scene();
+        let at = |name: &str| folder.path().join(name);
+        changes.apply().unwrap();
+        replace(&at("config"), "later");
+        replace(&at("absent"), "later");
+        assert!(changes.were_applied());
+        let later = changes.revert().unwrap();
+        assert_eq!(later.len(), 2);
+        assert!(later.iter().all(|path| fs::read_to_string(path).unwrap() == "later"), "{later:?}");
+        assert_eq!(fs::read_to_string(at("config")).unwrap(), "old");
+        assert!(!at("absent").exists());
+        assert!(changes.revert().unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_an_application_replaced_before_it_was_applied_stays() {
+        let (folder, changes) = scene();
+        let at = |name: &str| folder.path().join(name);
+        replace(&at("config"), "later");
+        assert!(changes.apply().is_err() && !changes.were_applied());
+        assert!(changes.revert().unwrap().is_empty());
+        assert_eq!(fs::read_to_string(at("config")).unwrap(), "later");
+    }
+
+    #[test]
+    fn without_its_stage_nothing_is_taken_back() {
+        let (folder, changes) = scene();
+        let at = |name: &str| folder.path().join(name);
+        changes.apply().unwrap();
+        fs::rename(at("stage"), at("unmounted")).unwrap();
+        changes.revert().unwrap_err();
+        fs::rename(at("unmounted"), at("stage")).unwrap();
+        changes.revert().unwrap();
+        assert_eq!(fs::read_to_string(at("config")).unwrap(), "old");
+    }
+}
