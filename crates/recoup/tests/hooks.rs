@@ -133,7 +133,7 @@ fn server(answer: &'static str) -> (String, Arc<Mutex<Vec<String>>>) {
 
 fn http(url: &str, timeout_ms: u64) -> HookSpec {
     let headers = vec![("x-key".to_owned(), "secret-7".to_owned())];
-    spec(HookAction::Http { url: url.to_owned(), method: "POST".into(), headers }, timeout_ms)
+    spec(HookAction::Http { url: url.to_owned(), method: "POST".into(), headers, headers_file: None }, timeout_ms)
 }
 
 #[test]

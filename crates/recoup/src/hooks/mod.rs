@@ -85,7 +85,11 @@ impl Step {
         let timeout = Duration::from_millis(self.spec.timeout_ms);
         match &self.spec.action {
             HookAction::Program(argv) => program::run(argv, event, timeout, context),
-            HookAction::Http { url, method, headers } => http::call(url, method, headers, event, timeout),
+            HookAction::Http { url, method, headers, headers_file } => {
+                let mut headers = headers.clone();
+                headers.extend(headers_file.as_deref().map(http::headers_of).transpose()?.unwrap_or_default());
+                http::call(url, method, &headers, event, timeout)
+            }
         }
     }
 }
