@@ -127,6 +127,9 @@ fn list_answers_a_script_by_its_exit_code() {
     assert_eq!(code(&["list", "app", "--fresh", "1h", "--verified", "--kind", "pre-migration"]), 0);
     assert_eq!(code(&["list", "--fresh", "1h", "--kind", "scheduled"]), 10);
     assert_eq!(code(&["list", "--fresh", "soon"]), 2);
+    for age in ["90s", "15m", "1h", "7d"] {
+        assert_eq!(code(&["list", "--fresh", age, "--quiet"]), 0, "{age}");
+    }
     // A backup whose data is gone is no answer.
     let stored = app.at("backups/app");
     let data = fs::read_dir(&stored)
@@ -207,4 +210,27 @@ fn one_that_serves_is_protected_wherever_it_is() {
         let listed: Value = serde_json::from_slice(&app.recoup(&["list", "--at", place, "--json"]).stdout).unwrap();
         assert_eq!(listed["backups"][0]["protected"], Value::Bool(true), "{place}");
     }
+}
+
+#[test]
+fn the_script_of_the_documentation_brings_back_what_a_migration_broke() {
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operations.md")).unwrap();
+    let script = page.split("```").nth(1).unwrap().strip_prefix("sh\n").unwrap();
+    assert!(script.contains("--kind pre-migration") && script.contains("recoup restore"), "{script}");
+    let app = App::new();
+    fs::write(app.at("recoup.toml"), "[plan.shop]\ndatabases = [\"app.db\"]\ndirectories = [\"pics\"]\n").unwrap();
+    fs::write(app.at("migrate"), "#!/bin/sh\nsqlite3 app.db 'DROP TABLE t'\nrm pics/a.jpg\nexit 1\n").unwrap();
+    let run = |line: &str| {
+        let recoup = Path::new(env!("CARGO_BIN_EXE_recoup")).parent().unwrap();
+        let path = format!("{}:{}", recoup.display(), std::env::var("PATH").unwrap());
+        let mut shell = Command::new("sh");
+        shell.args(["-c", line]).current_dir(app.folder.path()).env("HOME", app.folder.path()).env("PATH", path);
+        shell.output().unwrap()
+    };
+    assert!(run("chmod +x migrate").status.success());
+    let output = run(script);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let a: i64 =
+        Connection::open(app.at("app.db")).unwrap().query_row("SELECT a FROM t", [], |row| row.get(0)).unwrap();
+    assert_eq!((a, fs::read_to_string(app.at("pics/a.jpg")).unwrap()), (1, "aaaa".to_owned()));
 }
