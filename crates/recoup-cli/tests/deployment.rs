@@ -127,6 +127,9 @@ fn list_answers_a_script_by_its_exit_code() {
     assert_eq!(code(&["list", "app", "--fresh", "1h", "--verified", "--kind", "pre-migration"]), 0);
     assert_eq!(code(&["list", "--fresh", "1h", "--kind", "scheduled"]), 10);
     assert_eq!(code(&["list", "--fresh", "soon"]), 2);
+    for age in ["90s", "15m", "1h", "7d"] {
+        assert_eq!(code(&["list", "--fresh", age, "--quiet"]), 0, "{age}");
+    }
     // A backup whose data is gone is no answer.
     let stored = app.at("backups/app");
     let data = fs::read_dir(&stored)
@@ -136,4 +139,98 @@ fn list_answers_a_script_by_its_exit_code() {
     fs::remove_file(data.unwrap()).unwrap();
     assert_eq!(code(&["list", "--fresh", "1h", "--verified"]), 10);
     assert!(Path::new(&stored).exists());
+}
+
+#[test]
+fn one_match_is_an_answer_whatever_else_is_damaged() {
+    let app = App::new();
+    let (old, _) = app.before(&[]);
+    app.sql("UPDATE t SET a = 2");
+    let (new, _) = app.before(&[]);
+    let data = |id: &str| {
+        let named = |path: &std::path::PathBuf| {
+            let name = path.file_name().unwrap().to_str().unwrap().to_lowercase();
+            name.ends_with(".zip") && name.contains(&id[id.len() - 6..].to_lowercase())
+        };
+        let found = fs::read_dir(app.at("backups/app")).unwrap().map(|entry| entry.unwrap().path()).find(named);
+        found.unwrap()
+    };
+    fs::remove_file(data(&old)).unwrap();
+    fs::write(app.at("backups/app/app-20200101T000000Z-aaaaaa.manifest.json"), "{").unwrap();
+    let output = app.recoup(&["list", "--fresh", "1h", "--verified", "--quiet"]);
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stdout).trim()), (Some(0), new.as_str()));
+    // Without a question it still says that not all is well.
+    assert_eq!(app.recoup(&["list", "--quiet"]).status.code(), Some(3));
+    let nothing = app.recoup(&["list", "--fresh", "1h", "--verified", "--kind", "scheduled"]);
+    let told = String::from_utf8_lossy(&nothing.stderr).into_owned();
+    assert!(nothing.status.code() == Some(10) && told.contains("No fresh backup"), "{told}");
+    assert_eq!(app.recoup(&["list", "--kind", "scheduled", "--quiet"]).status.code(), Some(10));
+}
+
+#[test]
+fn a_newer_backup_that_is_not_whole_does_not_hide_the_one_that_serves() {
+    let app = App::new();
+    let (first, _) = app.before(&[]);
+    let words = ["backup", "--database", "app.db", "--directory", "pics", "--file", "config.yml", "--quiet"];
+    let second = String::from_utf8(app.recoup(&words).stdout).unwrap().trim().to_lowercase();
+    let tail = &second[second.len() - 6..];
+    let data = fs::read_dir(app.at("backups/app")).unwrap().map(|entry| entry.unwrap().path());
+    let data = data.filter(|path| path.extension() == Some("zip".as_ref()));
+    let data = data.filter(|path| path.to_str().unwrap().to_lowercase().contains(tail));
+    data.for_each(|path| fs::remove_file(path).unwrap());
+    assert_eq!(app.before(&[]), (first, true));
+}
+
+#[test]
+fn the_same_data_in_another_place_is_another_backup() {
+    let app = App::new();
+    fs::create_dir(app.at("green")).unwrap();
+    fs::write(app.at("green/config.yml"), "port: 1").unwrap();
+    let before = |file: &str| {
+        let words = ["backup", "--plan", "conf", "--file", file, "--kind", "pre-migration", "--json"];
+        let answer: Value = serde_json::from_slice(&app.recoup(&words).stdout).unwrap();
+        (answer["id"].as_str().unwrap().to_owned(), answer["reused"] == true)
+    };
+    let (blue, _) = before("config.yml");
+    assert_eq!(before("config.yml"), (blue.clone(), true));
+    // Reused, an undo of this deployment would write to the other one.
+    let (green, reused) = before("green/config.yml");
+    assert!(!reused && green != blue);
+}
+
+#[test]
+fn one_that_serves_is_protected_wherever_it_is() {
+    let app = App::new();
+    let words = ["backup", "--file", "config.yml", "--to", "one", "--to", "two", "--json"];
+    assert_eq!(app.recoup(&words).status.code(), Some(0));
+    let output = app.recoup(&[&words[..], &["--kind", "pre-migration"]].concat());
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &answer["reused"]), (Some(0), &Value::Bool(true)), "{answer:#}");
+    for place in ["one", "two"] {
+        let listed: Value = serde_json::from_slice(&app.recoup(&["list", "--at", place, "--json"]).stdout).unwrap();
+        assert_eq!(listed["backups"][0]["protected"], Value::Bool(true), "{place}");
+    }
+}
+
+#[test]
+fn the_script_of_the_documentation_brings_back_what_a_migration_broke() {
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operations.md")).unwrap();
+    let script = page.split("```").nth(1).unwrap().strip_prefix("sh\n").unwrap();
+    assert!(script.contains("--kind pre-migration") && script.contains("recoup restore"), "{script}");
+    let app = App::new();
+    fs::write(app.at("recoup.toml"), "[plan.shop]\ndatabases = [\"app.db\"]\ndirectories = [\"pics\"]\n").unwrap();
+    fs::write(app.at("migrate"), "#!/bin/sh\nsqlite3 app.db 'DROP TABLE t'\nrm pics/a.jpg\nexit 1\n").unwrap();
+    let run = |line: &str| {
+        let recoup = Path::new(env!("CARGO_BIN_EXE_recoup")).parent().unwrap();
+        let path = format!("{}:{}", recoup.display(), std::env::var("PATH").unwrap());
+        let mut shell = Command::new("sh");
+        shell.args(["-c", line]).current_dir(app.folder.path()).env("HOME", app.folder.path()).env("PATH", path);
+        shell.output().unwrap()
+    };
+    assert!(run("chmod +x migrate").status.success());
+    let output = run(script);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let a: i64 =
+        Connection::open(app.at("app.db")).unwrap().query_row("SELECT a FROM t", [], |row| row.get(0)).unwrap();
+    assert_eq!((a, fs::read_to_string(app.at("pics/a.jpg")).unwrap()), (1, "aaaa".to_owned()));
 }

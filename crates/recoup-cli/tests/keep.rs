@@ -40,6 +40,7 @@ fn protection_is_given_and_lifted_but_not_from_a_kind() {
     assert_eq!(protected(&id), json!(true));
     shop.run(&format!("unprotect {id}")).good();
     assert_eq!(protected(&id), json!(false));
+    fs::write(shop.path("config.yml"), "port: 7").unwrap();
     let migration = shop.back_up("--kind pre-migration");
     let told = shop.run(&format!("unprotect {migration}"));
     assert_eq!(told.code, 12, "{told:?}");

@@ -23,6 +23,7 @@ fn a_list_without_backups_says_so_and_is_no_error() {
 fn a_list_is_newest_first_with_all_that_was_promised() {
     let shop = Shop::configured();
     let first = shop.back_up("");
+    std::fs::write(shop.path("config.yml"), "port: 7").unwrap();
     let second = shop.back_up("--kind pre-migration");
     let third = shop.back_up("--plan other --file config.yml --name labelled");
     let json = shop.run("list --json").good().json();

@@ -148,6 +148,7 @@ fn a_backup_of_a_plan_with_a_policy_prunes_at_its_end_and_says_so() {
     fs::rename(shop.path("config.yml"), shop.path("away.yml")).unwrap();
     assert_ne!(shop.run("backup").code, 0);
     fs::rename(shop.path("away.yml"), shop.path("config.yml")).unwrap();
+    fs::write(shop.path("config.yml"), "port: 7").unwrap();
     assert!(shop.run("backup --kind pre-migration --json").good().json()["pruned"].is_null());
     assert!(shop.run("backup --database shop.db --json").good().json()["pruned"].is_null());
     assert_eq!(listed(&shop).len(), 6);

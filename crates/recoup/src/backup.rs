@@ -12,7 +12,7 @@ use crate::destination::{Lease, Staging};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::pack::Packer;
 use crate::format::{Packed, proof};
-use crate::hooks::{Hook, Occasion, Quiesced};
+use crate::hooks::{self, Hook, Occasion};
 use crate::model::{
     BackupId, Format, Kind, Level, MANIFEST_VERSION, Manifest, Outcome, Part, PartKind, Warning, shrink,
 };
@@ -92,54 +92,54 @@ pub fn run(request: &Request, stores: &[Arc<dyn Store>], context: &Context) -> R
             .collect(),
     };
 
-    let mut quiesced = Some(Quiesced::begin(&request.hooks, Occasion::Backup, &request.plan, context)?);
-    let mut resume = || quiesced.take().map(|quiesced| quiesced.resume("good")).unwrap_or_default();
-    let present = begin(&mut sources, &scope)?;
-    let created_at = context.clock.now();
-    let expected: u64 = estimate(&sources, &present, |_| true);
-    check_space(stores, request.format, estimate(&sources, &present, |kind| kind == PartKind::Database), expected)?;
-    context.observer.phase(Phase::Capture, &request.plan, Some(estimate(&sources, &present, captured_early)));
-    for (source, presence) in sources.iter_mut().zip(&present) {
-        if *presence == Presence::Present {
-            source.capture(&scope).map_err(|e| e.while_(format!("copying {}", source.name())))?;
+    hooks::around(&request.hooks, Occasion::Backup, &request.plan, context, |resume| {
+        let present = begin(&mut sources, &scope)?;
+        let created_at = context.clock.now();
+        let expected: u64 = estimate(&sources, &present, |_| true);
+        check_space(stores, request.format, estimate(&sources, &present, |kind| kind == PartKind::Database), expected)?;
+        context.observer.phase(Phase::Capture, &request.plan, Some(estimate(&sources, &present, captured_early)));
+        for (source, presence) in sources.iter_mut().zip(&present) {
+            if *presence == Presence::Present {
+                source.capture(&scope).map_err(|e| e.while_(format!("copying {}", source.name())))?;
+            }
         }
-    }
-    let resumed = if kinds.iter().all(|kind| captured_early(*kind)) { resume() } else { Vec::new() };
+        let resumed = if kinds.iter().all(|kind| captured_early(*kind)) { resume() } else { Vec::new() };
 
-    let mut manifest = Manifest {
-        recoup_manifest: MANIFEST_VERSION,
-        made_by: concat!("recoup ", env!("CARGO_PKG_VERSION")).to_owned(),
-        id: BackupId::generate(created_at),
-        plan: request.plan.clone(),
-        kind: request.kind,
-        format: request.format,
-        label: request.label.clone(),
-        created_at,
-        duration_ms: 0,
-        host: request.host.clone(),
-        parts: Vec::new(),
-        objects: Vec::new(),
-        verified: None,
-        warnings: resumed,
-    };
-    for (source, presence) in sources.iter_mut().zip(&present) {
-        pack(source.as_mut(), *presence, &mut packer, &scope, &mut manifest)?;
-    }
-    drop(sources);
-    manifest.warnings.extend(resume());
-    // A safety backup holds what a restore replaces, which may be less than the plan does.
-    if request.kind != Kind::PreRestore {
-        compare_with_previous(first.as_ref(), &mut manifest);
-    }
-    let packed = packer.finish(&manifest)?;
-    prove(&manifest, &packed, &staging, context)?;
+        let mut manifest = Manifest {
+            recoup_manifest: MANIFEST_VERSION,
+            made_by: concat!("recoup ", env!("CARGO_PKG_VERSION")).to_owned(),
+            id: BackupId::generate(created_at),
+            plan: request.plan.clone(),
+            kind: request.kind,
+            format: request.format,
+            label: request.label.clone(),
+            created_at,
+            duration_ms: 0,
+            host: request.host.clone(),
+            parts: Vec::new(),
+            objects: Vec::new(),
+            verified: None,
+            warnings: resumed,
+        };
+        for (source, presence) in sources.iter_mut().zip(&present) {
+            pack(source.as_mut(), *presence, &mut packer, &scope, &mut manifest)?;
+        }
+        drop(sources);
+        manifest.warnings.extend(resume());
+        // A safety backup holds what a restore replaces, which may be less than the plan does.
+        if request.kind != Kind::PreRestore {
+            compare_with_previous(first.as_ref(), &mut manifest);
+        }
+        let packed = packer.finish(&manifest)?;
+        prove(&manifest, &packed, &staging, context)?;
 
-    let mut report = Report { manifest, outcome: Outcome::Good, stored: Vec::new(), failed: Vec::new() };
-    store(request, stores, &packed, &mut report, started, context)?;
-    if !report.manifest.warnings.is_empty() || !report.failed.is_empty() {
-        report.outcome = Outcome::Warnings;
-    }
-    Ok(report)
+        let mut report = Report { manifest, outcome: Outcome::Good, stored: Vec::new(), failed: Vec::new() };
+        store(request, stores, &packed, &mut report, started, context)?;
+        if !report.manifest.warnings.is_empty() || !report.failed.is_empty() {
+            report.outcome = Outcome::Warnings;
+        }
+        Ok(report)
+    })
 }
 
 /// Makes sure that no other backup or restore of the plan runs with one of the stores on this machine, and that none

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::archive::reader::ArchiveReader;
 use crate::format::{json, proof};
-use crate::model::{Content, Entry, EntryKind, Format, Manifest, PartKind, Sink};
+use crate::model::{Content, Entry, EntryKind, Format, Manifest, Part, PartKind, Sink};
 use crate::progress::{Context, Phase};
 use crate::source::{FileId, Presence, Scope, SourceFactory};
 use crate::sqlite::compare;
@@ -229,8 +229,8 @@ pub(crate) fn of_live(
 }
 
 /// Whether the sources hold exactly what a backup holds, byte for byte: hashes of everything are compared, so that a file
-/// with the same size and time is still read. `excluded` are destinations,
-/// which may lie in a directory. A JSON or CSV export never counts as the same.
+/// with the same size and time is still read. The same data in another place is not the same: restored, it would go to
+/// where it came from. `excluded` are destinations, which may lie in a directory. A JSON or CSV export never counts.
 pub fn is_unchanged(
     factories: &[SourceFactory],
     excluded: Vec<FileId>,
@@ -238,7 +238,7 @@ pub fn is_unchanged(
     scratch: &Path,
     context: &Context,
 ) -> Result<bool> {
-    if matches!(manifest.format, Format::Json | Format::Csv) {
+    if matches!(manifest.format, Format::Json | Format::Csv) || !same_places(factories, manifest)? {
         return Ok(false);
     }
     let live = of_live(factories, excluded, scratch, context)?;
@@ -262,6 +262,16 @@ pub fn is_unchanged(
         }
     }
     Ok(true)
+}
+
+/// Whether the sources are those of the backup: the same names, of the same kinds, from the same places.
+fn same_places(factories: &[SourceFactory], manifest: &Manifest) -> Result<bool> {
+    let sources = factories.iter().map(|make| make()).collect::<Result<Vec<_>>>()?;
+    let same = |part: &Part| {
+        let source = sources.iter().find(|source| source.name() == part.name);
+        source.is_some_and(|source| source.kind() == part.kind && source.origin() == part.origin)
+    };
+    Ok(sources.len() == manifest.parts.len() && manifest.parts.iter().all(same))
 }
 
 /// Keeps what `diff` needs of live entries.

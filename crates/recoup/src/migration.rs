@@ -6,13 +6,14 @@
 
 use std::sync::Arc;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::backup::{self, Request};
 use crate::destination::Staging;
 use crate::diff;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Kind, Level};
+use crate::model::retention::FUTURE;
+use crate::model::{Kind, Level, Manifest, Warning};
 use crate::progress::Context;
 use crate::source::FileId;
 use crate::store::{Listed, Store};
@@ -38,8 +39,8 @@ impl Default for Terms {
 /// What came of it.
 #[derive(Debug)]
 pub enum Made {
-    /// Nothing has changed since this one, which is protected now.
-    Reused(Box<Listed>),
+    /// Nothing has changed since this one, which is protected now; and which of its other copies could not be.
+    Reused(Box<Listed>, Vec<Warning>),
     /// A new one.
     New(Box<backup::Report>),
 }
@@ -50,20 +51,28 @@ pub enum Made {
 pub fn run(request: &Request, stores: &[Arc<dyn Store>], terms: &Terms, context: &Context) -> Result<Made> {
     let first = stores.first().ok_or_else(|| Error::usage("no_destination", "The plan has no destination"))?;
     let listing = first.list(Some(&request.plan))?;
-    let oldest = context.clock.now().saturating_sub(terms.fresh).unwrap_or(jiff::Timestamp::MIN);
-    let newest = listing.backups.iter().find(|listed| listed.manifest.kind != Kind::PreRestore);
-    let fresh = newest.filter(|listed| {
+    let now = context.clock.now();
+    let oldest = now.saturating_sub(terms.fresh).unwrap_or(Timestamp::MIN);
+    let newest = listing.backups.iter().find(|listed| {
         let manifest = &listed.manifest;
         let proven = manifest.verified >= Some(Level::Integrity) && listed.missing.is_empty();
-        proven && manifest.created_at >= oldest && manifest.format == request.format
+        // By a clock that was wrong it would be fresh for ever.
+        let past = manifest.created_at.duration_since(now) <= FUTURE;
+        proven && past && manifest.kind != Kind::PreRestore && manifest.format == request.format
     });
-    if let Some(listed) = fresh {
+    if let Some(listed) = newest.filter(|listed| listed.manifest.created_at >= oldest)
+        // Retention may be removing it at this moment: then it does not serve.
+        && let Ok(_held) = first.hold(&listed.manifest)
+    {
         let root = first.staging_root().unwrap_or_else(|| request.scratch.clone());
         let staging = Staging::create(&root)?;
-        let excluded = stores.iter().filter_map(|store| FileId::of(store.staging_root()?.parent()?)).collect();
+        let mut excluded: Vec<FileId> =
+            stores.iter().filter_map(|store| FileId::of(store.staging_root()?.parent()?)).collect();
+        excluded.extend(FileId::of(staging.path()));
         if diff::is_unchanged(&request.sources, excluded, &listed.manifest, staging.path(), context)? {
             first.set_protected(&listed.manifest.id, true, context)?;
-            return Ok(Made::Reused(Box::new(Listed { protected: true, ..listed.clone() })));
+            let warnings = protect_copies(&listed.manifest, stores, context);
+            return Ok(Made::Reused(Box::new(Listed { protected: true, ..listed.clone() }), warnings));
         }
     }
     let before = listing.backups.iter().filter(|listed| listed.manifest.kind == Kind::PreMigration);
@@ -77,4 +86,21 @@ pub fn run(request: &Request, stores: &[Arc<dyn Store>], terms: &Terms, context:
             ));
     }
     backup::run(request, stores, context).map(|report| Made::New(Box::new(report)))
+}
+
+/// Protects the copies at the other destinations. The one at the first is enough for the answer, so that what fails here
+/// is told and no more.
+fn protect_copies(manifest: &Manifest, stores: &[Arc<dyn Store>], context: &Context) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    for store in stores.iter().skip(1) {
+        let done = store.list(Some(&manifest.plan)).and_then(|listing| {
+            let here = listing.backups.iter().any(|listed| listed.manifest.id == manifest.id);
+            if here { store.set_protected(&manifest.id, true, context) } else { Ok(()) }
+        });
+        if let Err(error) = done {
+            let text = format!("The copy at {} could not be protected: {error}", store.describe());
+            warnings.push(Warning::new("not_protected", text));
+        }
+    }
+    warnings
 }

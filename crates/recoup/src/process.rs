@@ -56,6 +56,23 @@ impl Running {
         self.child.wait()
     }
 
+    /// Asks the group to end, waits for the command for as long as `patience` returns true, then ends whatever is left.
+    pub fn end(&mut self, mut patience: impl FnMut() -> bool) -> io::Result<ExitStatus> {
+        if !self.stopped
+            && let Some(group) = self.pid()
+        {
+            let _ = kill_process_group(group, Signal::TERM);
+            while !self.ended()? && patience() {}
+        }
+        self.stop()
+    }
+
+    /// The status of a command that has ended, or waits for that; what it left running in its group goes on.
+    pub fn release(&mut self) -> io::Result<ExitStatus> {
+        self.stopped = true;
+        self.child.wait()
+    }
+
     /// The end of its standard error. Somebody who left the group may hold it open, so nobody waits for long.
     pub fn said(&mut self) -> String {
         let tail = self.tail.take().and_then(|tail| tail.recv_timeout(Duration::from_secs(1)).ok());

@@ -133,7 +133,7 @@ fn server(answer: &'static str) -> (String, Arc<Mutex<Vec<String>>>) {
 
 fn http(url: &str, timeout_ms: u64) -> HookSpec {
     let headers = vec![("x-key".to_owned(), "secret-7".to_owned())];
-    spec(HookAction::Http { url: url.to_owned(), method: "POST".into(), headers }, timeout_ms)
+    spec(HookAction::Http { url: url.to_owned(), method: "POST".into(), headers, headers_file: None }, timeout_ms)
 }
 
 #[test]
@@ -277,4 +277,59 @@ fn dropping_what_holds_the_application_still_lets_it_go_on() {
     let context = Context::quiet();
     drop(Quiesced::begin(&hooks, Occasion::Restore, "shop", &context).unwrap());
     assert_eq!(*watch.seen.lock().unwrap(), ["before restore", "after failed"]);
+}
+
+/// Whether a process still does anything.
+fn runs(pid: &str) -> bool {
+    fs::read_to_string(format!("/proc/{}/stat", pid.trim())).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+#[test]
+fn an_application_that_a_hook_started_goes_on_running() {
+    let sample = Sample::new();
+    let pid = sample.path().join("pid");
+    let start = format!("sleep 600 >/dev/null 2>&1 & echo $! > {}", pid.display());
+    let hooks = Hooks { after_backup: vec![program(&["sh", "-c", &start])], ..Hooks::default() };
+    back_up(&sample, of_plan(&hooks, Occasion::Backup), &Context::quiet()).unwrap();
+    let pid = fs::read_to_string(pid).unwrap();
+    let running = runs(&pid);
+    std::process::Command::new("kill").arg(pid.trim()).status().unwrap();
+    assert!(running, "the application was ended with the hook that started it");
+}
+
+#[test]
+fn a_hook_that_takes_too_long_is_asked_to_end_before_it_is_killed() {
+    let sample = Sample::new();
+    let log = sample.path().join("log");
+    let line = format!("trap 'echo cleaned up >> {}; exit 0' TERM; while :; do sleep 0.05; done", log.display());
+    let action = HookAction::Program(vec!["sh".into(), "-c".into(), line]);
+    let hooks = Hooks { before_backup: vec![spec(action, 500)], ..Hooks::default() };
+    let error = back_up(&sample, of_plan(&hooks, Occasion::Backup), &Context::quiet()).unwrap_err();
+    assert_eq!((error.code(), lines(&log)), ("hook_timeout", vec!["cleaned up".to_owned()]));
+}
+
+#[test]
+fn a_failed_backup_tells_every_after_that_failed_and_keeps_its_own_hint() {
+    // One fails while directories are read, one when only a database is: the application went on before packing then.
+    for directory in [true, false] {
+        let sample = Sample::new();
+        let sources = if directory { sample.sources() } else { vec![sample.database_source()] };
+        let mut request = sample.request(&sources, Format::Archive);
+        let hooks =
+            Hooks { after_backup: vec![program(&["sh", "-c", "exit 3"]), program(&["false"])], ..Hooks::default() };
+        request.hooks = of_plan(&hooks, Occasion::Backup);
+        let (stores, context) = ([sample.store()], Context::quiet());
+        if directory {
+            fs::rename(sample.app().join("pictures"), sample.app().join("gone")).unwrap();
+        } else {
+            // The only destination fails when the data is put there, long after the application went on.
+            let blocked = sample.backups().join("shop");
+            fs::create_dir_all(&sample.backups()).unwrap();
+            fs::write(blocked, "a file where the folder of the plan belongs").unwrap();
+        }
+        let error = backup::run(&request, &stores, &context).unwrap_err();
+        let hint = error.hint_text().unwrap_or_default();
+        assert_eq!(hint.matches("may still stand").count(), 2, "{directory} {error}: {hint}");
+        assert!(hint.contains("sh (") && hint.contains("false ("), "{hint}");
+    }
 }

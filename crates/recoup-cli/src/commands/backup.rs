@@ -8,7 +8,7 @@ use recoup::backup::{self, Report, Request};
 use recoup::config::{AdHoc, DestinationSettings, Origin, Resolved};
 use recoup::hooks::{self, Occasion};
 use recoup::migration::{self, Made, Terms};
-use recoup::model::{Kind, Manifest, Outcome, PartKind, Plan};
+use recoup::model::{Kind, Manifest, Outcome, PartKind, Plan, Warning};
 use recoup::restore::recover;
 use recoup::source::factory;
 use recoup::store::Store;
@@ -64,7 +64,7 @@ pub fn run(args: &Backup, session: &Session) -> Result<Reply> {
             let fresh = args.fresh.as_deref().map(words::parse_age).transpose()?;
             let terms = Terms { fresh: fresh.unwrap_or(Terms::default().fresh), ..Terms::default() };
             match migration::run(&request, &stores, &terms, &context)? {
-                Made::Reused(listed) => return Ok(reused(&listed.manifest, &places, session)),
+                Made::Reused(listed, warnings) => return Ok(reused(listed.manifest, warnings, &places, session)),
                 Made::New(report) => *report,
             }
         }
@@ -85,15 +85,21 @@ pub fn run(args: &Backup, session: &Session) -> Result<Reply> {
     Ok(super::prune::after_backup(&task.plan, &report.manifest, &places, session, &context, reply))
 }
 
-/// The answer when nothing has changed since an existing backup.
-fn reused(manifest: &Manifest, places: &[Place], session: &Session) -> Reply {
-    let report = Report { manifest: manifest.clone(), outcome: Outcome::Good, stored: vec![], failed: vec![] };
+/// The answer when nothing has changed since an existing backup. Its own warnings were told when it was made.
+fn reused(manifest: Manifest, warnings: Vec<Warning>, places: &[Place], session: &Session) -> Reply {
+    let outcome = if warnings.is_empty() { Outcome::Good } else { Outcome::Warnings };
+    let manifest = Manifest { warnings, ..manifest };
+    let (mark, age) = (session.screen.mark(Mark::Good), words::age(manifest.created_at, jiff::Timestamp::now()));
+    let stem = manifest.file_stem();
+    let mut text = format!("{mark} Nothing has changed since {stem} ({age}), which is protected now.\n");
+    for warning in &manifest.warnings {
+        text.push_str(&format!("{} {}\n", session.screen.mark(Mark::Warning), crate::table::printable(&warning.text)));
+    }
+    let report = Report { manifest, outcome, stored: vec![], failed: vec![] };
     let places: Vec<&Place> = places.iter().take(1).collect();
     let mut json = json(&report, &places);
     json["reused"] = true.into();
-    let (mark, age) = (session.screen.mark(Mark::Good), words::age(manifest.created_at, jiff::Timestamp::now()));
-    let text = format!("{mark} Nothing has changed since {} ({age}), which is protected now.\n", manifest.file_stem());
-    Reply { json, text, quiet: manifest.id.to_string(), exit: exit::GOOD }
+    Reply { json, text, quiet: report.manifest.id.to_string(), exit: exit::of_outcome(outcome) }
 }
 
 fn task(args: &Backup, session: &Session) -> Result<Task> {

@@ -1,6 +1,7 @@
 //! `recoup list`: the backups, newest first, with everything that is not as it should be.
 
 use jiff::Timestamp;
+use recoup::model::retention::FUTURE;
 use recoup::model::{Format, Kind, Level};
 use recoup::store::Listed;
 use recoup::{Error, ErrorKind, Result};
@@ -18,7 +19,9 @@ pub fn run(args: &List, session: &Session) -> Result<Reply> {
     let shelf = Shelf::open(session, args.at.at.as_deref())?;
     let wanted = wanted(args, Timestamp::now())?;
     let backups: Vec<&Listed> = shelf.listing.backups.iter().filter(|listed| wanted(listed)).collect();
-    if backups.is_empty() && (args.fresh.is_some() || args.verified) {
+    // A script asks for something in particular; the exit code is its answer.
+    let asked = args.fresh.is_some() || args.verified || args.kind.is_some();
+    if backups.is_empty() && asked {
         return Err(nothing_like_it(args, &shelf));
     }
     let belongs = |key: &str| args.plan.as_ref().is_none_or(|plan| key.starts_with(&format!("{plan}/")));
@@ -44,7 +47,7 @@ pub fn run(args: &List, session: &Session) -> Result<Reply> {
     let rows: Vec<Value> = backups.iter().map(|listed| row(listed, &shelf)).collect();
     let warnings: Vec<Value> = problems.into_iter().map(|(_, json)| json).collect();
     let quiet: Vec<&str> = backups.iter().map(|listed| listed.manifest.id.as_str()).collect();
-    let exit = if warnings.is_empty() { exit::GOOD } else { exit::WARNINGS };
+    let exit = if warnings.is_empty() || asked { exit::GOOD } else { exit::WARNINGS };
     let json = json!({ "backups": rows, "warnings": warnings });
     Ok(Reply { json, text, quiet: quiet.join("\n"), exit })
 }
@@ -53,23 +56,28 @@ pub fn run(args: &List, session: &Session) -> Result<Reply> {
 fn wanted(args: &List, now: Timestamp) -> Result<impl Fn(&Listed) -> bool> {
     let fresh = args.fresh.as_deref().map(words::parse_age).transpose()?;
     let oldest = fresh.map(|age| now.saturating_sub(age).unwrap_or(Timestamp::MIN));
+    // Dated in the future by a clock that was wrong, it would be fresh for ever.
+    let latest = now.saturating_add(FUTURE).unwrap_or(Timestamp::MAX);
     let kind = args.kind.as_deref().map(|kind| kind.replace('-', "_").parse::<Kind>()).transpose()?;
     Ok(move |listed: &Listed| {
         let manifest = &listed.manifest;
         let proven = manifest.verified >= Some(Level::Integrity) && listed.missing.is_empty();
         args.plan.as_ref().is_none_or(|plan| *plan == manifest.plan)
-            && oldest.is_none_or(|oldest| manifest.created_at >= oldest)
+            && oldest.is_none_or(|oldest| manifest.created_at >= oldest && manifest.created_at <= latest)
             && kind.is_none_or(|kind| kind == manifest.kind)
             && (!args.verified || proven)
     })
 }
 
-/// Scripts ask with `--fresh` and `--verified`; the exit code is the answer.
+/// `No fresh backup of plan shop: none of the last 1h is whole and verified`.
 fn nothing_like_it(args: &List, shelf: &Shelf) -> Error {
-    let verified = if args.verified { " verified" } else { "" };
-    let fresh = args.fresh.as_ref().map(|age| format!(" of the last {age}")).unwrap_or_default();
+    let fresh = if args.fresh.is_some() { " fresh" } else { "" };
     let plan = args.plan.as_ref().map(|plan| format!(" of plan {plan}")).unwrap_or_default();
-    let error = Error::new(ErrorKind::NotFound, "no_fresh_backup", format!("No{verified} backup{plan}{fresh}"));
+    let kind = args.kind.as_ref().map(|kind| format!(" of kind {kind}")).unwrap_or_default();
+    let age = args.fresh.as_ref().map(|age| format!(" of the last {age}")).unwrap_or_default();
+    let state = if args.verified { "is whole and verified" } else { "is there" };
+    let text = format!("No{fresh} backup{plan}: none{kind}{age} {state}");
+    let error = Error::new(ErrorKind::NotFound, "no_fresh_backup", text);
     match shelf.unreachable.first() {
         Some((name, why)) => error.because(format!("{name} could not be looked at: {}", why.message())),
         None => error.hint("`recoup backup` makes one"),

@@ -2,6 +2,8 @@
 //!
 //! Not here: carrying them out ([`crate::hooks`]).
 
+use std::path::Path;
+
 use super::walk::{At, Field};
 use crate::error::Result;
 use crate::model::hook::{HookAction, HookSpec, Hooks};
@@ -40,6 +42,25 @@ pub(super) fn read(field: &Field<'_>) -> Result<Written> {
     Ok(written)
 }
 
+/// Relative paths are meant from the folder of the configuration: a program with a `/` in it, a file of headers.
+pub(super) fn based(mut hooks: Hooks, base: &Path) -> Hooks {
+    let lists =
+        [&mut hooks.before_backup, &mut hooks.after_backup, &mut hooks.before_restore, &mut hooks.after_restore];
+    for spec in lists.into_iter().flatten() {
+        match &mut spec.action {
+            HookAction::Program(argv) => {
+                if let Some(program) = argv.first_mut().filter(|program| program.contains('/')) {
+                    *program = base.join(&program).to_string_lossy().into_owned();
+                }
+            }
+            HookAction::Http { headers_file, .. } => {
+                *headers_file = headers_file.take().map(|file| base.join(file));
+            }
+        }
+    }
+    hooks
+}
+
 /// An array of strings is a program; a table has `argv` or `http`.
 fn hook(field: &Field<'_>) -> Result<HookSpec> {
     if field.is_array() {
@@ -73,7 +94,8 @@ fn hook(field: &Field<'_>) -> Result<HookSpec> {
                     all.map(|(name, value)| Ok((name, value.string()?.value))).collect::<Result<_>>()?
                 }
             };
-            HookAction::Http { url, method, headers }
+            let headers_file = table.take("headers_file").map(|file| file.string()).transpose()?;
+            HookAction::Http { url, method, headers, headers_file: headers_file.map(|at| at.value.into()) }
         }
         _ => return Err(field.wrong("needs either argv or http")),
     };

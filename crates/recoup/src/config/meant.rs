@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::environment::Environment;
+use super::hooks;
 use super::names::{Names, absolute};
 use super::retention::Retention;
 use super::walk::{At, wrong};
@@ -196,7 +197,7 @@ impl Meaning<'_> {
             for at in &written.values {
                 self.note(at.key.clone(), json!(at.value), None, self.origin(at.line));
             }
-            written.hooks.clone()
+            hooks::based(written.hooks.clone(), self.base)
         });
         let hooks = hooks.unwrap_or_default();
         let retention = match &written.retention {

@@ -189,7 +189,7 @@ const HOOKS: &str = r#"
 [plan.shop]
 databases = ["/a.db"]
 [plan.shop.hooks]
-before_backup = [["stop", "--now", "s3cret"], { argv = ["late"], timeout = "5s" }]
+before_backup = [["bin/stop", "--now", "s3cret"], { argv = ["late"], timeout = "5s" }]
 after_restore = [{ http = "https://me:s3cret@host/resume?key=s3cret", method = "put", headers = { x-key = "s3cret" } }]
 "#;
 
@@ -199,7 +199,7 @@ fn hooks_are_programs_or_requests_and_show_no_secret() {
     let settings = resolve(HOOKS, &[]).unwrap();
     let hooks = &settings.plans[0].hooks;
     let program = |words: &[&str]| HookAction::Program(words.iter().map(|word| word.to_string()).collect());
-    assert_eq!(hooks.before_backup[0].action, program(&["stop", "--now", "s3cret"]));
+    assert_eq!(hooks.before_backup[0].action, program(&["/app/bin/stop", "--now", "s3cret"]));
     assert_eq!((hooks.before_backup[1].action.clone(), hooks.before_backup[1].timeout_ms), (program(&["late"]), 5000));
     assert!(matches!(&hooks.after_restore[0].action, HookAction::Http { method, .. } if method == "PUT"));
     let shown: String = settings.values.iter().map(|value| value.value.to_string()).collect();

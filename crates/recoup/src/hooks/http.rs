@@ -2,6 +2,8 @@
 //!
 //! Not here: telling people; that is for notifications.
 
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
@@ -61,6 +63,19 @@ pub fn call(url: &str, method: &str, headers: &[(String, String)], event: &Event
         }
         Err(error) => Err(failed(error.to_string())),
     }
+}
+
+/// The headers of a file, a line each as `name: value`. Errors name the file and the line, never what is in it.
+pub fn headers_of(file: &Path) -> Result<Vec<(String, String)>> {
+    let text = fs::read_to_string(file).map_err(|e| Error::at("reading the headers of a hook in", file, e))?;
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    lines
+        .map(|(at, line)| match line.split_once(':') {
+            Some((name, value)) => Ok((name.trim().to_owned(), value.trim().to_owned())),
+            None => Err(Error::usage("bad_hook", format!("{}:{}: not a header", file.display(), at + 1))
+                .hint("a line each as name: value")),
+        })
+        .collect()
 }
 
 /// A URL without what may be secret in it: user, password and query.

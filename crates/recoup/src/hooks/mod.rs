@@ -85,7 +85,11 @@ impl Step {
         let timeout = Duration::from_millis(self.spec.timeout_ms);
         match &self.spec.action {
             HookAction::Program(argv) => program::run(argv, event, timeout, context),
-            HookAction::Http { url, method, headers } => http::call(url, method, headers, event, timeout),
+            HookAction::Http { url, method, headers, headers_file } => {
+                let mut headers = headers.clone();
+                headers.extend(headers_file.as_deref().map(http::headers_of).transpose()?.unwrap_or_default());
+                http::call(url, method, &headers, event, timeout)
+            }
         }
     }
 }
@@ -108,6 +112,40 @@ impl Hook for Step {
     }
 }
 
+/// Holds the application still around `work`, which is handed what lets it go on: called as soon as that may be, it
+/// returns the warnings; called again, or when `work` has not called it, nothing is done twice and nothing is forgotten.
+///
+/// An error of `work` carries what failed after it: there is no report that could.
+pub fn around<T>(
+    hooks: &[Arc<dyn Hook>],
+    occasion: Occasion,
+    plan: &str,
+    context: &Context,
+    work: impl FnOnce(&mut dyn FnMut() -> Vec<Warning>) -> Result<T>,
+) -> Result<T> {
+    let mut quiesced = Some(Quiesced::begin(hooks, occasion, plan, context)?);
+    let mut told: Vec<Warning> = Vec::new();
+    let done = work(&mut || {
+        let warnings = quiesced.take().map(|quiesced| quiesced.resume("good")).unwrap_or_default();
+        told.extend(warnings.iter().cloned());
+        warnings
+    });
+    if let Some(quiesced) = quiesced {
+        told.extend(quiesced.resume(Quiesced::outcome(&done)));
+    }
+    done.map_err(|error| with_warnings(error, &told))
+}
+
+/// An error that also says what failed after it: what it advised already stays.
+pub fn with_warnings(error: Error, warnings: &[Warning]) -> Error {
+    if warnings.is_empty() {
+        return error;
+    }
+    let texts = error.hint_text().into_iter().chain(warnings.iter().map(|warning| warning.text.as_str()));
+    let hint = texts.collect::<Vec<_>>().join("; ");
+    error.hint(hint)
+}
+
 /// The application is held still. [`Quiesced::resume`] lets it go on; so does dropping this, when a run ends early.
 pub struct Quiesced<'a> {
     hooks: &'a [Arc<dyn Hook>],
@@ -127,8 +165,7 @@ impl<'a> Quiesced<'a> {
                 let outcome = if error.code() == "cancelled" { "cancelled" } else { "failed" };
                 let later = quiesced.resume(outcome);
                 let error = error.while_(format!("hook before the {}: {}", occasion.word(), hook.describe()));
-                // Told with the error: there is no report that could carry it.
-                return Err(later.into_iter().fold(error, |error, warning| error.hint(warning.text)));
+                return Err(with_warnings(error, &later));
             }
         }
         Ok(quiesced)

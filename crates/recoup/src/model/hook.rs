@@ -1,5 +1,7 @@
 //! What a plan wants to be done to the application around a run. Carrying it out is [`crate::hooks`].
 
+use std::path::PathBuf;
+
 /// The hooks of a plan, each list in the order in which it is done.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Hooks {
@@ -35,5 +37,8 @@ pub enum HookAction {
         method: String,
         /// Names and values.
         headers: Vec<(String, String)>,
+        /// A file of further ones, a line each as `name: value`, read when the request is made: secrets stay out of the
+        /// configuration.
+        headers_file: Option<PathBuf>,
     },
 }
