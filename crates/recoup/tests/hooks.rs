@@ -324,7 +324,7 @@ fn a_failed_backup_tells_every_after_that_failed_and_keeps_its_own_hint() {
         } else {
             // The only destination fails when the data is put there, long after the application went on.
             let blocked = sample.backups().join("shop");
-            fs::create_dir_all(&sample.backups()).unwrap();
+            fs::create_dir_all(sample.backups()).unwrap();
             fs::write(blocked, "a file where the folder of the plan belongs").unwrap();
         }
         let error = backup::run(&request, &stores, &context).unwrap_err();
