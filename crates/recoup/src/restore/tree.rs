@@ -152,8 +152,11 @@ fn is_changed(entry: &Entry, path: &Path, meta: &fs::Metadata) -> bool {
 
 /// Whether a database may have been written since it was copied: whoever did need not have it open any more.
 fn was_written(database: &Path, during: &Range<i128>) -> bool {
-    let stamps = ["", "-wal", "-journal"].map(|suffix| Stamp::of(&sidecar(database, suffix)));
-    stamps.iter().flatten().any(|stamp| during.contains(&stamp.modified_ns()))
+    // An empty log comes and goes with connections, ours among them.
+    let written = |path: &PathBuf| fs::metadata(path).is_ok_and(|meta| meta.len() > 0);
+    let paths = ["", "-wal", "-journal"].map(|suffix| sidecar(database, suffix));
+    let stamps = paths.iter().filter(|path| written(path)).filter_map(|path| Stamp::of(path).ok());
+    stamps.into_iter().any(|stamp| during.contains(&stamp.modified_ns()))
 }
 
 /// What SQLite keeps beside a database that was saved through SQLite: the copy contains it already.
