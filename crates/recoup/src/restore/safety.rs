@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::item::{Item, Items};
 use super::tree::{self, Uncovered};
 use crate::backup;
@@ -31,6 +33,8 @@ const MOST_BYTES: u64 = 50_000_000_000;
 pub struct Saved {
     /// The safety backup.
     pub manifest: Manifest,
+    /// When what is there now was read: an earlier backup that holds the same is older.
+    pub moment: Timestamp,
     /// Stores that have it.
     pub stores: Vec<Arc<dyn Store>>,
     /// Worth a look.
@@ -139,7 +143,8 @@ pub fn save(
     }
     // Sockets and pipes stay where they are, so nothing is lost with them.
     warnings.extend(report.manifest.warnings.iter().filter(|warning| warning.code != "special_files").cloned());
-    let mut saved = Saved { manifest: report.manifest, stores, warnings, reused: false };
+    let moment = report.manifest.created_at;
+    let mut saved = Saved { manifest: report.manifest, moment, stores, warnings, reused: false };
     use_what_is_there(&mut saved, context)?;
     if !saved.reused {
         saved.warnings.extend(over_the_limit(&saved));
@@ -225,7 +230,7 @@ pub fn compare_tree(saved: &Saved, item: &Item, scratch: &Path, context: &Contex
     let path = store.fetch(&saved.manifest, object, scratch, context)?;
     let entries = ArchiveReader::open(&path)?.read_entries(part)?;
     // File systems stamp with a clock that is up to 10 ms late.
-    let begun = saved.manifest.created_at.as_nanosecond() - 20_000_000;
+    let begun = saved.moment.as_nanosecond() - 20_000_000;
     tree::uncovered(&item.target, entries, begun..context.clock.now().as_nanosecond(), context)
 }
 
