@@ -2,6 +2,7 @@
 //! built in a test with a literal.
 
 pub mod backup;
+pub mod duration;
 pub mod entry;
 pub mod forecast;
 pub mod guard;
@@ -10,6 +11,7 @@ pub mod plan;
 pub mod restore;
 pub mod retention;
 pub mod run;
+pub mod schedule;
 pub mod shrink;
 
 pub use backup::{
@@ -20,3 +22,4 @@ pub use entry::{Content, Entry, EntryKind, PathBytes, Sink};
 pub use plan::{CommandSpec, DatabaseSpec, DirectorySpec, FileSpec, Plan, SettingsSpec, SourceSpec, TableSettings};
 pub use restore::{RESTORE_FOLDER, RestoreRecord};
 pub use run::{Outcome, Problem};
+pub use schedule::Schedule;
