@@ -8,6 +8,7 @@ mod demo;
 mod diff;
 mod doctor;
 mod list;
+mod plan;
 mod protect;
 mod prune;
 mod restore;
@@ -39,6 +40,7 @@ pub fn run(cli: Cli, screen: Screen) -> Result<Reply> {
         Command::Unprotect(args) => protect::run(args, false, &session()?),
         Command::Delete(args) => delete::run(args, &session()?),
         Command::Prune(args) => prune::run(args, &session()?),
+        Command::Plan(args) => plan::run(args, &session()?),
         Command::Doctor(args) => doctor::run(args, &session, &screen),
         Command::Config(Config::Print { origin }) => config::print(*origin, &session()?),
         // These look at no configuration: they work for somebody who has none, or a wrong one.

@@ -99,6 +99,10 @@ impl AdHoc {
                 queries: Vec::new(),
                 hooks: Hooks::default(),
                 retention: None,
+                enabled: true,
+                schedule: None,
+                test_restore: None,
+                deadline: Plan::DEADLINE,
             },
             resolved,
         ))

@@ -8,6 +8,7 @@ use toml::de::DeTable;
 
 use super::hooks;
 use super::retention::{self, Retention};
+use super::schedule::{self, When};
 use super::walk::{At, Document, Field, Table};
 use crate::error::Result;
 use crate::model::Format;
@@ -44,6 +45,7 @@ pub(super) struct Plan {
     pub settings: Option<Settings>,
     pub hooks: Option<hooks::Written>,
     pub retention: Option<Retention>,
+    pub when: When,
     /// `[plan.NAME.export]`: array name and query.
     pub export: Vec<(String, At<String>)>,
 }
@@ -159,6 +161,7 @@ fn plan(name: At<String>, field: &Field<'_>) -> Result<Plan> {
         settings: table.take("settings").map(|f| settings(&f)).transpose()?,
         hooks: table.take("hooks").map(|f| hooks::read(&f)).transpose()?,
         retention: table.take("retention").map(|f| retention::read(&f)).transpose()?,
+        when: schedule::read(&mut table)?,
         export: match table.take("export") {
             None => Vec::new(),
             Some(export) => {
