@@ -15,6 +15,7 @@ mod folder;
 mod from;
 mod item;
 mod journal;
+mod meanwhile;
 mod mounts;
 mod nested;
 mod preview;
