@@ -9,6 +9,7 @@ pub mod hand_clock;
 pub mod matrix;
 pub mod memory;
 pub mod place;
+pub mod random;
 pub mod restoring;
 pub mod sample;
 pub mod tree;

@@ -7,6 +7,7 @@
 //!
 //! Not here: how the new data was made ([`super::item`]).
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,9 +15,9 @@ use super::changes::Changes;
 use super::commit::{self, Locked};
 use super::derive;
 use super::item::{self, Item, Items, Way};
-use super::nested;
 use super::safety::{self, Purpose, Saved};
 use super::unit::{self, Unit};
+use super::{meanwhile, nested};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{BackupId, DatabaseFacts, PartKind, RestoreRecord, Warning};
 use crate::progress::{Context, Phase};
@@ -111,14 +112,22 @@ pub fn run(id: &BackupId, items: &mut Items, purpose: &Purpose<'_>, busy: Durati
         let safety = saved.0.as_ref().map(|saved| saved.manifest.id.clone());
         let journal = commit::journal(id, purpose, safety, items, &held, changes, context)?;
         let kept = saved.0.take();
+        let (all, brought) = (items.items.clone(), RefCell::new(Vec::new()));
         let applied = commit::apply(&journal, items, held, busy, context).and_then(|()| {
             pairs.iter().for_each(|(_, pair)| pair.checkpoint());
             drop(pairs);
             let keepers = kept.as_ref().map_or(purpose.stores, |saved| saved.stores.as_slice());
-            commit::finish(&journal, items, &|record| super::remember(record, keepers, context), busy, context)
+            let remember = |record: &RestoreRecord| {
+                if let Some(saved) = &kept {
+                    let context = commit::uncancelled(context);
+                    *brought.borrow_mut() = meanwhile::bring_over(&all, &journal.changes, saved, purpose, &context);
+                }
+                super::remember(record, keepers, context)
+            };
+            commit::finish(&journal, items, &remember, busy, context)
         });
         match applied {
-            Ok(told) => warnings.extend(told),
+            Ok(told) => warnings.extend(told.into_iter().chain(brought.into_inner())),
             Err(error) => {
                 // Unless the old data could not be put back yet, nobody needs the safety backup.
                 saved.0 = kept.filter(|_| !items.is_open());
