@@ -3,6 +3,7 @@
 
 pub mod audit;
 pub mod backup;
+pub mod duration;
 pub mod entry;
 pub mod forecast;
 pub mod guard;
@@ -12,6 +13,7 @@ pub mod plan;
 pub mod restore;
 pub mod retention;
 pub mod run;
+pub mod schedule;
 pub mod shrink;
 pub mod user;
 
@@ -23,3 +25,4 @@ pub use entry::{Content, Entry, EntryKind, PathBytes, Sink};
 pub use plan::{CommandSpec, DatabaseSpec, DirectorySpec, FileSpec, Plan, SettingsSpec, SourceSpec, TableSettings};
 pub use restore::{RESTORE_FOLDER, RestoreRecord};
 pub use run::{Outcome, Problem};
+pub use schedule::Schedule;
