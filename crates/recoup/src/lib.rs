@@ -56,6 +56,9 @@ pub mod format;
 pub mod hooks;
 pub mod migration;
 pub mod model;
+#[cfg(feature = "daemon")]
+pub mod notify;
+pub mod outbound;
 mod process;
 pub mod progress;
 pub mod prune;

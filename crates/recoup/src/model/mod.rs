@@ -2,15 +2,18 @@
 //! built in a test with a literal.
 
 pub mod backup;
+pub mod channel;
 pub mod entry;
 pub mod forecast;
 pub mod guard;
 pub mod hook;
+pub mod notice;
 pub mod plan;
 pub mod restore;
 pub mod retention;
 pub mod run;
 pub mod shrink;
+pub mod template;
 
 pub use backup::{
     BackupId, DatabaseFacts, DirectoryFacts, FileFacts, Format, Kind, Level, MANIFEST_VERSION, Manifest, Object, Part,
