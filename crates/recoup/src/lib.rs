@@ -47,6 +47,8 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod backup;
+#[cfg(feature = "daemon")]
+pub mod catalog;
 pub mod clock;
 pub mod config;
 pub mod destination;

@@ -26,7 +26,10 @@ const FLOORS: &[(&str, u8)] = &[
     ("prune", 4),
     ("restore", 5),
     ("migration", 5),
+    ("catalog", 6),
     ("notify", 6),
+    ("engine", 7),
+    ("scheduler", 8),
 ];
 
 /// On the ground floor everything may use these.
