@@ -140,7 +140,7 @@ fn ours(host: &str, error: &smtp::Error) -> Error {
         let status = status.map_or(String::new(), |status| format!("status {status}"));
         Error::new(kind, code, message).because(status)
     };
-    let chain = std::iter::successors(error.source(), |error| error.source());
+    let chain = std::iter::successors(error.source(), |error| (*error).source());
     let below = chain.filter_map(|error| error.downcast_ref::<io::Error>()).map(io::Error::kind).next();
     match status {
         Some(530 | 534 | 535 | 538) => refused(ErrorKind::Denied, "told_denied", "The server does not let us in")
