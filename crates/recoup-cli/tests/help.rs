@@ -30,6 +30,8 @@ help! {
     help_plan_next: "plan next",
     help_doctor: "doctor",
     help_demo: "demo",
+    help_notify: "notify",
+    help_notify_test: "notify test",
     help_config: "config",
     help_config_print: "config print",
     help_completions: "completions",

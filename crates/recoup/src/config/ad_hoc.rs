@@ -103,6 +103,7 @@ impl AdHoc {
                 schedule: None,
                 test_restore: None,
                 deadline: Plan::DEADLINE,
+                notify: Vec::new(),
             },
             resolved,
         ))

@@ -7,6 +7,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use super::hooks;
+use super::notify;
 use super::retention::{self, Retention};
 use super::schedule::{self, When};
 use super::walk::{At, Document, Field, Table};
@@ -21,6 +22,7 @@ pub(super) struct File {
     pub retention: Option<Retention>,
     pub plans: Vec<Plan>,
     pub destinations: Vec<Destination>,
+    pub channels: Vec<notify::Written>,
 }
 
 /// `[destination.NAME]`.
@@ -46,6 +48,7 @@ pub(super) struct Plan {
     pub hooks: Option<hooks::Written>,
     pub retention: Option<Retention>,
     pub when: When,
+    pub notify: Option<At<Vec<At<String>>>>,
     /// `[plan.NAME.export]`: array name and query.
     pub export: Vec<(String, At<String>)>,
 }
@@ -115,6 +118,10 @@ impl File {
         for (name, field) in named(&mut table, "destination")? {
             file.destinations.push(destination(name, &field)?);
         }
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        for (name, field) in named(&mut table, "notify")? {
+            file.channels.push(notify::read(&name, &field, folder)?);
+        }
         table.finish()?;
         Ok(file)
     }
@@ -162,6 +169,10 @@ fn plan(name: At<String>, field: &Field<'_>) -> Result<Plan> {
         hooks: table.take("hooks").map(|f| hooks::read(&f)).transpose()?,
         retention: table.take("retention").map(|f| retention::read(&f)).transpose()?,
         when: schedule::read(&mut table)?,
+        notify: match table.take("notify") {
+            None => None,
+            Some(field) => Some(At { value: field.strings()?, line: field.line, key: field.key }),
+        },
         export: match table.take("export") {
             None => Vec::new(),
             Some(export) => {

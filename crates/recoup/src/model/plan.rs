@@ -37,6 +37,8 @@ pub struct Plan {
     pub test_restore: Option<Duration>,
     /// A run that takes longer is cancelled.
     pub deadline: Duration,
+    /// Names of the channels that are told.
+    pub notify: Vec<String>,
 }
 
 impl Plan {
