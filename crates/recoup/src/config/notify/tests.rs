@@ -10,7 +10,7 @@ use crate::model::notice::Event;
 
 fn resolve(text: &str) -> Result<Settings> {
     let file = Some((Path::new("/app/recoup.toml"), text));
-    Settings::resolve(Inputs { file, environment: &[], current_directory: Path::new("/cwd") })
+    Settings::resolve(Inputs { file, environment: &[], current_directory: Path::new("/cwd"), zone: "UTC" })
 }
 
 fn channel(lines: &str) -> Channel {
