@@ -12,11 +12,10 @@ use std::process::Command;
 
 use json_kit::{Scratch, header, is_refused, line, problems};
 use proptest::prelude::*;
-use proptest::sample::{select, subsequence};
 use recoup::ErrorKind;
 use recoup::format::json::{self, ExportHeader};
 use recoup::progress::Context;
-use recoup_testkit::matrix::{self, AUTO_VACUUM, ENCODINGS, FEATURES, JOURNAL_MODES, PAGE_SIZES};
+use recoup_testkit::matrix::{ENCODINGS, Shape};
 use rusqlite::Connection;
 
 fn digest(db: &Path) -> BTreeMap<String, String> {
@@ -40,17 +39,10 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 200, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_database_comes_back_as_it_was(
-        page_size in select(&PAGE_SIZES[..]),
-        journal_mode in select(&JOURNAL_MODES[..]),
-        encoding in select(&ENCODINGS[..]),
-        auto_vacuum in select(&AUTO_VACUUM[..]),
-        features in subsequence(&FEATURES[..], 0..=8),
-        seed: u64,
-    ) {
+    fn every_database_comes_back_as_it_was(shape in Shape::any()) {
         let scratch = Scratch::new();
         let db = scratch.path("source.db");
-        matrix::build(&db, page_size, journal_mode, encoding, auto_vacuum, &features, seed);
+        shape.build(&db);
         let (back, _) = scratch.round_trip(&db);
         prop_assert_eq!(digest(&db), digest(&back));
         prop_assert!(problems(&fs::read(scratch.path("out.json")).unwrap()).is_empty());
