@@ -47,6 +47,8 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod backup;
+#[cfg(feature = "daemon")]
+pub mod catalog;
 pub mod clock;
 pub mod config;
 pub mod destination;
@@ -56,6 +58,9 @@ pub mod format;
 pub mod hooks;
 pub mod migration;
 pub mod model;
+#[cfg(feature = "daemon")]
+pub mod notify;
+pub mod outbound;
 mod process;
 pub mod progress;
 pub mod prune;

@@ -66,7 +66,7 @@ pub fn run(id: &BackupId, items: &mut Items, purpose: &Purpose<'_>, busy: Durati
             saved = Unused(save(purpose, items, &mut copies, context)?);
         }
         item::sync(items)?;
-        let mut pairs = open_all(items, busy, context)?;
+        let mut pairs = open_all(items, !last || derived, busy, context)?;
         let mut held = Vec::new();
         for (at, pair) in &mut pairs {
             let (cookie, mode) = (pair.cookie, pair.journal_mode.clone());
@@ -211,11 +211,13 @@ fn is_sound(path: &Path, context: &Context) -> Result<bool> {
     }
 }
 
-fn open_all(items: &Items, busy: Duration, context: &Context) -> Result<Vec<(usize, Pair)>> {
+/// `copied`: what is there now has been copied, and the restore goes on only if that is still what is there.
+fn open_all(items: &Items, copied: bool, busy: Duration, context: &Context) -> Result<Vec<(usize, Pair)>> {
     let mut pairs = Vec::new();
     for (at, item) in items.items.iter().enumerate() {
-        if let Way::InPlace { .. } = item.way {
-            pairs.push((at, Pair::open(&item.staged, &item.target, busy, context)?));
+        if let Way::InPlace { old, .. } = &item.way {
+            let old = copied.then_some(old.as_path());
+            pairs.push((at, Pair::open(&item.staged, &item.target, old, busy, context)?));
         }
     }
     Ok(pairs)

@@ -1,0 +1,205 @@
+//! The list of backups: what was seen at which destination. A cache of the manifests there, so that a list of a hundred
+//! thousand costs nothing; it is made again by looking.
+
+use jiff::Timestamp;
+
+use super::row::{Columns, ms, word};
+use super::{Catalog, failed};
+use crate::error::Result;
+use crate::model::{Format, Kind, Level};
+
+/// One copy of a backup, as it is kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BackupRow {
+    /// Identity of the backup.
+    pub id: String,
+    /// Name of the destination that has this copy.
+    pub destination: String,
+    /// Name of the plan.
+    pub plan: String,
+    /// Account whose plan made it.
+    pub owner: String,
+    /// Why it exists.
+    pub kind: Kind,
+    /// Its shape.
+    pub format: Format,
+    /// A label given by hand.
+    pub label: Option<String>,
+    /// The consistent moment.
+    pub created_at: Timestamp,
+    /// All of its objects.
+    pub bytes: i64,
+    /// The highest level that was ever proven.
+    pub verified: Option<Level>,
+    /// When it was last verified.
+    pub verified_at: Option<Timestamp>,
+    /// Never removed by retention.
+    pub protected: bool,
+    /// What verification found wrong.
+    pub damaged: Option<String>,
+}
+
+/// What a look at a destination found of one plan.
+#[derive(Debug, Clone)]
+pub struct Seen<'a> {
+    /// Where.
+    pub destination: &'a str,
+    /// Name of the plan.
+    pub plan: &'a str,
+    /// Everything that is there; what is not goes from the list.
+    pub backups: &'a [BackupRow],
+}
+
+/// Which backups are listed.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Of this account only.
+    pub owner: Option<String>,
+    /// Of the plan of this name only.
+    pub plan: Option<String>,
+    /// Only of this kind.
+    pub kind: Option<Kind>,
+    /// Only protected ones, or only others.
+    pub protected: Option<bool>,
+    /// Made at this time or later.
+    pub since: Option<Timestamp>,
+    /// Made before.
+    pub until: Option<Timestamp>,
+    /// After this one in the list: its time and id.
+    pub after: Option<(Timestamp, String)>,
+    /// At most so many.
+    pub limit: i64,
+}
+
+fn backup(row: &sqlx::any::AnyRow) -> Result<BackupRow> {
+    let row = Columns(row);
+    Ok(BackupRow {
+        id: row.text("id")?,
+        destination: row.text("destination")?,
+        plan: row.text("plan")?,
+        owner: row.text("owner")?,
+        kind: row.word("kind")?,
+        format: row.word("format")?,
+        label: row.maybe_text("label")?,
+        created_at: row.time("created_at")?,
+        bytes: row.number("bytes")?,
+        verified: row.maybe_word("verified")?,
+        verified_at: row.maybe_time("verified_at")?,
+        protected: row.truth("protected")?,
+        damaged: row.maybe_text("damaged")?,
+    })
+}
+
+impl Catalog {
+    /// Keeps one copy, or what is newly known about it. What was proven once stays proven.
+    pub async fn put_backup(&self, row: &BackupRow) -> Result<()> {
+        let sql = "INSERT INTO backup (id, destination, plan, owner, kind, format, label, created_at, bytes, verified, verified_at, protected, damaged)
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+                   ON CONFLICT (id, destination) DO UPDATE SET owner = excluded.owner, label = excluded.label, bytes = excluded.bytes,
+                   verified = COALESCE(excluded.verified, backup.verified), verified_at = COALESCE(excluded.verified_at, backup.verified_at),
+                   protected = excluded.protected, damaged = excluded.damaged";
+        let done = sqlx::query(sql)
+            .bind(&row.id)
+            .bind(&row.destination)
+            .bind(&row.plan)
+            .bind(&row.owner)
+            .bind(word(row.kind))
+            .bind(word(row.format))
+            .bind(&row.label)
+            .bind(ms(row.created_at))
+            .bind(row.bytes)
+            .bind(row.verified.map(word))
+            .bind(row.verified_at.map(ms))
+            .bind(i64::from(row.protected))
+            .bind(&row.damaged)
+            .execute(&self.pool)
+            .await;
+        done.map(drop).map_err(|error| failed("keeping a backup's row", error))
+    }
+
+    /// Makes the list of one plan at one destination what was seen there; tells how many rows went.
+    pub async fn set_backups(&self, seen: &Seen<'_>) -> Result<u64> {
+        let known = sqlx::query_scalar("SELECT id FROM backup WHERE destination = $1 AND plan = $2")
+            .bind(seen.destination)
+            .bind(seen.plan)
+            .fetch_all(&self.pool)
+            .await;
+        let known: Vec<String> = known.map_err(|error| failed("listing backups", error))?;
+        for row in seen.backups {
+            self.put_backup(row).await?;
+        }
+        let mut gone = 0;
+        for id in known.iter().filter(|id| !seen.backups.iter().any(|row| &row.id == *id)) {
+            self.forget_backup(id, Some(seen.destination)).await?;
+            gone += 1;
+        }
+        Ok(gone)
+    }
+
+    /// Forgets a backup's row at one destination, or everywhere.
+    pub async fn forget_backup(&self, id: &str, destination: Option<&str>) -> Result<()> {
+        let sql = "DELETE FROM backup WHERE id = $1 AND ($2 = '' OR destination = $2)";
+        let done = sqlx::query(sql).bind(id).bind(destination.unwrap_or("")).execute(&self.pool).await;
+        done.map(drop).map_err(|error| failed("forgetting a backup's row", error))
+    }
+
+    /// Every copy of a backup that `owner` owns (anybody's with `None`).
+    pub async fn copies(&self, id: &str, owner: Option<&str>) -> Result<Vec<BackupRow>> {
+        let sql = "SELECT * FROM backup WHERE id = $1 AND ($2 = '' OR owner = $2) ORDER BY destination";
+        let rows = sqlx::query(sql).bind(id).bind(owner.unwrap_or("")).fetch_all(&self.pool).await;
+        rows.map_err(|error| failed("reading a backup's rows", error))?.iter().map(backup).collect()
+    }
+
+    /// Copies of backups, newest first. Copies of one backup stand together.
+    pub async fn backups(&self, filter: &Filter) -> Result<Vec<BackupRow>> {
+        let mut sql = String::from("SELECT * FROM backup WHERE 1 = 1");
+        let mut texts: Vec<String> = Vec::new();
+        for (column, value) in
+            [("owner", filter.owner.clone()), ("plan", filter.plan.clone()), ("kind", filter.kind.map(word))]
+        {
+            if let Some(value) = value {
+                texts.push(value);
+                sql.push_str(&format!(" AND {column} = ${}", texts.len()));
+            }
+        }
+        if let Some(protected) = filter.protected {
+            sql.push_str(&format!(" AND protected = {}", i64::from(protected)));
+        }
+        if let Some(since) = filter.since {
+            sql.push_str(&format!(" AND created_at >= {}", ms(since)));
+        }
+        if let Some(until) = filter.until {
+            sql.push_str(&format!(" AND created_at < {}", ms(until)));
+        }
+        if let Some((at, id)) = &filter.after {
+            texts.push(id.clone());
+            // A row value lets the index on (…, created_at, id) begin where the page before ended.
+            sql.push_str(&format!(" AND (created_at, id) < ({}, ${})", ms(*at), texts.len()));
+        }
+        sql.push_str(&format!(" ORDER BY created_at DESC, id DESC LIMIT {}", filter.limit.max(0)));
+        let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
+        for text in texts {
+            query = query.bind(text);
+        }
+        let rows = query.fetch_all(&self.pool).await.map_err(|error| failed("listing backups", error))?;
+        rows.iter().map(backup).collect()
+    }
+
+    /// How many backups there are of a plan (of all with an empty name) and how many bytes all copies have.
+    pub async fn sum_backups(&self, plan: &str) -> Result<(i64, i64)> {
+        let sql = "SELECT count(DISTINCT id) AS n, CAST(COALESCE(sum(bytes), 0) AS BIGINT) AS bytes FROM backup WHERE $1 = '' OR plan = $1";
+        let row = sqlx::query(sql)
+            .bind(plan)
+            .fetch_one(&self.pool)
+            .await
+            .map_err(|error| failed("adding up backups", error))?;
+        let row = Columns(&row);
+        Ok((row.number("n")?, row.number("bytes")?))
+    }
+
+    /// Gives the rows of a plan's backups to another account.
+    pub async fn own_backups(&self, plan: &str, owner: &str) -> Result<()> {
+        let done = sqlx::query("UPDATE backup SET owner = $2 WHERE plan = $1").bind(plan).bind(owner);
+        done.execute(&self.pool).await.map(drop).map_err(|error| failed("giving backups to a user", error))
+    }
+}

@@ -1,0 +1,10 @@
+DROP TABLE setting;
+DROP TABLE kept;
+DROP TABLE outbox;
+DROP TABLE audit;
+DROP TABLE backup;
+DROP TABLE run;
+DROP TABLE plan;
+DROP TABLE token;
+DROP TABLE login;
+DROP TABLE account;
