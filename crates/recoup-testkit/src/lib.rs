@@ -6,6 +6,8 @@ pub mod busy;
 pub mod contract;
 pub mod faults;
 pub mod hand_clock;
+pub mod listener;
+pub mod mail_sink;
 pub mod matrix;
 pub mod memory;
 pub mod place;
