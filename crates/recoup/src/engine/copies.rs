@@ -16,7 +16,7 @@ use crate::diff::{self, Right};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::bundle;
 use crate::model::user::Role;
-use crate::model::{BackupId, Kind, Manifest, Plan};
+use crate::model::{BackupId, Manifest, Plan};
 use crate::progress::{Cancel, Context, Silent};
 use crate::source::factory;
 use crate::store::{Listed, Store};
@@ -227,9 +227,4 @@ impl Engine {
         let site = self.site.clone();
         blocking(move || site.compare(&left, right.as_deref(), plan.as_ref())).await
     }
-}
-
-/// Safety backups know best where their parts were; what was brought here says what its maker likes.
-pub(super) fn knows_its_places(manifest: &Manifest) -> bool {
-    manifest.kind == Kind::PreRestore
 }

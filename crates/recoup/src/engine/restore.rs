@@ -20,7 +20,7 @@ use crate::model::audit::Head;
 use crate::model::job::{RunKind, State};
 use crate::model::user::Role;
 use crate::model::{BackupId, Kind, Manifest, Outcome, Plan, RestoreRecord};
-use crate::progress::{Context, Observer};
+use crate::progress::Context;
 use crate::restore::recover::{self, Recovered};
 use crate::restore::{self, Opened, Places, Preview, Report, Request, Seen};
 use crate::store::Store;

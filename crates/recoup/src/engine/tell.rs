@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::model::Outcome;
 use crate::model::channel::{Channel, History, Target, Told, wanted};
 use crate::model::job::{RunKind, State};
-use crate::model::notice::{Event, Notice};
+use crate::model::notice::Notice;
 use crate::outbound::Reach;
 
 use super::Engine;
@@ -108,9 +108,4 @@ impl Engine {
         });
         Ok(History { last_told, previous_outcome: previous })
     }
-}
-
-/// What the end of a run is told as.
-pub(super) fn of_run(outcome: Outcome, previous: Option<Outcome>) -> Option<Event> {
-    Event::of_run(outcome, previous)
 }
