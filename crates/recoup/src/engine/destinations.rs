@@ -124,7 +124,8 @@ impl Engine {
     /// Lists everything that lies at a destination, whoever made it: for a catalog that was lost or is new.
     pub async fn adopt(&self, who: &Actor, destination: &str) -> Result<Adopted> {
         who.must_be(Role::Admin)?;
-        let name = self.site.destination(destination)?.name;
+        self.site.destination(destination)?;
+        let name = self.site.usual_name(destination);
         let (site, looked) = (self.site.clone(), name.clone());
         let listing = blocking(move || {
             let path = site.destination(&looked)?.path;

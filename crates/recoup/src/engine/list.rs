@@ -81,9 +81,19 @@ impl Engine {
         match plan {
             Some(name) => {
                 let row = self.catalog.plan(name, None).await?.ok_or_else(|| super::plans::missing(name))?;
-                wanted.extend(self.plan_of(&row)?.destinations);
+                wanted.extend(self.plan_of(&row)?.destinations.iter().map(|name| self.site.usual_name(name)));
             }
-            None => wanted.extend(self.everywhere().await?),
+            None => {
+                for name in self.catalog.backup_destinations().await? {
+                    match self.site.destination(&name) {
+                        Err(error) if error.code() == "destination_missing" => {
+                            self.catalog.forget_destination(&name).await?;
+                        }
+                        _ => {}
+                    }
+                }
+                wanted.extend(self.everywhere().await?);
+            }
         }
         let mut failed = None;
         for destination in wanted {
@@ -107,7 +117,8 @@ impl Engine {
             let rows = self.catalog.plans(None, &after, PAGE).await?;
             let Some(last) = rows.last() else { break };
             after = last.name.clone();
-            for name in rows.iter().filter_map(|row| self.meant(&row.name, &row.body).ok()).flat_map(|p| p.destinations) {
+            let plans = rows.iter().filter_map(|row| self.meant(&row.name, &row.body).ok());
+            for name in plans.flat_map(|plan| plan.destinations).map(|name| self.site.usual_name(&name)) {
                 if !all.contains(&name) && !all.iter().any(|known| self.site.is_same(known, &name)) {
                     all.insert(name);
                 }
