@@ -187,6 +187,7 @@ pub fn request(plan: &str, sources: Vec<SourceFactory>, format: Format, scratch:
         protect: false,
         host: None,
         hooks: vec![],
+        audit: None,
         scratch: scratch.to_owned(),
     }
 }

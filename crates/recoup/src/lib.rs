@@ -31,6 +31,7 @@
 //!     host: None,
 //!     hooks: vec![],
 //!     scratch: here.to_owned(),
+//!     audit: None,
 //! };
 //! let destination = LocalDestination::open(&here.join("backups"), true)?;
 //! let store: Arc<dyn Store> = Arc::new(FilesStore::new(Arc::new(destination)));
@@ -53,6 +54,8 @@ pub mod clock;
 pub mod config;
 pub mod destination;
 pub mod diff;
+#[cfg(feature = "daemon")]
+pub mod engine;
 pub mod error;
 pub mod format;
 pub mod hooks;

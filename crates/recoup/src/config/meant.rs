@@ -70,10 +70,12 @@ pub(super) fn settings(inputs: Inputs<'_>, written: written::File) -> Result<Set
         destinations,
         format,
         channels: written.channels.iter().map(|written| written.channel.clone()).collect(),
+        zone: inputs.zone.to_owned(),
         retention: written.retention.as_ref().map(|retention| retention.policy.clone()),
         database: environment.database.map(|(variable, text)| (text, Origin::Environment(variable))),
         values: Vec::new(),
         resolved: Vec::new(),
+        documents: Vec::new(),
         defaults: Vec::new(),
     };
     if let Some((variable, text)) = &environment.destination {
@@ -97,6 +99,18 @@ pub(super) fn settings(inputs: Inputs<'_>, written: written::File) -> Result<Set
     }
     (result.values, result.resolved) = (meaning.values, meaning.resolved);
     Ok(result)
+}
+
+/// What one more plan means beside those that are known.
+pub(super) fn one(known: &Settings, written: &written::Plan) -> Result<Plan> {
+    let mut meaning = Meaning {
+        path: Path::new(""),
+        base: &known.base,
+        zone: &known.zone,
+        values: vec![],
+        resolved: vec![],
+    };
+    meaning.plan(known, written)
 }
 
 struct Meaning<'a> {

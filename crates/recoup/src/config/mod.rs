@@ -13,6 +13,7 @@ mod nearest;
 mod notify;
 mod retention;
 mod schedule;
+mod single;
 mod walk;
 mod written;
 
@@ -121,6 +122,8 @@ pub struct Settings {
     pub format: Format,
     /// How people are told, in the order of the file.
     pub channels: Vec<Channel>,
+    /// The time zone of schedules that name none.
+    pub zone: String,
     /// What is kept of plans that do not say it themselves.
     pub retention: Option<Policy>,
     /// A database to back up when nothing else is named, with its origin.
@@ -129,6 +132,8 @@ pub struct Settings {
     pub values: Vec<Value>,
     /// Every relative path of a plan.
     pub resolved: Vec<Resolved>,
+    /// The plans of the file as they are written, as JSON; what may be secret in hooks is dots.
+    pub documents: Vec<(String, serde_json::Value)>,
     defaults: Vec<DestinationSettings>,
 }
 
@@ -139,7 +144,9 @@ impl Settings {
             Some((path, text)) => written::File::parse(path, text)?,
             None => written::File::default(),
         };
-        meant::settings(inputs, written)
+        let mut settings = meant::settings(inputs, written)?;
+        settings.documents = inputs.file.map(|(_, text)| single::documents(text)).unwrap_or_default();
+        Ok(settings)
     }
 
     /// The plan of a name; the error names the nearest.
