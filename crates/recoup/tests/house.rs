@@ -13,6 +13,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("model", 0),
     ("sqlite", 1),
     ("process", 1),
+    ("outbound", 1),
     ("source", 2),
     ("format", 2),
     ("destination", 2),

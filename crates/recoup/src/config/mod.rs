@@ -10,6 +10,7 @@ mod hooks;
 mod meant;
 mod names;
 mod nearest;
+mod notify;
 mod retention;
 mod walk;
 mod written;
@@ -23,6 +24,7 @@ pub use environment::VARIABLES;
 pub use nearest::nearest;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::channel::Channel;
 use crate::model::retention::Policy;
 use crate::model::{Format, Plan};
 
@@ -114,6 +116,8 @@ pub struct Settings {
     pub destinations: Vec<DestinationSettings>,
     /// Format where none is given.
     pub format: Format,
+    /// How people are told, in the order of the file.
+    pub channels: Vec<Channel>,
     /// What is kept of plans that do not say it themselves.
     pub retention: Option<Policy>,
     /// A database to back up when nothing else is named, with its origin.

@@ -3,16 +3,19 @@
 
 pub mod audit;
 pub mod backup;
+pub mod channel;
 pub mod entry;
 pub mod forecast;
 pub mod guard;
 pub mod hook;
 pub mod job;
+pub mod notice;
 pub mod plan;
 pub mod restore;
 pub mod retention;
 pub mod run;
 pub mod shrink;
+pub mod template;
 pub mod user;
 
 pub use backup::{
