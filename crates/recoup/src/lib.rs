@@ -53,6 +53,8 @@ pub mod clock;
 pub mod config;
 pub mod destination;
 pub mod diff;
+#[cfg(feature = "daemon")]
+pub mod engine;
 pub mod error;
 pub mod format;
 pub mod hooks;
@@ -65,6 +67,8 @@ mod process;
 pub mod progress;
 pub mod prune;
 pub mod restore;
+#[cfg(feature = "daemon")]
+pub mod scheduler;
 pub mod source;
 pub mod sqlite;
 pub mod store;
