@@ -7,7 +7,6 @@
 mod chores;
 mod look;
 mod outbox;
-mod stopping;
 mod steps;
 mod turn;
 mod workers;
@@ -113,7 +112,7 @@ impl Handle {
         let stopped = || Error::new(ErrorKind::Busy, "scheduler_stopped", "The scheduler is stopped");
         let (answer, answered) = oneshot::channel();
         match self.0.turn.lock().await.as_ref() {
-            Some(turn) => turn.ask(answer).await,
+            Some(turn) => turn.ask(answer),
             None => return Err(stopped()),
         }
         answered.await.map_err(|_| stopped())?

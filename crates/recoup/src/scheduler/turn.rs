@@ -5,14 +5,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde_json::json;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::look::{Looked, Looker};
 use super::{LONGEST_SLEEP, Options, outbox, workers};
-use crate::engine::Engine;
+use crate::engine::{Actor, Engine};
 use crate::error::{Error, Result};
+use crate::model::audit::Event;
 
 /// Who asked for a look and waits for what it finds.
 type Asked = oneshot::Sender<Result<Looked>>;
@@ -65,7 +67,7 @@ impl Turn {
             asked: Mutex::default(),
             last_check: Mutex::default(),
         });
-        let failed = |error: std::io::Error| Error::from(error).while_("starting the scheduler");
+        let failed = |error: std::io::Error| Error::io("starting the scheduler", error);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("scheduler")
@@ -138,7 +140,7 @@ async fn run(engine: Arc<Engine>, options: Options, signals: Arc<Signals>) {
             again(&signals, "the outbox", || outbox::pump(engine.clone(), signals.clone())).await;
         });
     }
-    engine.scheduler_event("start").await;
+    record(&engine, "start", true, json!({})).await;
     signals.stopped().await;
     let grace = signals.stop.borrow().unwrap_or_default();
     let until = Instant::now() + grace;
@@ -148,9 +150,22 @@ async fn run(engine: Arc<Engine>, options: Options, signals: Arc<Signals>) {
         let _ = timeout_at(until, ended(&mut working)).await;
     }
     if !grace.is_zero() {
-        engine.scheduler_event("stop").await;
+        record(&engine, "stop", true, json!({})).await;
     }
     others.shutdown().await;
+}
+
+async fn record(engine: &Engine, what: &str, success: bool, details: serde_json::Value) {
+    let event = Event {
+        event: format!("backup_scheduler.{what}"),
+        user: None,
+        resource_type: "scheduler".into(),
+        resource_id: engine.node().to_owned(),
+        action: what.to_owned(),
+        success,
+        details,
+    };
+    engine.record(&Actor::daemon(), event).await;
 }
 
 async fn ended(tasks: &mut JoinSet<()>) {
@@ -178,10 +193,20 @@ where
 /// Looks at the plans whenever it is time to.
 async fn plans(engine: Arc<Engine>, options: Options, signals: Arc<Signals>) {
     let mut looker = Looker::new(engine.clone());
+    let mut failing = None;
     while !signals.is_stopping() {
         let asked = std::mem::take(&mut *signals.asked.lock().unwrap_or_else(PoisonError::into_inner));
         let looked = looker.look().await;
         let mut sleep = LONGEST_SLEEP.min(options.check_interval);
+        let code = looked.as_ref().err().map(Error::code);
+        if let Err(error) = &looked {
+            tracing::error!("{error}");
+            if failing != code {
+                let details = json!({"code": error.code(), "message": error.message()});
+                record(&engine, "check_error", false, details).await;
+            }
+        }
+        failing = code;
         if let Ok(looked) = &looked {
             *signals.last_check.lock().unwrap_or_else(PoisonError::into_inner) = Some(looked.at);
             sleep = sleep.min(looked.sleep()).max(Duration::from_millis(10));
@@ -192,7 +217,10 @@ async fn plans(engine: Arc<Engine>, options: Options, signals: Arc<Signals>) {
         }
         for answer in asked {
             // Nobody waits any more: fine.
-            let _ = answer.send(looked.clone());
+            let _ = answer.send(match &looked {
+                Ok(looked) => Ok(*looked),
+                Err(error) => Err(Error::new(error.kind(), error.code(), error.message())),
+            });
         }
         tokio::select! {
             () = tokio::time::sleep(sleep) => {}

@@ -28,7 +28,9 @@ pub(super) async fn work(engine: Arc<Engine>, signals: Arc<Signals>, name: Strin
             Ok(None) => None,
             Err(error) => {
                 tracing::error!(worker = name, "{error}");
-                Some(std::mem::replace(&mut pause, super::LONGEST_SLEEP.min(pause * 2)))
+                let this = pause;
+                pause = super::LONGEST_SLEEP.min(pause * 2);
+                Some(this)
             }
         };
         let woken = async {

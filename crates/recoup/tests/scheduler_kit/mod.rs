@@ -1,0 +1,153 @@
+//! A place for schedulers: a catalog in a folder, a clock that is moved by hand, plans that do what a test says.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use recoup::catalog::{Catalog, NewPlan, Origin, PlanRow, RunRow, Runs, Timing};
+use recoup::clock::Clock;
+use recoup::config::{Inputs, Settings};
+use recoup::engine::Engine;
+use recoup::scheduler::{Handle, Looked, Options, Scheduler};
+use recoup_testkit::hand_clock::HandClock;
+use serde_json::{Value, json};
+
+pub fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+/// What happens while a run of a plan reads its source.
+pub type During = Arc<dyn Fn(&str) + Send + Sync>;
+
+pub struct Place {
+    pub clock: Arc<HandClock>,
+    pub engine: Arc<Engine>,
+    pub folder: tempfile::TempDir,
+    during: During,
+}
+
+impl Place {
+    pub async fn new(now: &str) -> Place {
+        Place::with(now, |_| {}).await
+    }
+
+    pub async fn with(now: &str, during: impl Fn(&str) + Send + Sync + 'static) -> Place {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = HandClock::at(at(now));
+        let during: During = Arc::new(during);
+        let engine = open(&folder, &clock, &during).await;
+        Place { clock, engine, folder, during }
+    }
+
+    /// Another daemon on the same catalog.
+    pub async fn another(&self) -> Arc<Engine> {
+        open(&self.folder, &self.clock, &self.during).await
+    }
+
+    pub async fn plan(&self, name: &str, schedule: Value) -> PlanRow {
+        let now = self.clock.now();
+        let new = NewPlan {
+            id: recoup::model::BackupId::generate(now).to_string(),
+            owner: "owner".into(),
+            name: name.into(),
+            origin: Origin::Catalog,
+            body: json!({ "schedule": schedule }),
+            enabled: true,
+        };
+        let timing = Timing { last_nominal: Some(now), ..Timing::default() };
+        self.engine.catalog().add_plan(&new, timing, now).await.unwrap();
+        self.row(name).await
+    }
+
+    pub async fn daily(&self, name: &str) -> PlanRow {
+        self.plan(name, json!({"every": "daily", "at": "03:00", "zone": "Europe/Berlin"})).await
+    }
+
+    pub async fn change(&self, name: &str, body: Value, enabled: bool) {
+        let row = self.row(name).await;
+        let now = self.clock.now();
+        let timing = Timing { last_nominal: Some(now), ..Timing::default() };
+        self.engine.catalog().update_plan(&row.id, None, &body, enabled, timing, now).await.unwrap().unwrap();
+    }
+
+    pub async fn row(&self, name: &str) -> PlanRow {
+        self.engine.catalog().plan(name, None).await.unwrap().unwrap()
+    }
+
+    pub async fn start(&self) -> Handle {
+        start(&self.engine).await
+    }
+
+    /// Runs of a plan, the oldest first.
+    pub async fn runs(&self, name: &str) -> Vec<RunRow> {
+        let plan = self.row(name).await.id;
+        let wanted = Runs { plan: Some(plan), limit: 1000, ..Runs::default() };
+        let mut runs = self.engine.catalog().runs(&wanted).await.unwrap();
+        runs.reverse();
+        runs
+    }
+
+    pub async fn next(&self, name: &str) -> String {
+        self.row(name).await.timing.next_nominal.map_or("never".into(), |next| next.to_string())
+    }
+
+    pub async fn events(&self, name: &str) -> Vec<Value> {
+        let links = self.engine.catalog().audit_after(0, 10_000).await.unwrap();
+        links.into_iter().filter(|link| link.event.event == name).map(|link| link.event.details).collect()
+    }
+
+    /// Sets the clock, lets the scheduler look, and waits until everything that this queued is done.
+    pub async fn settle(&self, handle: &Handle) -> Looked {
+        let looked = handle.check_now().await.unwrap();
+        self.quiet(handle).await;
+        looked
+    }
+
+    /// Waits until nothing that is due is queued or worked on.
+    pub async fn quiet(&self, handle: &Handle) {
+        self.until(async || {
+            // What waited for a run to end is queued by a look after it.
+            handle.check_now().await.unwrap();
+            self.engine.catalog().queue().await.unwrap() == (0, 0)
+        })
+        .await;
+    }
+
+    /// Waits for something that is about to happen.
+    pub async fn until(&self, mut happened: impl AsyncFnMut() -> bool) {
+        for _ in 0..3000 {
+            if happened().await {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("it did not happen within a minute");
+    }
+
+    pub fn set(&self, now: &str) {
+        self.clock.set(at(now));
+    }
+
+    /// Time passes until then.
+    pub fn pass_until(&self, then: &str) {
+        self.clock.pass(at(then).duration_since(self.clock.now()).unsigned_abs());
+    }
+}
+
+pub async fn start(engine: &Arc<Engine>) -> Handle {
+    Scheduler::start(engine.clone(), Options::default()).await.unwrap()
+}
+
+pub async fn stop(handle: &Handle) {
+    handle.stop(Duration::from_secs(10)).await;
+}
+
+async fn open(folder: &tempfile::TempDir, clock: &Arc<HandClock>, during: &During) -> Arc<Engine> {
+    let catalog = Catalog::open_file(&folder.path().join("catalog.db")).await.unwrap();
+    catalog.migrate().await.unwrap();
+    let _ = catalog.add_account(&recoup::catalog::Account { id: "owner".into(), name: "owner".into(), role: recoup::model::user::Role::Admin, password: None, disabled: false, created_at: clock.now() }).await;
+    let settings = Settings::resolve(Inputs { file: None, environment: &[], current_directory: folder.path() }).unwrap();
+    let during = during.clone();
+    Arc::new(Engine { catalog, clock: clock.clone(), settings, told: Default::default(), hook: Arc::new(move |run: &RunRow| during(&run.plan_name)) })
+}
