@@ -5,27 +5,13 @@
 
 mod scheduler_kit;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
 
 use recoup::model::Outcome;
 use recoup::model::job::Cause;
-use scheduler_kit::{Place, stop};
+use scheduler_kit::{Gate, Place, stop};
 use serde_json::json;
-
-/// Keeps runs inside until it is opened.
-#[derive(Default)]
-pub struct Gate(Mutex<bool>, Condvar);
-
-impl Gate {
-    fn open(&self) {
-        *self.0.lock().unwrap() = true;
-        self.1.notify_all();
-    }
-    fn pass(&self) {
-        drop(self.1.wait_while(self.0.lock().unwrap(), |open| !*open).unwrap());
-    }
-}
 
 #[tokio::test]
 async fn times_missed_while_off_become_one_run() {

@@ -1,7 +1,7 @@
 //! A place for schedulers: a catalog in a folder, a clock that is moved by hand, plans that do what a test says.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,6 +15,20 @@ use serde_json::{Value, json};
 
 pub fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
+}
+
+/// Keeps runs inside until it is opened.
+#[derive(Default)]
+pub struct Gate(Mutex<bool>, Condvar);
+
+impl Gate {
+    pub fn open(&self) {
+        *self.0.lock().unwrap() = true;
+        self.1.notify_all();
+    }
+    pub fn pass(&self) {
+        drop(self.1.wait_while(self.0.lock().unwrap(), |open| !*open).unwrap());
+    }
 }
 
 /// What happens while a run of a plan reads its source.
