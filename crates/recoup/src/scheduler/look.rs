@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::chores;
 use super::steps::Watch;
+use super::takeover::Beats;
 use crate::catalog::{PlanRow, Timing};
 use crate::engine::{Actor, Engine};
 use crate::error::{Error, Result};
@@ -53,6 +54,7 @@ impl Looked {
 pub(super) struct Looker {
     engine: Arc<Engine>,
     watch: Watch,
+    beats: Beats,
     /// When to look at everything again, by the clock that only moves forward.
     everything: Duration,
     /// Why a plan could not be scheduled, by its id: told once.
@@ -63,7 +65,8 @@ pub(super) struct Looker {
 impl Looker {
     pub fn new(engine: Arc<Engine>) -> Self {
         let everything = engine.clock().elapsed();
-        Looker { engine, watch: Watch::default(), everything, broken: HashMap::new(), impossible: false }
+        let (watch, beats, broken) = (Watch::default(), Beats::default(), HashMap::new());
+        Looker { engine, watch, beats, everything, broken, impossible: false }
     }
 
     pub async fn look(&mut self) -> Result<Looked> {
@@ -72,6 +75,8 @@ impl Looker {
         let now = look.now;
         let mut looked =
             Looked { at: now, queued: 0, waiting: 0, broken: 0, clock_wrong: false, next: None, told: false };
+        // By whatever clock: what is left behind by a crash does not wait.
+        looked.told |= self.beats.look(&self.engine).await? > 0;
         let before = std::mem::replace(&mut self.impossible, schedule::impossible(now));
         if self.impossible {
             // Nothing is judged by such a clock, and the hour at which it is right again is not known.
@@ -263,8 +268,7 @@ impl Looker {
         self.engine.record(&Actor::daemon(), event).await;
         let mut notice = Notice::new(notice::Event::Failure, row.name.clone(), now);
         notice.error = Some(ErrorTold::from(error));
-        self.engine.tell(&notice).await;
-        true
+        self.engine.tell(&notice).await
     }
 
     /// Records it, tells people, and lets nothing be pruned for a day.

@@ -8,6 +8,7 @@ mod chores;
 mod look;
 mod outbox;
 mod steps;
+mod takeover;
 mod turn;
 mod workers;
 

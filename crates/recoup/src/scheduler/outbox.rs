@@ -16,7 +16,7 @@ use crate::model::notice::Notice;
 use crate::notify;
 
 /// Notices on their way at the same time.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 8;
 /// For so long nobody else sends a notice that was taken: longer than a channel can take.
 const HELD_MS: i64 = 360_000;
 

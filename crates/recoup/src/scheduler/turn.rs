@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::json;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -15,6 +16,7 @@ use super::{LONGEST_SLEEP, Options, outbox, workers};
 use crate::engine::{Actor, Engine};
 use crate::error::{Error, Result};
 use crate::model::audit::Event;
+use crate::model::job::State;
 
 /// Who asked for a look and waits for what it finds.
 type Asked = oneshot::Sender<Result<Looked>>;
@@ -140,6 +142,10 @@ async fn run(engine: Arc<Engine>, options: Options, signals: Arc<Signals>) {
             again(&signals, "the outbox", || outbox::pump(engine.clone(), signals.clone())).await;
         });
     }
+    {
+        let (engine, signals) = (engine.clone(), signals.clone());
+        others.spawn(async move { listen(&engine, &signals).await });
+    }
     record(&engine, "start", true, json!({})).await;
     signals.stopped().await;
     let grace = signals.stop.borrow().unwrap_or_default();
@@ -187,6 +193,19 @@ where
             _ => return,
         }
         let _ = timeout(Duration::from_secs(1), signals.stopped()).await;
+    }
+}
+
+/// Wakes the workers when somebody queues a run in this process. What others queue is found by the next look.
+async fn listen(engine: &Engine, signals: &Signals) {
+    let mut events = engine.watch();
+    loop {
+        match events.recv().await {
+            Ok(event) if event.state == State::Queued => signals.raise(),
+            Ok(_) => {}
+            Err(RecvError::Lagged(_)) => signals.raise(),
+            Err(RecvError::Closed) => return,
+        }
     }
 }
 

@@ -54,6 +54,16 @@ impl Place {
         Place { clock, engine, folder, during }
     }
 
+    /// A place whose `recoup.toml` says this.
+    pub async fn written(now: &str, toml: &str) -> Place {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("recoup.toml"), toml).unwrap();
+        let clock = HandClock::at(at(now));
+        let during: During = Arc::new(|_| {});
+        let engine = open(&folder, &clock, &during).await;
+        Place { clock, engine, folder, during }
+    }
+
     /// Another daemon on the same catalog.
     pub async fn another(&self) -> Arc<Engine> {
         open(&self.folder, &self.clock, &self.during).await
@@ -161,7 +171,9 @@ async fn open(folder: &tempfile::TempDir, clock: &Arc<HandClock>, during: &Durin
     let catalog = Catalog::open_file(&folder.path().join("catalog.db")).await.unwrap();
     catalog.migrate().await.unwrap();
     let _ = catalog.add_account(&recoup::catalog::Account { id: "owner".into(), name: "owner".into(), role: recoup::model::user::Role::Admin, password: None, disabled: false, created_at: clock.now() }).await;
-    let settings = Settings::resolve(Inputs { file: None, environment: &[], current_directory: folder.path() }).unwrap();
+    let path = folder.path().join("recoup.toml");
+    let text = std::fs::read_to_string(&path).unwrap_or_default();
+    let settings = Settings::resolve(Inputs { file: Some((&path, &text)), environment: &[], current_directory: folder.path() }).unwrap();
     let during = during.clone();
     Arc::new(Engine { catalog, clock: clock.clone(), settings, told: Default::default(), hook: Arc::new(move |run: &RunRow| during(&run.plan_name)) })
 }
