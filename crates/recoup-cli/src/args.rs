@@ -171,7 +171,7 @@ pub struct List {
     /// Only backups that are whole and were verified; exit code 10 when there is none
     #[arg(long)]
     pub verified: bool,
-    /// Only backups of this kind; exit code 10 when there is none
+    /// Only backups of this kind
     #[arg(long, value_name = "KIND")]
     pub kind: Option<String>,
 }

@@ -68,6 +68,7 @@ pub(super) fn settings(inputs: Inputs<'_>, written: written::File) -> Result<Set
         database: environment.database.map(|(variable, text)| (text, Origin::Environment(variable))),
         values: Vec::new(),
         resolved: Vec::new(),
+        documents: Vec::new(),
         defaults: Vec::new(),
     };
     if let Some((variable, text)) = &environment.destination {
@@ -91,6 +92,12 @@ pub(super) fn settings(inputs: Inputs<'_>, written: written::File) -> Result<Set
     }
     (result.values, result.resolved) = (meaning.values, meaning.resolved);
     Ok(result)
+}
+
+/// What one more plan means beside those that are known.
+pub(super) fn one(known: &Settings, written: &written::Plan) -> Result<Plan> {
+    let mut meaning = Meaning { path: Path::new(""), base: &known.base, values: vec![], resolved: vec![] };
+    meaning.plan(known, written)
 }
 
 struct Meaning<'a> {

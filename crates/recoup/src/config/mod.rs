@@ -12,6 +12,7 @@ mod names;
 mod nearest;
 mod notify;
 mod retention;
+mod single;
 mod walk;
 mod written;
 
@@ -126,6 +127,8 @@ pub struct Settings {
     pub values: Vec<Value>,
     /// Every relative path of a plan.
     pub resolved: Vec<Resolved>,
+    /// The plans of the file as they are written, as JSON; what may be secret in hooks is dots.
+    pub documents: Vec<(String, serde_json::Value)>,
     defaults: Vec<DestinationSettings>,
 }
 
@@ -136,7 +139,9 @@ impl Settings {
             Some((path, text)) => written::File::parse(path, text)?,
             None => written::File::default(),
         };
-        meant::settings(inputs, written)
+        let mut settings = meant::settings(inputs, written)?;
+        settings.documents = inputs.file.map(|(_, text)| single::documents(text)).unwrap_or_default();
+        Ok(settings)
     }
 
     /// The plan of a name; the error names the nearest.

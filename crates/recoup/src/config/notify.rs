@@ -298,3 +298,6 @@ fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
     let fits = !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:".contains(&b));
     fits.then(|| (host.to_owned(), port))
 }
+
+#[cfg(test)]
+mod tests;

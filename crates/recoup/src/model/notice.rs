@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::backup::{Level, Warning};
+use super::job::RunKind;
 use super::run::Outcome;
 use crate::error::{self, Error, Result};
 
@@ -100,9 +101,9 @@ pub struct Notice {
     /// The plan it is about; empty when it is about the whole machine.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub plan: String,
-    /// What was done: `backup`, `restore`, `verification`, `prune`.
-    #[serde(default = "backup", skip_serializing_if = "String::is_empty")]
-    pub work: String,
+    /// What was done.
+    #[serde(default = "backup")]
+    pub work: RunKind,
     /// The machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
@@ -134,8 +135,8 @@ pub struct Notice {
     pub audit_head: Option<String>,
 }
 
-fn backup() -> String {
-    "backup".to_owned()
+fn backup() -> RunKind {
+    RunKind::Backup
 }
 
 /// A backup, as messages tell of it.
@@ -223,7 +224,12 @@ impl Notice {
 
     /// One line, without control characters: a sign, the plan, what happened.
     pub fn title(&self) -> String {
-        let work = if self.work.is_empty() { "backup" } else { &self.work };
+        let work = match self.work {
+            RunKind::Backup => "backup",
+            RunKind::Verify => "verification",
+            RunKind::Restore => "restore",
+            RunKind::Prune => "prune",
+        };
         let what = match self.event {
             Event::Start => format!("{work} started"),
             Event::Success => format!("{work} good{}", self.size()),

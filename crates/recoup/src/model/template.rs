@@ -75,7 +75,7 @@ fn field(notice: &Notice, name: &str) -> Option<String> {
         "title" => Some(notice.title()),
         "text" => Some(notice.text()),
         "plan" => Some(notice.plan.clone()),
-        "work" => Some(notice.work.clone()),
+        "work" => Some(notice.work.word().to_owned()),
         "host" => or_empty(notice.host.clone()),
         "run" => or_empty(notice.run.clone()),
         "at" => Some(notice.at.to_string()),

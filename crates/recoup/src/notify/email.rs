@@ -3,6 +3,8 @@
 //! The mail library limits the wait for each answer and not for all of them, so the conversation has its own thread, which is
 //! left behind when all of it takes too long.
 
+use std::error::Error as _;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -138,13 +140,20 @@ fn ours(host: &str, error: &smtp::Error) -> Error {
         let status = status.map_or(String::new(), |status| format!("status {status}"));
         Error::new(kind, code, message).because(status)
     };
+    let chain = std::iter::successors(error.source(), |error| (*error).source());
+    let below = chain.filter_map(|error| error.downcast_ref::<io::Error>()).map(io::Error::kind).next();
     match status {
         Some(530 | 534 | 535 | 538) => refused(ErrorKind::Denied, "told_denied", "The server does not let us in")
             .hint("look at user, password and tls"),
         Some(400..500) => refused(ErrorKind::Unreachable, "told_later", "The server could not take it now"),
         Some(_) => refused(ErrorKind::Failed, "told_refused", "The server refused it"),
-        None if error.is_timeout() => unreachable(host, "timeout", "it did not answer in time"),
-        None if error.is_tls() => unreachable(host, "tls", "the encrypted connection was not made"),
+        None if matches!(below, Some(io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock)) => {
+            unreachable(host, "timeout", "it did not answer in time")
+        }
+        // What rustls finds wrong with a certificate comes as invalid data.
+        None if error.is_tls() || below == Some(io::ErrorKind::InvalidData) => {
+            unreachable(host, "tls", "its certificate is not trusted, or it does not encrypt as we do")
+        }
         None if error.is_client() => {
             let why = "it offers no way to encrypt, to sign in or to send this that we know";
             Error::new(ErrorKind::Unsupported, "told_refused", "The server cannot take it").because(why)

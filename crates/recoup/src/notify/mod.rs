@@ -35,7 +35,13 @@ pub fn send(channel: &Channel, notice: &Notice, reach: &Reach) -> Result<()> {
         Target::Heartbeat { .. } => heartbeat::send(&message),
         Target::Apprise { .. } => apprise::send(&message),
     };
-    sent.map_err(|error| error.while_(format!("telling {}", channel.name)))
+    sent.map_err(|error| {
+        let error = error.while_(format!("telling {}", channel.name));
+        match error.code() {
+            "tls" => error.hint("ca_file names the certificates of an authority of your own"),
+            _ => error,
+        }
+    })
 }
 
 /// How long to wait after so many attempts that failed, counted from 1; nothing when it is given up. From 30 seconds to 6

@@ -173,6 +173,10 @@ fn ours(host: &str, error: ureq::Error) -> Error {
         ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => {
             unreachable(host, "timeout", "it did not answer in time")
         }
+        // What rustls finds wrong with a certificate comes as invalid data.
+        ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            unreachable(host, "tls", error.to_string())
+        }
         ureq::Error::Io(error) => unreachable(host, "unreachable", error.to_string()),
         ureq::Error::ConnectionFailed => unreachable(host, "unreachable", "none of its addresses answers"),
         ureq::Error::Rustls(error) => unreachable(host, "tls", error.to_string()),
