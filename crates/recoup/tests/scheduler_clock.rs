@@ -194,7 +194,7 @@ async fn every_night_has_one_run_also_those_with_23_and_25_hours() {
 async fn another_zone_is_another_time_and_starts_nothing_of_the_past() {
     let (place, handle) = after_a_night().await;
     let overseas = json!({"schedule": {"every": "daily", "at": "03:00", "zone": "America/New_York"}});
-    place.change("shop", overseas, true).await;
+    place.change("shop", overseas).await;
     place.clock.pass(HOUR);
     place.settle(&handle).await;
     assert_eq!(place.next("shop").await, "2026-07-03T07:00:00Z");

@@ -30,7 +30,7 @@ async fn five_hundred_plans_of_one_minute_all_run_two_at_a_time_and_in_their_tur
         // Five minutes, a hundred plans in each: the earlier ones come first.
         let minute = n % 5;
         let schedule = json!({"every": "daily", "at": format!("03:0{minute}"), "zone": "UTC"});
-        place.plan(&format!("p{minute}-{n:03}"), schedule).await;
+        place.plan(&format!("p{n}"), schedule).await;
     }
     let handle = place.start().await;
     handle.check_now().await.unwrap();
@@ -42,7 +42,7 @@ async fn five_hundred_plans_of_one_minute_all_run_two_at_a_time_and_in_their_tur
     assert_eq!(order.len(), 500);
     assert!(most.load(Ordering::SeqCst) <= 2);
     // Two workers may overtake each other by one.
-    let minutes: Vec<u8> = order.iter().map(|name| name.as_bytes()[1] - b'0').collect();
+    let minutes: Vec<usize> = order.iter().map(|name| name[1..].parse::<usize>().unwrap() % 5).collect();
     for (n, minute) in minutes.iter().enumerate() {
         assert!(minutes[n..].iter().all(|later| later >= minute) || n % 100 >= 98, "{n}: {minutes:?}");
     }
@@ -50,7 +50,7 @@ async fn five_hundred_plans_of_one_minute_all_run_two_at_a_time_and_in_their_tur
     assert_eq!((state.plans, state.enabled, state.queued, state.working), (500, 500, 0, 0));
     assert_eq!(state.next_due.unwrap().to_string(), "2026-07-03T03:00:00Z");
     assert_eq!((state.running, state.last_check), (true, Some(place.clock.now())));
-    for name in ["p0-000", "p4-499"] {
+    for name in ["p0", "p499"] {
         let runs = place.runs(name).await;
         assert_eq!((runs.len(), runs[0].outcome), (1, Some(Outcome::Good)));
     }
@@ -61,8 +61,8 @@ async fn several_schedulers_on_one_catalog_run_every_occurrence_once() {
     let done = Arc::new(Mutex::new(Vec::new()));
     let seen = done.clone();
     let place = Place::with("2026-07-01T12:00:00Z", move |plan| seen.lock().unwrap().push(plan.to_owned())).await;
-    for n in 0..20 {
-        place.plan(&format!("p{n:02}"), json!({"every": "0 * * * *", "zone": "UTC"})).await;
+    for n in 10..30 {
+        place.plan(&format!("p{n}"), json!({"every": "0 * * * *", "zone": "UTC"})).await;
     }
     let mut handles = vec![place.start().await];
     for _ in 0..3 {
@@ -85,7 +85,7 @@ async fn several_schedulers_on_one_catalog_run_every_occurrence_once() {
     }
     let mut all = done.lock().unwrap().clone();
     all.sort();
-    let expected: Vec<String> = (0..200).map(|n| format!("p{:02}", n / 10)).collect();
+    let expected: Vec<String> = (100..300).map(|n| format!("p{}", n / 10)).collect();
     assert_eq!(all, expected);
     for handle in &handles {
         stop(handle).await;

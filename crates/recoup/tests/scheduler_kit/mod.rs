@@ -1,14 +1,18 @@
 //! A place for schedulers: a catalog in a folder, a clock that is moved by hand, plans that do what a test says.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use recoup::catalog::{Catalog, NewPlan, Origin, PlanRow, RunRow, Runs, Timing};
+use recoup::catalog::{PlanRow, RunRow, Runs};
 use recoup::clock::Clock;
 use recoup::config::{Inputs, Settings};
-use recoup::engine::Engine;
+use recoup::engine::{Actor, Engine};
+use recoup::model::Sink;
+use recoup::source::application::{Dump, application};
 use recoup::scheduler::{Handle, Looked, Options, Scheduler};
 use recoup_testkit::hand_clock::HandClock;
 use serde_json::{Value, json};
@@ -46,53 +50,41 @@ impl Place {
         Place::with(now, |_| {}).await
     }
 
+    /// A place where this happens, with the plan's name, whenever one of [`NAMES`] or `p0` to `p499` reads its source.
     pub async fn with(now: &str, during: impl Fn(&str) + Send + Sync + 'static) -> Place {
-        let folder = tempfile::tempdir().unwrap();
-        let clock = HandClock::at(at(now));
-        let during: During = Arc::new(during);
-        let engine = open(&folder, &clock, &during).await;
-        Place { clock, engine, folder, during }
+        Place::made(now, "", Arc::new(during)).await
     }
 
     /// A place whose `recoup.toml` says this.
     pub async fn written(now: &str, toml: &str) -> Place {
+        Place::made(now, toml, Arc::new(|_| {})).await
+    }
+
+    async fn made(now: &str, toml: &str, during: During) -> Place {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("recoup.toml"), toml).unwrap();
+        std::fs::write(folder.path().join("recoup.toml"), format!("destinations = [\"./backups\"]\n{toml}")).unwrap();
+        std::fs::write(folder.path().join("data.txt"), "data").unwrap();
         let clock = HandClock::at(at(now));
-        let during: During = Arc::new(|_| {});
-        let engine = open(&folder, &clock, &during).await;
+        let engine = open(folder.path(), &clock, &during).await;
         Place { clock, engine, folder, during }
     }
 
     /// Another daemon on the same catalog.
     pub async fn another(&self) -> Arc<Engine> {
-        open(&self.folder, &self.clock, &self.during).await
+        open(self.folder.path(), &self.clock, &self.during).await
     }
 
     pub async fn plan(&self, name: &str, schedule: Value) -> PlanRow {
-        let now = self.clock.now();
-        let new = NewPlan {
-            id: recoup::model::BackupId::generate(now).to_string(),
-            owner: "owner".into(),
-            name: name.into(),
-            origin: Origin::Catalog,
-            body: json!({ "schedule": schedule }),
-            enabled: true,
-        };
-        let timing = Timing { last_nominal: Some(now), ..Timing::default() };
-        self.engine.catalog().add_plan(&new, timing, now).await.unwrap();
-        self.row(name).await
+        let body = json!({"files": ["data.txt"], "schedule": schedule});
+        self.engine.create_plan(&Actor::daemon(), name, body).await.unwrap()
     }
 
     pub async fn daily(&self, name: &str) -> PlanRow {
         self.plan(name, json!({"every": "daily", "at": "03:00", "zone": "Europe/Berlin"})).await
     }
 
-    pub async fn change(&self, name: &str, body: Value, enabled: bool) {
-        let row = self.row(name).await;
-        let now = self.clock.now();
-        let timing = Timing { last_nominal: Some(now), ..Timing::default() };
-        self.engine.catalog().update_plan(&row.id, None, &body, enabled, timing, now).await.unwrap().unwrap();
+    pub async fn change(&self, name: &str, patch: Value) {
+        self.engine.update_plan(&Actor::daemon(), name, patch, None).await.unwrap();
     }
 
     pub async fn row(&self, name: &str) -> PlanRow {
@@ -167,13 +159,40 @@ pub async fn stop(handle: &Handle) {
     handle.stop(Duration::from_secs(10)).await;
 }
 
-async fn open(folder: &tempfile::TempDir, clock: &Arc<HandClock>, during: &During) -> Arc<Engine> {
-    let catalog = Catalog::open_file(&folder.path().join("catalog.db")).await.unwrap();
-    catalog.migrate().await.unwrap();
-    let _ = catalog.add_account(&recoup::catalog::Account { id: "owner".into(), name: "owner".into(), role: recoup::model::user::Role::Admin, password: None, disabled: false, created_at: clock.now() }).await;
-    let path = folder.path().join("recoup.toml");
-    let text = std::fs::read_to_string(&path).unwrap_or_default();
-    let settings = Settings::resolve(Inputs { file: Some((&path, &text)), environment: &[], current_directory: folder.path() }).unwrap();
-    let during = during.clone();
-    Arc::new(Engine { catalog, clock: clock.clone(), settings, told: Default::default(), hook: Arc::new(move |run: &RunRow| during(&run.plan_name)) })
+/// Plans whose runs do what a test says.
+pub const NAMES: [&str; 4] = ["shop", "hangs", "bad", "good"];
+
+async fn open(folder: &Path, clock: &Arc<HandClock>, during: &During) -> Arc<Engine> {
+    let path = folder.join("recoup.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let inputs = Inputs { file: Some((&path, &text)), environment: &[], current_directory: folder };
+    let named = NAMES.iter().map(ToString::to_string).chain((0..500).map(|n| format!("p{n}")));
+    let sources = named.map(|name| {
+        let (during, plan) = (during.clone(), name.clone());
+        let source = application("during", move || {
+            during(&plan);
+            Ok(Box::new(Nothing))
+        });
+        (name, vec![source])
+    });
+    let options = recoup::engine::Options {
+        data: folder.join("data"),
+        catalog_url: None,
+        settings: Settings::resolve(inputs).unwrap(),
+        environment: Arc::new(Vec::new),
+        clock: clock.clone(),
+        host: Some("here".into()),
+        hooks: HashMap::new(),
+        sources: sources.collect(),
+    };
+    Engine::open(options).await.unwrap()
+}
+
+/// What the source of a test has in it.
+struct Nothing;
+
+impl Dump for Nothing {
+    fn dump(&mut self, _sink: &mut dyn Sink) -> recoup::Result<()> {
+        Ok(())
+    }
 }
