@@ -31,6 +31,7 @@
 //!     host: None,
 //!     hooks: vec![],
 //!     scratch: here.to_owned(),
+//!     audit: None,
 //! };
 //! let destination = LocalDestination::open(&here.join("backups"), true)?;
 //! let store: Arc<dyn Store> = Arc::new(FilesStore::new(Arc::new(destination)));

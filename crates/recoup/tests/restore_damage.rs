@@ -152,6 +152,7 @@ fn restore_opened(ground: &Ground, opened: &mut Opened, context: &Context) -> re
         busy: Duration::from_secs(5),
         seen: None,
         host: None,
+        audit: None,
     };
     restore::run(opened, &request, context).map(drop)
 }

@@ -148,6 +148,7 @@ impl Act<'_> {
                 seen: seen.as_ref(),
                 environment: Arc::clone(&session.environment),
                 host: super::backup::host(),
+                audit: None,
             };
             match restore::run(opened, &request, context) {
                 Err(error) if error.code() == "preview_stale" => {

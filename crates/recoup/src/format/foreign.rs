@@ -198,6 +198,7 @@ impl Taking<'_> {
             objects: Vec::new(),
             verified: None,
             warnings: self.warnings,
+            audit: None,
         };
         Ok((self.reader.with_lists(made), manifest))
     }

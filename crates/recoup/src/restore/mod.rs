@@ -35,6 +35,7 @@ pub use self::from::Opened;
 pub use self::preview::{Preview, Seen, preview};
 use crate::error::Result;
 use crate::hooks::{self, Hook, Occasion, Quiesced};
+use crate::model::audit::Head;
 use crate::model::{BackupId, Outcome, PartKind, RestoreRecord, Warning};
 use crate::progress::Context;
 use crate::source::settings::Environment;
@@ -63,6 +64,8 @@ pub struct Request<'a> {
     pub environment: Environment,
     /// Host name for the safety backup.
     pub host: Option<String>,
+    /// The end of the audit, for the safety backup's manifest; where there is none, none.
+    pub audit: Option<Head>,
 }
 
 /// How a restore went.
@@ -124,6 +127,7 @@ pub fn run(opened: &mut Opened, request: &Request<'_>, context: &Context) -> Res
         elsewhere: &elsewhere,
         stores: request.stores,
         host: request.host.clone(),
+        audit: request.audit.clone(),
         undoes: request.undoes.clone(),
     };
     let id = BackupId::generate(context.clock.now());

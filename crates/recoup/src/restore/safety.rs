@@ -15,6 +15,7 @@ use super::tree::{Uncovered, Whereabouts};
 use crate::backup;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::archive::reader::ArchiveReader;
+use crate::model::audit::Head;
 use crate::model::{
     BackupId, DatabaseFacts, DirectorySpec, FileSpec, Format, Kind, Manifest, Part, PartKind, SourceSpec, Warning,
 };
@@ -59,6 +60,8 @@ pub struct Purpose<'a> {
     pub stores: &'a [Arc<dyn Store>],
     /// The host's name.
     pub host: Option<String>,
+    /// The end of the audit.
+    pub audit: Option<Head>,
 }
 
 /// Copies what is in a database now to where the item wants it. Its file may be anything; what no copy can be made of
@@ -130,6 +133,7 @@ pub fn save(
         // The restore holds the application still already.
         hooks: Vec::new(),
         scratch,
+        audit: purpose.audit.clone(),
     };
     let report = backup::run(&request, purpose.stores, context).map_err(|e| e.while_("making the safety backup"))?;
     for (store, error) in &report.failed {
