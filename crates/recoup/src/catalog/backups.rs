@@ -150,6 +150,22 @@ impl Catalog {
         rows.map_err(|error| failed("reading a backup's rows", error))?.iter().map(backup).collect()
     }
 
+    /// At most `limit` ids that begin with `prefix`, or end with it when it has six characters, of what `owner` owns
+    /// (anybody's with `None`).
+    pub async fn backup_ids(&self, prefix: &str, owner: Option<&str>, limit: i64) -> Result<Vec<String>> {
+        let sql = "SELECT DISTINCT id FROM backup WHERE ((id >= $1 AND id < $2) OR ($3 = 6 AND substr(id, 21) = $1))
+                   AND ($4 = '' OR owner = $4) ORDER BY id LIMIT $5";
+        let ids = sqlx::query_scalar(sql)
+            .bind(prefix)
+            .bind(format!("{prefix}~"))
+            .bind(i64::try_from(prefix.len()).unwrap_or(0))
+            .bind(owner.unwrap_or(""))
+            .bind(limit)
+            .fetch_all(&self.pool)
+            .await;
+        ids.map_err(|error| failed("finding a backup", error))
+    }
+
     /// Copies of backups, newest first. Copies of one backup stand together.
     pub async fn backups(&self, filter: &Filter) -> Result<Vec<BackupRow>> {
         let mut sql = String::from("SELECT * FROM backup WHERE 1 = 1");

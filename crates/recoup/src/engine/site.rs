@@ -5,8 +5,6 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use super::Environment;
 use crate::clock::Clock;
 use crate::config::{DestinationSettings, Settings};
@@ -27,6 +25,8 @@ pub(super) struct Site {
     pub host: Option<String>,
     pub hooks: HashMap<String, Vec<Arc<dyn Hook>>>,
     pub sources: HashMap<String, Vec<SourceFactory>>,
+    /// The catalog's file, when it is one.
+    pub catalog: Option<PathBuf>,
 }
 
 /// An open destination.
@@ -37,9 +37,9 @@ pub(super) struct Place {
 }
 
 impl Site {
-    /// What a plan's document means. Plans of the file are what the file says.
-    pub fn meant(&self, name: &str, body: &Value) -> Result<Plan> {
-        self.settings.plan_of(name, body)
+    /// Folders that people who are no admins may name.
+    pub fn roots(&self) -> &[PathBuf] {
+        &[]
     }
 
     /// A destination by its name, or a directory.
