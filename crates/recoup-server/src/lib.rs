@@ -1,2 +1,116 @@
 //! Recoup with a door: routes, views, problem documents and sign-in over the engine of the library. Nothing that is true
 //! about backups lives here.
+//!
+//! [`router`] is an axum router that can be mounted inside another application under any path; [`server::serve`] runs it
+//! alone, with limits on what a connection may do.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
+pub mod caller;
+mod door;
+pub mod input;
+mod limits;
+mod openapi;
+pub mod options;
+pub mod problem;
+mod routes;
+mod secret;
+pub mod server;
+mod session;
+pub mod views;
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use axum::Router;
+use jiff::Timestamp;
+use recoup::catalog::Catalog;
+use recoup::engine::Engine;
+use tokio::sync::{Semaphore, watch};
+
+pub use caller::{Authenticate, Caller, Identity};
+pub use options::Options;
+pub use problem::Problem;
+
+/// How many passwords are checked at one time: each takes 19 MiB and a core.
+const PASSWORDS_AT_ONCE: usize = 2;
+
+/// What every handler is given. Cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+struct Inner {
+    engine: Arc<Engine>,
+    options: Options,
+    limits: limits::Limits,
+    passwords: Semaphore,
+    closing: watch::Sender<bool>,
+}
+
+impl App {
+    /// An application on an engine.
+    pub fn new(engine: Arc<Engine>, options: Options) -> Self {
+        let limits = limits::Limits::new(options.rate);
+        let passwords = Semaphore::new(PASSWORDS_AT_ONCE);
+        App(Arc::new(Inner { engine, options, limits, passwords, closing: watch::Sender::new(false) }))
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.0.engine
+    }
+
+    /// The engine's catalog.
+    pub fn catalog(&self) -> &Catalog {
+        self.0.engine.catalog()
+    }
+
+    /// How the server is reached.
+    pub fn options(&self) -> &Options {
+        &self.0.options
+    }
+
+    /// The present instant.
+    pub fn now(&self) -> Timestamp {
+        self.0.engine.clock().now()
+    }
+
+    /// A new ULID.
+    pub fn new_id(&self) -> String {
+        ulid::Ulid::from_datetime(self.system_time()).to_string()
+    }
+
+    /// Told that it is over: streams of events end, no new ones begin.
+    pub fn close(&self) {
+        self.0.closing.send_replace(true);
+    }
+
+    /// Resolves when [`App::close`] is called; for streams that would never end by themselves.
+    pub async fn closing(&self) {
+        let mut closing = self.0.closing.subscribe();
+        // The sender lives as long as `self`.
+        let _ = closing.wait_for(|closed| *closed).await;
+    }
+
+    pub(crate) fn limits(&self) -> &limits::Limits {
+        &self.0.limits
+    }
+
+    pub(crate) fn passwords(&self) -> &Semaphore {
+        &self.0.passwords
+    }
+
+    pub(crate) fn system_time(&self) -> SystemTime {
+        SystemTime::from(self.now())
+    }
+}
+
+/// Every route, with everything that guards them. May be nested in another axum application under any path; that
+/// application then serves with `into_make_service_with_connect_info::<SocketAddr>()`, or addresses are not limited.
+pub fn router(app: App) -> Router {
+    routes::router(app)
+}
+
+/// The OpenAPI document, made from the code.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    routes::openapi()
+}

@@ -53,6 +53,8 @@ pub mod clock;
 pub mod config;
 pub mod destination;
 pub mod diff;
+#[cfg(feature = "daemon")]
+pub mod engine;
 pub mod error;
 pub mod format;
 pub mod hooks;
