@@ -11,11 +11,13 @@ pub mod input;
 mod limits;
 mod openapi;
 pub mod options;
+mod passwords;
 pub mod problem;
 mod routes;
 mod secret;
 pub mod server;
 mod session;
+mod setup;
 pub mod views;
 
 use std::sync::Arc;
@@ -23,8 +25,10 @@ use std::time::SystemTime;
 
 use axum::Router;
 use jiff::Timestamp;
+use recoup::Result;
 use recoup::catalog::Catalog;
 use recoup::engine::Engine;
+use recoup::model::audit::Event;
 use tokio::sync::{Semaphore, watch};
 
 pub use caller::{Authenticate, Caller, Identity};
@@ -77,6 +81,24 @@ impl App {
     /// A new ULID.
     pub fn new_id(&self) -> String {
         ulid::Ulid::from_datetime(self.system_time()).to_string()
+    }
+
+    /// A code with which the first admin is made, in place of any before; `None` while there is an admin who can sign
+    /// in, or when an application signs people in. Print it to the console and nowhere else.
+    pub async fn setup_code(&self) -> Result<Option<String>> {
+        setup::new_code(self).await
+    }
+
+    /// Records an event, then does what it tells of. What cannot be recorded is not done; what could not be done is
+    /// recorded as that.
+    pub async fn audited<T>(&self, event: Event, act: impl Future<Output = Result<T>>) -> Result<T> {
+        let failed = Event { success: false, ..event.clone() };
+        self.catalog().append_audit(event, self.now()).await?;
+        let done = act.await;
+        if done.is_err() {
+            self.catalog().append_audit(failed, self.now()).await?;
+        }
+        done
     }
 
     /// Told that it is over: streams of events end, no new ones begin.

@@ -2,7 +2,9 @@
 //! bring their own limits.
 
 mod health;
-mod me;
+mod session;
+mod tokens;
+mod users;
 
 use std::sync::OnceLock;
 
@@ -24,7 +26,7 @@ const BODY: usize = 1 << 20;
 
 /// Routes that answer soon.
 fn quick() -> OpenApiRouter<App> {
-    OpenApiRouter::new().merge(me::routes()).merge(health::routes())
+    OpenApiRouter::new().merge(session::routes()).merge(users::routes()).merge(tokens::routes()).merge(health::routes())
 }
 
 /// Routes that stream, up or down.

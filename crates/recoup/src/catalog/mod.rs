@@ -9,6 +9,7 @@ mod audit;
 mod backups;
 mod kept;
 mod outbox;
+pub mod password;
 mod plans;
 mod row;
 mod runs;
