@@ -6,7 +6,9 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod caller;
+pub mod conditional;
 mod door;
+pub mod idempotency;
 pub mod input;
 mod limits;
 mod openapi;

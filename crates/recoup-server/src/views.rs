@@ -5,6 +5,8 @@ use recoup::model::user::{Role, Scope};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::problem::Problem;
+
 /// What a person may do; each may do what the ones before it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -75,4 +77,16 @@ impl<T> Page<T> {
 pub struct Accepted {
     /// Id of the run: GET /api/v1/runs/{id} tells how far it is.
     pub run: String,
+}
+
+/// How many items a page may have.
+pub const MOST: u32 = 500;
+
+/// The number of items on a page that a query asks for: 1 to 500, 100 when it does not say.
+pub fn limit(asked: Option<u32>) -> Result<usize, Problem> {
+    let asked = asked.unwrap_or(100);
+    if !(1..=MOST).contains(&asked) {
+        return Err(Problem::invalid("bad_limit", "A page has 1 to 500 items"));
+    }
+    Ok(asked as usize)
 }

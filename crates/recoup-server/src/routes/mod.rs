@@ -1,6 +1,7 @@
 //! Every route on one page. `quick` ones take one small body and answer within the time limit; `long` ones stream and
 //! bring their own limits.
 
+mod audit;
 mod health;
 mod session;
 mod tokens;
@@ -26,12 +27,17 @@ const BODY: usize = 1 << 20;
 
 /// Routes that answer soon.
 fn quick() -> OpenApiRouter<App> {
-    OpenApiRouter::new().merge(session::routes()).merge(users::routes()).merge(tokens::routes()).merge(health::routes())
+    OpenApiRouter::new()
+        .merge(session::routes())
+        .merge(users::routes())
+        .merge(tokens::routes())
+        .merge(audit::routes())
+        .merge(health::routes())
 }
 
 /// Routes that stream, up or down.
 fn long() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+    OpenApiRouter::new().merge(audit::export_routes())
 }
 
 fn api() -> (Router<App>, OpenApi) {

@@ -33,13 +33,13 @@ pub fn routes() -> OpenApiRouter<App> {
 }
 
 /// Where a request comes from, when it is known.
-struct From(Option<IpAddr>);
+struct Peer(Option<IpAddr>);
 
-impl<S: Send + Sync> FromRequestParts<S> for From {
+impl<S: Send + Sync> FromRequestParts<S> for Peer {
     type Rejection = std::convert::Infallible;
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        Ok(From(peer.map(|peer| peer.0.ip().to_canonical())))
+        Ok(Peer(peer.map(|peer| peer.0.ip().to_canonical())))
     }
 }
 
@@ -114,7 +114,7 @@ async fn setup_state(State(app): State<App>) -> Result<Json<SetupState>, Problem
 /// Makes the first admin and signs them in. The code that the daemon printed works once.
 #[utoipa::path(post, path = "/setup", tag = "session", security(()), request_body = SetUp,
     responses((status = 201, body = User)))]
-async fn set_up(State(app): State<App>, from: From, Input(given): Input<SetUp>) -> Result<Response, Problem> {
+async fn set_up(State(app): State<App>, from: Peer, Input(given): Input<SetUp>) -> Result<Response, Problem> {
     // The same waits as for passwords, under a name that no account can have.
     app.limits().may_try("\n", from.0, app.now())?;
     if !setup::needed(&app).await? {
@@ -148,7 +148,7 @@ async fn set_up(State(app): State<App>, from: From, Input(given): Input<SetUp>) 
     responses((status = 200, body = User)))]
 async fn sign_in(
     State(app): State<App>,
-    from: From,
+    from: Peer,
     headers: HeaderMap,
     Input(given): Input<SignIn>,
 ) -> Result<Response, Problem> {
