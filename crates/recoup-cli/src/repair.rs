@@ -10,8 +10,7 @@ use std::time::Duration;
 use recoup::model::{Manifest, RestoreRecord, SourceSpec};
 use recoup::progress::Context;
 use recoup::restore::recover::{self, Recovered};
-use recoup::restore::{self, Places};
-use recoup::sqlite::location;
+use recoup::restore::Places;
 use recoup::store::Store;
 use recoup::{ErrorKind, Result};
 
@@ -24,37 +23,13 @@ pub const BUSY: Duration = Duration::from_secs(30);
 
 /// Folders in which a restore may have worked: around the places of parts, and those that are trees.
 pub fn folders_of<'a>(manifests: impl Iterator<Item = &'a Manifest>) -> BTreeSet<PathBuf> {
-    let mut folders = BTreeSet::new();
-    for manifest in manifests {
-        for (_, path) in Places::origins(manifest).all() {
-            add(&mut folders, path);
-        }
-    }
-    folders
+    let places: Vec<Places> = manifests.map(Places::origins).collect();
+    recover::folders_of(places.iter().flat_map(Places::all).map(|(_, path)| path.as_path()))
 }
 
 /// The same for the sources of plans.
 pub fn folders_of_sources(sources: &[SourceSpec], base: &Path) -> BTreeSet<PathBuf> {
-    let mut folders = BTreeSet::new();
-    for source in sources {
-        let path = match source {
-            SourceSpec::Database(spec) => location::parse(&spec.location, base).ok().map(|location| location.path),
-            SourceSpec::Directory(spec) => Some(base.join(&spec.path)),
-            SourceSpec::File(spec) => Some(base.join(&spec.path)),
-            SourceSpec::Settings(_) | SourceSpec::Command(_) => None,
-        };
-        path.iter().for_each(|path| add(&mut folders, path));
-    }
-    folders
-}
-
-fn add(folders: &mut BTreeSet<PathBuf>, path: &Path) {
-    // A restore works where the data really is.
-    let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    folders.extend(real.parent().map(Path::to_path_buf));
-    if real.is_dir() {
-        folders.insert(real);
-    }
+    recover::folders_of(recover::places_of(sources, base).iter().map(PathBuf::as_path))
 }
 
 /// Folders in which an interrupted restore waits.
@@ -76,16 +51,7 @@ pub fn repair(
     busy: Duration,
     context: &Context,
 ) -> Result<Vec<Recovered>> {
-    let remember = |record: &RestoreRecord| {
-        let has = |store: &&Arc<dyn Store>| {
-            let listing = store.list(Some(&record.plan)).ok();
-            listing.is_some_and(|listing| {
-                listing.backups.iter().any(|listed| Some(&listed.manifest.id) == record.safety.as_ref())
-            })
-        };
-        let store = stores.iter().find(has).or(stores.first());
-        store.and_then(|store| restore::remember(record, &[Arc::clone(store)], context))
-    };
+    let remember = |record: &RestoreRecord| recover::remember_at(stores, record, context);
     let mut all = Vec::new();
     for folder in folders {
         let recovered = recover::folder(folder, &remember, busy, context)?;

@@ -49,6 +49,7 @@ pub fn restore_as(sample: &Sample, listed: &Listed, how: How<'_>) -> Result<Repo
         seen: how.seen,
         environment: Arc::new(Vec::new),
         host: None,
+        audit: None,
     };
     restore::run(&mut opened, &request, &Context::quiet())
 }

@@ -130,6 +130,7 @@ impl Sample {
             host: None,
             hooks: vec![],
             scratch: self.path().to_owned(),
+            audit: None,
         }
     }
 

@@ -36,6 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             host: None,
             hooks: vec![],
             scratch: destination.clone(),
+            audit: None,
         },
         &[store],
         &Context::quiet(),

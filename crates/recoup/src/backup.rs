@@ -13,6 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::pack::Packer;
 use crate::format::{Packed, proof};
 use crate::hooks::{self, Hook, Occasion};
+use crate::model::audit::Head;
 use crate::model::{
     BackupId, Format, Kind, Level, MANIFEST_VERSION, Manifest, Outcome, Part, PartKind, Warning, shrink,
 };
@@ -43,6 +44,8 @@ pub struct Request {
     pub hooks: Vec<Arc<dyn Hook>>,
     /// Where to stage when no store is on this machine.
     pub scratch: PathBuf,
+    /// The end of the audit, for the manifest; where there is none, none.
+    pub audit: Option<Head>,
 }
 
 /// How a backup went.
@@ -120,6 +123,7 @@ pub fn run(request: &Request, stores: &[Arc<dyn Store>], context: &Context) -> R
             objects: Vec::new(),
             verified: None,
             warnings: resumed,
+            audit: request.audit.clone(),
         };
         for (source, presence) in sources.iter_mut().zip(&present) {
             pack(source.as_mut(), *presence, &mut packer, &scope, &mut manifest)?;

@@ -9,6 +9,10 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
     /// Time that only moves forward, since some fixed point: for durations, rates and deadlines.
     fn monotonic(&self) -> std::time::Duration;
+    /// As [`Clock::monotonic`], and it counts on while the machine sleeps: what the wall clock should have moved by.
+    fn elapsed(&self) -> std::time::Duration {
+        self.monotonic()
+    }
 }
 
 /// The clock of this machine.
@@ -36,5 +40,10 @@ impl Clock for SystemClock {
     }
     fn monotonic(&self) -> std::time::Duration {
         self.started.elapsed()
+    }
+    #[cfg(target_os = "linux")]
+    fn elapsed(&self) -> std::time::Duration {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        std::time::Duration::try_from(now).unwrap_or_else(|_| self.monotonic())
     }
 }

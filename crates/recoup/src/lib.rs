@@ -31,6 +31,7 @@
 //!     host: None,
 //!     hooks: vec![],
 //!     scratch: here.to_owned(),
+//!     audit: None,
 //! };
 //! let destination = LocalDestination::open(&here.join("backups"), true)?;
 //! let store: Arc<dyn Store> = Arc::new(FilesStore::new(Arc::new(destination)));
@@ -60,10 +61,15 @@ pub mod format;
 pub mod hooks;
 pub mod migration;
 pub mod model;
+#[cfg(feature = "daemon")]
+pub mod notify;
+pub mod outbound;
 mod process;
 pub mod progress;
 pub mod prune;
 pub mod restore;
+#[cfg(feature = "daemon")]
+pub mod scheduler;
 pub mod source;
 pub mod sqlite;
 pub mod store;

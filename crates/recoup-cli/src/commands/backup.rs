@@ -51,6 +51,7 @@ pub fn run(args: &Backup, session: &Session) -> Result<Reply> {
         host: host(),
         hooks: hooks::of_plan(&task.plan.hooks, Occasion::Backup),
         scratch: session::scratch_root(None),
+        audit: None,
     };
     let context = session.work()?;
     let (places, closed) = open(&task.destinations)?;

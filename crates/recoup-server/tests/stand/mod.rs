@@ -87,6 +87,8 @@ impl Stand {
             environment: Arc::new(Vec::new),
             clock: handed,
             host: None,
+            hooks: Default::default(),
+            sources: Default::default(),
         };
         let engine = runtime.block_on(Engine::open(options_of_engine)).unwrap();
         let app = App::new(engine, options);

@@ -55,6 +55,7 @@ pub fn manifest(plan: &str, created_at: Timestamp, kind: Kind) -> Manifest {
         objects: vec![],
         verified: None,
         warnings: vec![],
+        audit: None,
     }
 }
 

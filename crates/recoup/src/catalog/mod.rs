@@ -7,6 +7,7 @@
 mod accounts;
 mod audit;
 mod backups;
+mod calendar;
 mod kept;
 mod outbox;
 pub mod password;

@@ -174,6 +174,7 @@ fn manifest_of(path: &Path, file: &File, format: Format, context: &Context) -> R
         objects: Vec::new(),
         verified: None,
         warnings: Vec::new(),
+        audit: None,
     })
 }
 

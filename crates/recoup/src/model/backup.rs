@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::Plan;
+use super::audit::Head;
 use super::entry::PathBytes;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -199,6 +200,9 @@ pub struct Manifest {
     /// Things to look at.
     #[serde(default)]
     pub warnings: Vec<Warning>,
+    /// The end of the audit of the daemon that made it: whoever cuts or rewrites the audit cannot rewrite this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<Head>,
 }
 
 /// Bytes at a destination.
@@ -452,6 +456,7 @@ mod tests {
             objects: vec![Object { name: "x.zip".into(), bytes: 3, sha256: "00".into() }],
             verified: Some(Level::Integrity),
             warnings: vec![],
+            audit: None,
         }
     }
 

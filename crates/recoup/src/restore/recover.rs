@@ -4,7 +4,9 @@
 //!
 //! Not here: the journal's shape ([`super::journal`]).
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::commit;
@@ -12,11 +14,13 @@ use super::journal::{Database, Journal, Remember};
 use super::stage::Stage;
 use super::unit;
 use crate::error::{Error, Result};
-use crate::model::{RestoreRecord, Warning};
+use crate::model::{RestoreRecord, SourceSpec, Warning};
 use crate::progress::Context;
+use crate::sqlite::location;
 use crate::sqlite::pin::Pinned;
 use crate::sqlite::put::Stamps;
 use crate::sqlite::same;
+use crate::store::Store;
 
 /// An interrupted restore that was dealt with.
 #[derive(Debug)]
@@ -171,4 +175,41 @@ pub fn waiting(folder: &Path) -> Result<Vec<PathBuf>> {
         }
     }
     Ok(waiting)
+}
+
+/// Folders in which a restore of these parts may have worked: around their places, and those that are trees. A restore
+/// works where the data really is.
+pub fn folders_of<'a>(places: impl IntoIterator<Item = &'a Path>) -> BTreeSet<PathBuf> {
+    let mut folders = BTreeSet::new();
+    for path in places {
+        let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        folders.extend(real.parent().map(Path::to_path_buf));
+        if real.is_dir() {
+            folders.insert(real);
+        }
+    }
+    folders
+}
+
+/// Where the sources of a plan are. Relative paths are meant from `base`.
+pub fn places_of(sources: &[SourceSpec], base: &Path) -> Vec<PathBuf> {
+    let place = |source: &SourceSpec| match source {
+        SourceSpec::Database(spec) => location::parse(&spec.location, base).ok().map(|location| location.path),
+        SourceSpec::Directory(spec) => Some(base.join(&spec.path)),
+        SourceSpec::File(spec) => Some(base.join(&spec.path)),
+        SourceSpec::Settings(_) | SourceSpec::Command(_) => None,
+    };
+    sources.iter().filter_map(place).collect()
+}
+
+/// Keeps the record of a restore that was finished after a crash, at the first of `stores` that has its safety backup.
+pub fn remember_at(stores: &[Arc<dyn Store>], record: &RestoreRecord, context: &Context) -> Option<Warning> {
+    let has = |store: &&Arc<dyn Store>| {
+        let listing = store.list(Some(&record.plan)).ok();
+        listing.is_some_and(|listing| {
+            listing.backups.iter().any(|listed| Some(&listed.manifest.id) == record.safety.as_ref())
+        })
+    };
+    let store = stores.iter().find(has).or(stores.first());
+    store.and_then(|store| super::remember(record, &[Arc::clone(store)], context))
 }

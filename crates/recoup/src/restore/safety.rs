@@ -11,10 +11,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::item::{Item, Items};
-use super::tree::{self, Uncovered};
+use super::tree::{Uncovered, Whereabouts};
 use crate::backup;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::archive::reader::ArchiveReader;
+use crate::model::audit::Head;
 use crate::model::{
     BackupId, DatabaseFacts, DirectorySpec, FileSpec, Format, Kind, Manifest, Part, PartKind, SourceSpec, Warning,
 };
@@ -59,6 +60,8 @@ pub struct Purpose<'a> {
     pub stores: &'a [Arc<dyn Store>],
     /// The host's name.
     pub host: Option<String>,
+    /// The end of the audit.
+    pub audit: Option<Head>,
 }
 
 /// Copies what is in a database now to where the item wants it. Its file may be anything; what no copy can be made of
@@ -130,6 +133,7 @@ pub fn save(
         // The restore holds the application still already.
         hooks: Vec::new(),
         scratch,
+        audit: purpose.audit.clone(),
     };
     let report = backup::run(&request, purpose.stores, context).map_err(|e| e.while_("making the safety backup"))?;
     for (store, error) in &report.failed {
@@ -221,17 +225,17 @@ pub fn discard(saved: &Saved) {
     }
 }
 
-/// What of a live tree the safety backup does not hold.
-pub fn compare_tree(saved: &Saved, item: &Item, scratch: &Path, context: &Context) -> Result<Uncovered> {
+/// What of the tree of an item, as it lies `at` some place, the safety backup does not hold.
+pub fn compare_tree(saved: &Saved, item: &Item, at: &Whereabouts, context: &Context) -> Result<Uncovered> {
     let part = saved.manifest.parts.iter().find(|part| part.name == item.name);
     let lost = || Error::new(ErrorKind::Failed, "safety_missing", "The safety backup cannot be read");
     let part = part.filter(|part| part.directory.is_some()).ok_or_else(lost)?;
     let (store, object) = saved.stores.first().zip(saved.manifest.objects.first()).ok_or_else(lost)?;
-    let path = store.fetch(&saved.manifest, object, scratch, context)?;
+    let path = store.fetch(&saved.manifest, object, &item.stage, context)?;
     let entries = ArchiveReader::open(&path)?.read_entries(part)?;
     // File systems stamp with a clock that is up to 10 ms late.
     let begun = saved.moment.as_nanosecond() - 20_000_000;
-    tree::uncovered(&item.target, entries, begun..context.clock.now().as_nanosecond(), context)
+    at.uncovered(entries, begun..context.clock.now().as_nanosecond(), context)
 }
 
 fn absent(item: &Item) -> SourceFactory {

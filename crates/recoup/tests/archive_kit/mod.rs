@@ -32,6 +32,7 @@ pub fn manifest(parts: Vec<Part>) -> Manifest {
         objects: vec![],
         verified: None,
         warnings: vec![],
+        audit: None,
     }
 }
 

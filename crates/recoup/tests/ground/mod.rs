@@ -121,6 +121,7 @@ impl Ground {
             host: None,
             hooks: vec![],
             scratch: self.root().to_owned(),
+            audit: None,
         }
     }
     pub fn listed(&self, id: &str) -> Listed {
@@ -162,6 +163,7 @@ impl Ground {
             seen: None,
             environment: std::sync::Arc::new(Vec::new),
             host: None,
+            audit: None,
         };
         restore::run(&mut opened, &request, context)
     }

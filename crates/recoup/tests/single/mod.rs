@@ -60,6 +60,7 @@ impl Single {
             host: None,
             hooks: vec![],
             scratch: self.folder.path().to_owned(),
+            audit: None,
         };
         Ok(backup::run(&request, &[Arc::new(self.store())], &Context::quiet())?.manifest)
     }

@@ -118,6 +118,7 @@ fn back_up(directory: &Path, screen: &Screen, cancel: &Cancel) -> Result<(Report
         host: super::backup::host(),
         hooks: vec![],
         scratch: session::scratch_root(None),
+        audit: None,
     };
     let mut places = Vec::new();
     for destination in settings.destinations_of(plan)? {
