@@ -100,6 +100,10 @@ impl AdHoc {
                 hooks: Hooks::default(),
                 retention: None,
                 notify: Vec::new(),
+                enabled: true,
+                schedule: None,
+                test_restore: None,
+                deadline: Plan::DEADLINE,
             },
             resolved,
         ))

@@ -112,6 +112,7 @@ mod tests {
             file: Some((Path::new("/app/recoup.toml"), text)),
             environment: &[],
             current_directory: Path::new("/app"),
+            zone: "UTC",
         };
         Settings::resolve(inputs).unwrap()
     }

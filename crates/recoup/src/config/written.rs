@@ -9,6 +9,7 @@ use toml::de::DeTable;
 use super::hooks;
 use super::notify;
 use super::retention::{self, Retention};
+use super::schedule::{self, When};
 use super::walk::{At, Document, Field, Table};
 use crate::error::Result;
 use crate::model::Format;
@@ -47,6 +48,7 @@ pub(super) struct Plan {
     pub hooks: Option<hooks::Written>,
     pub retention: Option<Retention>,
     pub notify: Option<At<Vec<At<String>>>>,
+    pub when: When,
     /// `[plan.NAME.export]`: array name and query.
     pub export: Vec<(String, At<String>)>,
 }
@@ -170,6 +172,7 @@ fn plan(name: At<String>, field: &Field<'_>) -> Result<Plan> {
             None => None,
             Some(field) => Some(At { value: field.strings()?, line: field.line, key: field.key }),
         },
+        when: schedule::read(&mut table)?,
         export: match table.take("export") {
             None => Vec::new(),
             Some(export) => {
