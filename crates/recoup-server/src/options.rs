@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use recoup::config::ServerSettings;
+
 use crate::caller::Authenticate;
 
 /// How the server is to be reached.
@@ -41,6 +43,18 @@ impl Default for Options {
 }
 
 impl Options {
+    /// As `[server]` of recoup.toml says.
+    pub fn of(server: &ServerSettings) -> Self {
+        Options {
+            public_url: server.public_url.clone(),
+            hosts: server.hosts.clone(),
+            rate: server.rate_limit,
+            open_metrics: server.open_metrics,
+            docs: server.docs,
+            ..Options::default()
+        }
+    }
+
     /// Whether people reach it through TLS.
     pub fn is_secure(&self) -> bool {
         self.public_url.as_deref().is_some_and(|url| url.starts_with("https://"))

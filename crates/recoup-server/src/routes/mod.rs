@@ -4,6 +4,7 @@
 mod audit;
 mod health;
 mod session;
+mod settings;
 mod tokens;
 mod users;
 
@@ -32,6 +33,7 @@ fn quick() -> OpenApiRouter<App> {
         .merge(users::routes())
         .merge(tokens::routes())
         .merge(audit::routes())
+        .merge(settings::routes())
         .merge(health::routes())
 }
 

@@ -79,7 +79,7 @@ impl Stand {
         let folder = tempfile::tempdir().unwrap();
         let clock = HandClock::at(start());
         let handed: Arc<dyn Clock> = clock.clone();
-        let inputs = Inputs { file: None, current_directory: folder.path(), environment: &[] };
+        let inputs = Inputs { file: None, current_directory: folder.path(), environment: &[], zone: "UTC" };
         let options_of_engine = engine::Options {
             data: folder.path().join("data"),
             catalog_url: None,
