@@ -99,11 +99,11 @@ impl AdHoc {
                 queries: Vec::new(),
                 hooks: Hooks::default(),
                 retention: None,
-                notify: Vec::new(),
                 enabled: true,
                 schedule: None,
                 test_restore: None,
                 deadline: Plan::DEADLINE,
+                notify: Vec::new(),
             },
             resolved,
         ))

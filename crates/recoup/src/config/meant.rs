@@ -250,11 +250,11 @@ impl Meaning<'_> {
             queries,
             hooks,
             retention,
-            notify,
             enabled,
             schedule,
             test_restore,
             deadline,
+            notify,
         })
     }
 

@@ -49,8 +49,8 @@ pub(super) struct Plan {
     pub settings: Option<Settings>,
     pub hooks: Option<hooks::Written>,
     pub retention: Option<Retention>,
-    pub notify: Option<At<Vec<At<String>>>>,
     pub when: When,
+    pub notify: Option<At<Vec<At<String>>>>,
     /// `[plan.NAME.export]`: array name and query.
     pub export: Vec<(String, At<String>)>,
 }
@@ -171,11 +171,11 @@ fn plan(name: At<String>, field: &Field<'_>) -> Result<Plan> {
         settings: table.take("settings").map(|f| settings(&f)).transpose()?,
         hooks: table.take("hooks").map(|f| hooks::read(&f)).transpose()?,
         retention: table.take("retention").map(|f| retention::read(&f)).transpose()?,
+        when: schedule::read(&mut table)?,
         notify: match table.take("notify") {
             None => None,
             Some(field) => Some(At { value: field.strings()?, line: field.line, key: field.key }),
         },
-        when: schedule::read(&mut table)?,
         export: match table.take("export") {
             None => Vec::new(),
             Some(export) => {

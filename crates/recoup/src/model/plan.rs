@@ -29,8 +29,6 @@ pub struct Plan {
     pub hooks: Hooks,
     /// What is kept; `None` when nobody said, and then nothing is ever removed.
     pub retention: Option<Policy>,
-    /// Names of the channels that are told.
-    pub notify: Vec<String>,
     /// Whether it runs on its schedule; by hand it always does.
     pub enabled: bool,
     /// When it runs; `None`: only by hand.
@@ -39,6 +37,8 @@ pub struct Plan {
     pub test_restore: Option<Duration>,
     /// A run that takes longer is cancelled.
     pub deadline: Duration,
+    /// Names of the channels that are told.
+    pub notify: Vec<String>,
 }
 
 impl Plan {
