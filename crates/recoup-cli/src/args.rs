@@ -73,6 +73,9 @@ pub enum Command {
     Doctor(Doctor),
     /// Make a small shop, back it up while it is written to, and look at the result
     Demo(Demo),
+    /// Try how people are told
+    #[command(subcommand)]
+    Notify(Notify),
     /// Look at the configuration
     #[command(subcommand)]
     Config(Config),
@@ -168,7 +171,7 @@ pub struct List {
     /// Only backups that are whole and were verified; exit code 10 when there is none
     #[arg(long)]
     pub verified: bool,
-    /// Only backups of this kind; exit code 10 when there is none
+    /// Only backups of this kind
     #[arg(long, value_name = "KIND")]
     pub kind: Option<String>,
 }
@@ -386,6 +389,19 @@ pub struct Demo {
 #[derive(Debug, Args)]
 pub struct DemoWriter {
     pub database: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Notify {
+    /// Send a test message through channels of recoup.toml
+    Test(NotifyTest),
+}
+
+#[derive(Debug, Args)]
+pub struct NotifyTest {
+    /// Channels, as named below [notify] [default: all]
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -14,8 +14,10 @@ pub fn somebody(screen: &Screen) -> bool {
 /// Asks a yes-or-no question; only `y` and `yes` are yes. Fails when there is nobody to ask.
 pub fn confirm(screen: &Screen, question: &str) -> Result<()> {
     if !somebody(screen) {
-        let error = Error::usage("confirm_required", question.to_owned());
-        return Err(error.hint("nobody is there to answer; --yes says yes"));
+        let error = Error::usage("confirm_required", "Nobody could be asked, so nothing was done");
+        return Err(error
+            .because(format!("the question is: {question}"))
+            .hint("answer it with --yes, or at a terminal"));
     }
     let failed = |error| Error::io("asking", error);
     write!(io::stderr(), "{question} [y/N] ").and_then(|()| io::stderr().flush()).map_err(failed)?;

@@ -122,3 +122,32 @@ fn a_file_that_is_no_backup_is_refused_with_a_reason_and_changes_nothing() {
     assert!(told(&output).contains("--plan NAME"), "{}", told(&output));
     assert_eq!(camera.events("data/camera.db"), "now");
 }
+
+#[test]
+fn a_bare_archive_of_ours_may_hold_more_than_an_upload_and_one_of_another_program_may_not() {
+    let camera = Camera::new();
+    fs::create_dir(camera.at("many")).unwrap();
+    for number in 0..65_536 {
+        fs::File::create(camera.at(&format!("many/{number}"))).unwrap();
+    }
+    let output = camera.recoup(&["backup", "--directory", "many", "--to", "kept", "--quiet"]);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    let mut kept = fs::read_dir(camera.at("kept/many")).unwrap().map(|entry| entry.unwrap().path());
+    let archive = kept.find(|path| path.extension().is_some_and(|end| end == "zip")).unwrap();
+    fs::rename(archive, camera.at("bare.zip")).unwrap();
+    let output = camera.recoup(&["restore", "./bare.zip", "--only", "many/65535", "--to", "out"]);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    assert!(camera.at("out/many/65535").exists());
+
+    let script = "
+import zipfile
+z = zipfile.ZipFile('other.zip', 'w')
+for i in range(65536): z.writestr(f'many/{i}', '')
+z.close()
+";
+    let python = Command::new("python3").args(["-c", script]).current_dir(camera.folder.path()).status().unwrap();
+    assert!(python.success());
+    let output = camera.recoup(&["restore", "./other.zip", "--to", "foreign"]);
+    assert_eq!(output.status.code(), Some(13), "{}", told(&output));
+    assert!(told(&output).contains("65536 members, 65535 are allowed"), "{}", told(&output));
+}

@@ -28,6 +28,8 @@ help! {
     help_prune: "prune",
     help_doctor: "doctor",
     help_demo: "demo",
+    help_notify: "notify",
+    help_notify_test: "notify test",
     help_config: "config",
     help_config_print: "config print",
     help_completions: "completions",

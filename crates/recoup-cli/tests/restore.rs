@@ -134,10 +134,19 @@ fn without_a_terminal_nothing_is_asked_and_nothing_is_changed() {
     let before = state(&shop);
     let told = shop.run("restore latest");
     assert_eq!(told.code, 2, "{told:?}");
-    assert!(told.err.contains(QUESTION) && told.err.contains("--yes"), "{told:?}");
+    let lines = [
+        "Error: Nobody could be asked, so nothing was done",
+        &format!("Why:  the question is: {QUESTION}"),
+        "Hint: answer it with --yes, or at a terminal",
+    ];
+    assert!(told.err.ends_with(&format!("{}\n", lines.join("\n  "))), "{told:?}");
     assert!(told.out.contains("is lost"), "the preview is shown all the same: {told:?}");
     let told = shop.run("restore latest --json");
-    assert_eq!((told.code, &told.json()["error"]["code"]), (2, &json!("confirm_required")));
+    let error = &told.json()["error"];
+    assert_eq!(
+        (told.code, &error["code"], &error["message"]),
+        (2, &json!("confirm_required"), &json!("Nobody could be asked, so nothing was done"))
+    );
     assert_eq!(shop.run("undo").code, 10);
     assert_eq!(state(&shop), before);
     assert_eq!(shop.stored().len(), 2);

@@ -11,6 +11,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
+use crate::random::Random;
+
 /// Every page size that SQLite has.
 pub const PAGE_SIZES: [u32; 8] = [512, 1024, 2048, 4096, 8192, 16384, 32768, 65536];
 /// The journal modes that differ in the file that is left behind.
@@ -105,8 +107,8 @@ pub fn build(
     assert!(!path.exists(), "{} exists", path.display());
     let db = Connection::open(path).unwrap();
     let mut random = Random(seed);
-    let user_version = random.next() as i32;
-    let application_id = random.next() as i32;
+    let user_version = random.number() as i32;
+    let application_id = random.number() as i32;
     batch(
         &db,
         &format!(
@@ -158,7 +160,7 @@ fn add(db: &Connection, feature: Feature, random: &mut Random) {
                  CREATE VIRTUAL TABLE mails_fts USING fts5(subject, body, content = mails)",
             );
             for _ in 0..random.below(20) {
-                let rowid = random.next() as i64;
+                let rowid = random.number() as i64;
                 let (subject, body) = (random.words(), random.words());
                 for table in ["mails", "mails_fts"] {
                     let sql = format!("INSERT OR IGNORE INTO {table}(rowid, subject, body) VALUES (?, ?, ?)");
@@ -208,7 +210,7 @@ fn add(db: &Connection, feature: Feature, random: &mut Random) {
                 db.execute("INSERT INTO \"exact too\"(a) VALUES (?)", [&any]).unwrap();
                 db.execute(
                     "INSERT INTO exact VALUES (?, ?, ?, ?, ?, ?)",
-                    (random.next() as i64, n as f64, random.words(), random.bytes(), any, format!("k{n}")),
+                    (random.number() as i64, n as f64, random.words(), random.bytes(), any, format!("k{n}")),
                 )
                 .unwrap();
             }
@@ -283,7 +285,7 @@ fn add(db: &Connection, feature: Feature, random: &mut Random) {
                 db.execute("INSERT INTO numbers(a, r) VALUES (?, ?)", (x, x)).unwrap();
             }
             for _ in 0..random.below(20) {
-                let x = Some(f64::from_bits(random.next())).filter(|x| !x.is_nan());
+                let x = Some(f64::from_bits(random.number())).filter(|x| !x.is_nan());
                 db.execute("INSERT INTO numbers(a, r) VALUES (?, ?)", (x, x)).unwrap();
             }
             batch(
@@ -406,20 +408,7 @@ fn batch(db: &Connection, sql: &str) {
     }
 }
 
-/// SplitMix64: enough for odd values, and the same everywhere.
-struct Random(u64);
-
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-    fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
-    }
     fn words(&mut self) -> String {
         let words = ["alpha", "Βήτα", "日本", "delta's", "é", "😀", "running", "x\ty", "\"q\"", "NULL"];
         (0..self.below(6)).map(|_| words[self.below(10) as usize]).collect::<Vec<_>>().join(" ")
@@ -427,16 +416,16 @@ impl Random {
     fn bytes(&mut self) -> Vec<u8> {
         // Now and then longer than any page, for overflow pages.
         let longest = if self.below(8) == 0 { 9000 } else { 40 };
-        (0..self.below(longest)).map(|_| self.next() as u8).collect()
+        (0..self.below(longest)).map(|_| self.number() as u8).collect()
     }
     fn value(&mut self) -> Value {
         match self.below(7) {
             0 => Value::Null,
-            1 => Value::Integer(self.next() as i64),
+            1 => Value::Integer(self.number() as i64),
             2 => Value::Integer(self.below(200) as i64 - 100),
-            3 => Some(f64::from_bits(self.next())).filter(|x| !x.is_nan()).map_or(Value::Null, Value::Real),
+            3 => Some(f64::from_bits(self.number())).filter(|x| !x.is_nan()).map_or(Value::Null, Value::Real),
             4 => Value::Blob(self.bytes()),
-            5 => Value::Text(self.next().to_string()),
+            5 => Value::Text(self.number().to_string()),
             _ => Value::Text(self.words()),
         }
     }

@@ -60,6 +60,9 @@ pub mod format;
 pub mod hooks;
 pub mod migration;
 pub mod model;
+#[cfg(feature = "daemon")]
+pub mod notify;
+pub mod outbound;
 mod process;
 pub mod progress;
 pub mod prune;

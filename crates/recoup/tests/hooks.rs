@@ -13,6 +13,7 @@ use recoup::model::hook::{HookAction, HookSpec, Hooks};
 use recoup::model::{Format, Kind, Outcome};
 use recoup::progress::{Cancel, Context, Observer, Phase};
 use recoup::{Error, Result, backup};
+use recoup_testkit::busy::HeldDatabase;
 use recoup_testkit::restoring::{How, change, restore_as, state};
 use recoup_testkit::sample::Sample;
 
@@ -268,6 +269,22 @@ fn a_restore_holds_the_application_still_and_a_failing_before_changes_nothing() 
     restore_as(&sample, &listed, How { hooks: &hooks, ..How::default() }).unwrap();
     assert_eq!(state(&sample), original);
     assert_eq!(lines(&log)[2..], ["c restore shop before", "d restore shop after good"]);
+}
+
+#[test]
+fn a_failed_restore_tells_every_after_that_failed_and_keeps_its_own_hint() {
+    let sample = Sample::new();
+    sample.back_up();
+    let listed = sample.latest();
+    let hooks =
+        Hooks { after_restore: vec![program(&["sh", "-c", "exit 3"]), program(&["false"])], ..Hooks::default() };
+    let hooks = of_plan(&hooks, Occasion::Restore);
+    let _held = HeldDatabase::hold(&sample.database(), &["BEGIN IMMEDIATE"]);
+    let error = restore_as(&sample, &listed, How { hooks: &hooks, ..How::default() }).unwrap_err();
+    assert_eq!(error.message(), "Cannot restore while database is in use");
+    let hint = error.hint_text().unwrap_or_default();
+    assert!(hint.starts_with("something holds ") && hint.contains("sh (") && hint.contains("false ("), "{hint}");
+    assert_eq!(hint.matches("may still stand").count(), 2, "{hint}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("model", 0),
     ("sqlite", 1),
     ("process", 1),
+    ("outbound", 1),
     ("source", 2),
     ("format", 2),
     ("destination", 2),
@@ -145,4 +146,7 @@ fn there_is_one_sqlite_and_it_is_new_enough() {
     assert_eq!(lock.matches("name = \"libsqlite3-sys\"").count(), 1);
     recoup::sqlite::open::assert_version().unwrap();
     assert!(rusqlite::version_number() >= 3_051_003, "{}", rusqlite::version());
+    let memory = rusqlite::Connection::open_in_memory().unwrap();
+    let pages = "SELECT sqlite_compileoption_used('ENABLE_DBPAGE_VTAB')";
+    assert_eq!(memory.query_row(pages, [], |row| row.get::<_, i64>(0)).unwrap(), 1, "see .cargo/config.toml");
 }

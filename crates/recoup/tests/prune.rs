@@ -21,6 +21,7 @@ use recoup::{Error, ErrorKind, Result};
 use recoup_testkit::contract::store::manifest;
 use recoup_testkit::hand_clock::HandClock;
 use recoup_testkit::memory::Memory;
+use recoup_testkit::random::Random;
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -105,19 +106,6 @@ fn going(preview: &prune::Preview) -> Vec<BackupId> {
 }
 
 // --- P11 and P12 ---
-
-/// splitmix64.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % n
-    }
-}
 
 /// A random history of five plans, some of whose names begin alike.
 fn history(store: &dyn Store, root: Option<&Path>, random: &mut Random, now: Timestamp) {

@@ -20,6 +20,7 @@ use recoup::progress::{Context, Phase};
 use recoup::restore::{self, Opened, Places, Request};
 use recoup::store::Listed;
 use recoup_testkit::faults::soak;
+use recoup_testkit::random::Random;
 use recoup_testkit::tree::files;
 
 /// Every file of the application, byte for byte. Nobody has its database open.
@@ -52,19 +53,6 @@ fn small(format: Format) -> (Ground, Listed) {
         ground.write("config.yml", "changed");
     }
     (ground, listed)
-}
-
-/// A number generator that gives the same numbers every time (splitmix64).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % end
-    }
 }
 
 /// Damage of an object must be refused, or must not matter.

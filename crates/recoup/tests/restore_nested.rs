@@ -1,7 +1,7 @@
 //! Restores of directories: with databases and files of the same plan in them, with what no backup has, with mounts,
-//! with odd names and modes; and what is written meanwhile.
+//! with odd names and modes.
 //!
-//! Not here: databases that somebody holds (`restore_hardship`).
+//! Not here: databases that somebody holds (`restore_hardship`), and what is written meanwhile (`restore_meanwhile`).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod ground;
@@ -12,9 +12,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::time::{Duration, SystemTime};
 
-use ground::{At, Ground, codes, told};
+use ground::{Ground, codes, told};
 use recoup::ErrorKind;
-use recoup::progress::Phase;
 use recoup_testkit::busy::HeldDatabase;
 use rusqlite::Connection;
 
@@ -203,23 +202,6 @@ fn a_database_nobody_named_is_in_use_or_comes_back_without_its_old_log() {
 }
 
 #[test]
-fn a_database_nobody_named_that_is_written_while_it_is_saved_is_saved_again() {
-    let ground = Ground::of(&["data/"]);
-    ground.sql("data/cache.db", "PRAGMA journal_mode=WAL; CREATE TABLE t(x); INSERT INTO t VALUES (1)");
-    let listed = ground.back_up();
-    ground.sql("data/cache.db", "INSERT INTO t VALUES (2)");
-    let path = ground.at("data/cache.db");
-    // After the safety backup was packed, before the exchange.
-    let context = At::nth(Phase::Store, 1, move |_| {
-        Connection::open(&path).unwrap().execute("INSERT INTO t VALUES (3)", []).unwrap();
-    });
-    ground.put_back(&listed, &[], None, &context).unwrap_or_else(|error| panic!("{}", told(&error)));
-    assert_eq!(ground.number("data/cache.db", "SELECT count(*) FROM t"), 1);
-    ground.undo().unwrap();
-    assert_eq!(ground.number("data/cache.db", "SELECT count(*) FROM t"), 3);
-}
-
-#[test]
 fn what_no_backup_has_stays_where_it_is() {
     let mut ground = Ground::new();
     ground.add("data/", &["cache/", "*.tmp"]);
@@ -268,61 +250,6 @@ fn a_directory_that_was_not_there_goes_with_an_undo_but_not_what_was_made_since(
     ground.add("other", &[]);
     ground.restore(&listed).unwrap_or_else(|error| panic!("{}", told(&error)));
     assert_eq!(ground.read("data/sub/a.txt"), "a");
-}
-
-#[test]
-fn a_file_that_changes_while_it_is_saved_is_saved_again() {
-    let ground = Ground::of(&["data/"]);
-    ground.write("data/a.txt", "a");
-    let listed = ground.back_up();
-    ground.write("data/a.txt", "second");
-    let path = ground.at("data/a.txt");
-    let context = At::nth(Phase::Store, 1, move |_| fs::write(&path, "third, longer").unwrap());
-    ground.put_back(&listed, &[], None, &context).unwrap_or_else(|error| panic!("{}", told(&error)));
-    assert_eq!(ground.read("data/a.txt"), "a");
-    assert_eq!(ground.safety().len(), 1, "the first safety backup did not hold what was there");
-    ground.undo().unwrap();
-    assert_eq!(ground.read("data/a.txt"), "third, longer");
-}
-
-#[test]
-fn a_file_that_never_stops_changing_is_refused_and_nothing_is_changed() {
-    let ground = Ground::of(&["data/", "config.yml"]);
-    ground.write("data/log.txt", "a");
-    ground.write("config.yml", "one");
-    let listed = ground.back_up();
-    ground.write("config.yml", "two");
-    let (path, mut n) = (ground.at("data/log.txt"), 0);
-    let context = At::every(Phase::Store, move |_| {
-        n += 1;
-        fs::write(&path, format!("line {n}")).unwrap();
-    });
-    let error = ground.put_back(&listed, &[], None, &context).unwrap_err();
-    assert_eq!((error.kind(), error.code()), (ErrorKind::Busy, "data_changing"), "{}", told(&error));
-    assert!(error.message().contains("log.txt"), "{}", told(&error));
-    assert_eq!(ground.read("config.yml"), "two");
-    assert!(ground.read("data/log.txt").starts_with("line"));
-    assert_eq!(ground.safety().len(), 0);
-    ground.is_tidy();
-}
-
-#[test]
-fn what_is_made_while_it_is_saved_is_kept() {
-    let ground = Ground::of(&["data/"]);
-    ground.write("data/a.txt", "a");
-    ground.write("data/sub/b.txt", "b");
-    let listed = ground.back_up();
-    ground.write("data/sub/b.txt", "changed");
-    let app = ground.at("data");
-    let context = At::nth(Phase::Store, 1, move |_| {
-        fs::write(app.join("sub/upload"), "precious").unwrap();
-        fs::create_dir(app.join("made")).unwrap();
-        fs::write(app.join("made/x"), "precious").unwrap();
-    });
-    let report = ground.put_back(&listed, &[], None, &context).unwrap_or_else(|error| panic!("{}", told(&error)));
-    assert_eq!(codes(&report), ["kept"]);
-    assert_eq!((ground.read("data/sub/upload"), ground.read("data/made/x")), ("precious".into(), "precious".into()));
-    assert_eq!(ground.read("data/sub/b.txt"), "b");
 }
 
 #[test]

@@ -10,30 +10,13 @@ use recoup::model::BackupId;
 use recoup::model::forecast::forecast;
 use recoup::model::retention::{Class, Decision, Item, Policy, decide};
 use recoup_testkit::faults::soak;
+use recoup_testkit::random::Random;
 
 const CASES: u64 = 50_000;
 
-/// splitmix64: small, and the same on every machine.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-    fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
-    }
-    fn one_in(&mut self, n: u64) -> bool {
-        self.below(n) == 0
-    }
-    /// 0 mostly, else 1 to `n`.
-    fn rule(&mut self, n: u64) -> u32 {
-        if self.one_in(2) { 0 } else { 1 + self.below(n) as u32 }
-    }
+/// 0 mostly, else 1 to `n`.
+fn rule(random: &mut Random, n: u64) -> u32 {
+    if random.one_in(2) { 0 } else { 1 + random.below(n) as u32 }
 }
 
 struct Case {
@@ -45,20 +28,20 @@ struct Case {
 
 fn id(at: Timestamp, random: &mut Random) -> BackupId {
     let ms = u64::try_from(at.as_millisecond()).unwrap();
-    let entropy = (u128::from(random.next()) << 64) | u128::from(random.next());
+    let entropy = (u128::from(random.number()) << 64) | u128::from(random.number());
     ulid::Ulid::from_parts(ms, entropy).to_string().parse().unwrap()
 }
 
 fn policy(random: &mut Random) -> Policy {
     let zones = ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata", "Pacific/Apia"];
     Policy {
-        days: random.rule(60),
-        keep_count: random.rule(12),
-        hourly: if random.one_in(3) { random.rule(30) } else { 0 },
-        daily: random.rule(14),
-        weekly: random.rule(8),
-        monthly: random.rule(14),
-        yearly: if random.one_in(2) { random.rule(4) } else { 0 },
+        days: rule(random, 60),
+        keep_count: rule(random, 12),
+        hourly: if random.one_in(3) { rule(random, 30) } else { 0 },
+        daily: rule(random, 14),
+        weekly: rule(random, 8),
+        monthly: rule(random, 14),
+        yearly: if random.one_in(2) { rule(random, 4) } else { 0 },
         min_keep: 1 + random.below(4) as u32,
         every_of_recent_days: random.one_in(2),
         zone: zones[random.below(zones.len() as u64) as usize].into(),

@@ -12,6 +12,7 @@ use std::time::Duration;
 use recoup::ErrorKind;
 use recoup::source::{Presence, Source};
 use recoup_testkit::busy::HeldDatabase;
+use recoup_testkit::random::Random;
 use rusqlite::Connection;
 use sqlite_kit::{Kit, listing, make, python, source};
 
@@ -132,11 +133,11 @@ fn an_empty_source_is_an_error() {
 #[test]
 fn what_is_no_plain_sqlite_database_is_refused_clearly() {
     let kit = Kit::new();
-    let mut seed = 7_u64;
-    let random: Vec<u8> = (0..8192).map(|_| sqlite_kit::next(&mut seed) as u8).collect();
+    let mut random = Random(7);
+    let noise: Vec<u8> = (0..8192).map(|_| random.number() as u8).collect();
     let text = b"id,name\n1,anna\n".repeat(600);
     for (bytes, kind, code) in [
-        (random, ErrorKind::Unsupported, "source_encrypted"),
+        (noise, ErrorKind::Unsupported, "source_encrypted"),
         (text, ErrorKind::Usage, "not_a_database"),
         (b"SQLite".to_vec(), ErrorKind::Usage, "not_a_database"),
         (vec![0; 4096], ErrorKind::Usage, "not_a_database"),
@@ -162,12 +163,12 @@ fn every_overwritten_page_makes_the_backup_fail() {
          INSERT INTO t SELECT n+10000, 'long', randomblob(20000) FROM (SELECT 1 AS n UNION SELECT 2 UNION SELECT 3)",
     );
     let sound = fs::read(&kit.db).unwrap();
-    let mut seed = 0x5eed_u64;
+    let mut random = Random(0x5eed);
     let mut found = 0;
     for trial in 0..120 {
-        let page = sqlite_kit::next(&mut seed) as usize % (sound.len() / 4096);
+        let page = random.below(sound.len() as u64 / 4096) as usize;
         let mut damaged = sound.clone();
-        damaged[page * 4096..][..4096].fill_with(|| sqlite_kit::next(&mut seed) as u8);
+        damaged[page * 4096..][..4096].fill_with(|| random.number() as u8);
         fs::write(&kit.db, &damaged).unwrap();
         let error = kit.back_up().map(|_| ()).expect_err(&format!("trial {trial}, page {}", page + 1));
         if page > 0 {

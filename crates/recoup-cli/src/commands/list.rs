@@ -19,8 +19,8 @@ pub fn run(args: &List, session: &Session) -> Result<Reply> {
     let shelf = Shelf::open(session, args.at.at.as_deref())?;
     let wanted = wanted(args, Timestamp::now())?;
     let backups: Vec<&Listed> = shelf.listing.backups.iter().filter(|listed| wanted(listed)).collect();
-    // A script asks for something in particular; the exit code is its answer.
-    let asked = args.fresh.is_some() || args.verified || args.kind.is_some();
+    // A script asks whether there is a good one; the exit code is its answer. A kind only chooses.
+    let asked = args.fresh.is_some() || args.verified;
     if backups.is_empty() && asked {
         return Err(nothing_like_it(args, &shelf));
     }
@@ -109,6 +109,9 @@ fn human(backups: &[&Listed], shelf: &Shelf, args: &List, now: Timestamp) -> Str
     if backups.is_empty() {
         let of = args.plan.as_ref().map(|plan| format!(" of plan {plan}")).unwrap_or_default();
         let looked = if looked.is_empty() { String::new() } else { format!(" in {looked}") };
+        if let Some(kind) = &args.kind {
+            return format!("No backups of kind {kind}{of}{looked}.\n");
+        }
         let mut text = format!("No backups yet{of}{looked}.\n");
         for path in &shelf.absent {
             text.push_str(&format!("  {} is made by the first backup.\n", path.display()));

@@ -8,6 +8,7 @@ mod demo;
 mod diff;
 mod doctor;
 mod list;
+mod notify;
 mod protect;
 mod prune;
 mod restore;
@@ -18,7 +19,7 @@ mod verify;
 use recoup::Result;
 use recoup::model::Manifest;
 
-use crate::args::{Cli, Command, Config};
+use crate::args::{Cli, Command, Config, Notify};
 use crate::output::{Reply, Screen};
 use crate::session::Session;
 use crate::words;
@@ -41,6 +42,7 @@ pub fn run(cli: Cli, screen: Screen) -> Result<Reply> {
         Command::Prune(args) => prune::run(args, &session()?),
         Command::Doctor(args) => doctor::run(args, &session, &screen),
         Command::Config(Config::Print { origin }) => config::print(*origin, &session()?),
+        Command::Notify(Notify::Test(args)) => notify::test(args, &session()?),
         // These look at no configuration: they work for somebody who has none, or a wrong one.
         Command::Demo(args) => demo::run(args, &screen),
         Command::DemoWriter(args) => demo::writer::run(args),

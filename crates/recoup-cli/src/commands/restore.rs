@@ -64,7 +64,7 @@ fn looks_like_a_file(reference: &str, path: &Path) -> bool {
 
 /// A file from anywhere: hostile until it is proven.
 fn adopted(args: &Restore, file: &Path, scratch: &Path, context: &Context) -> Result<Opened> {
-    let adopted = adopt(file, &Limits::upload(), scratch, context)?;
+    let adopted = adopt(file, &Limits::default(), scratch, context)?;
     let opened = Opened::at(adopted.manifest, adopted.path)?;
     if args.to.is_none() && args.plan.is_none() && opened.manifest.parts.iter().all(|part| part.origin.is_none()) {
         let error = Error::usage("no_place", "The file does not say where its data belongs");

@@ -99,6 +99,7 @@ impl AdHoc {
                 queries: Vec::new(),
                 hooks: Hooks::default(),
                 retention: None,
+                notify: Vec::new(),
             },
             resolved,
         ))

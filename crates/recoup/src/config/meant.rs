@@ -13,6 +13,7 @@ use super::walk::{At, wrong};
 use super::written::{self, Located};
 use super::{DestinationSettings, Inputs, Origin, Resolved, Settings, Value};
 use crate::error::{Error, Result};
+use crate::model::channel::Target;
 use crate::model::{
     CommandSpec, DatabaseSpec, DirectorySpec, FileSpec, Format, Plan, SettingsSpec, SourceSpec, TableSettings,
 };
@@ -51,16 +52,23 @@ pub(super) fn settings(inputs: Inputs<'_>, written: written::File) -> Result<Set
     for destination in &written.destinations {
         destinations.push(meaning.destination(destination)?);
     }
+    for channel in &written.channels {
+        for at in &channel.values {
+            meaning.note(at.key.clone(), at.value.clone(), None, meaning.origin(at.line));
+        }
+    }
     let mut result = Settings {
         file: file.clone(),
         base: base.clone(),
         plans: Vec::new(),
         destinations,
         format,
+        channels: written.channels.iter().map(|written| written.channel.clone()).collect(),
         retention: written.retention.as_ref().map(|retention| retention.policy.clone()),
         database: environment.database.map(|(variable, text)| (text, Origin::Environment(variable))),
         values: Vec::new(),
         resolved: Vec::new(),
+        documents: Vec::new(),
         defaults: Vec::new(),
     };
     if let Some((variable, text)) = &environment.destination {
@@ -84,6 +92,12 @@ pub(super) fn settings(inputs: Inputs<'_>, written: written::File) -> Result<Set
     }
     (result.values, result.resolved) = (meaning.values, meaning.resolved);
     Ok(result)
+}
+
+/// What one more plan means beside those that are known.
+pub(super) fn one(known: &Settings, written: &written::Plan) -> Result<Plan> {
+    let mut meaning = Meaning { path: Path::new(""), base: &known.base, values: vec![], resolved: vec![] };
+    meaning.plan(known, written)
 }
 
 struct Meaning<'a> {
@@ -207,7 +221,37 @@ impl Meaning<'_> {
             }
             None => known.retention.clone(),
         };
-        Ok(Plan { name, sources, format, compact, destinations, queries, hooks, retention })
+        let notify = self.notify(known, &key, written)?;
+        Ok(Plan { name, sources, format, compact, destinations, queries, hooks, retention, notify })
+    }
+
+    /// Who is told: the channels a plan names; when it says nothing, all of them but monitors, which would take the runs of
+    /// one plan for those of another.
+    fn notify(&mut self, known: &Settings, key: &str, written: &written::Plan) -> Result<Vec<String>> {
+        let names = || known.channels.iter().map(|channel| channel.name.as_str());
+        let (list, origin): (Vec<String>, Origin) = match &written.notify {
+            None => {
+                let people =
+                    known.channels.iter().filter(|channel| !matches!(channel.target, Target::Heartbeat { .. }));
+                (people.map(|channel| channel.name.clone()).collect(), Origin::Default)
+            }
+            Some(at) => {
+                for name in &at.value {
+                    if names().all(|known| known != name.value) {
+                        let error = self.wrong(name, format!("there is no channel {:?}", name.value));
+                        return Err(match super::nearest(&name.value, names()) {
+                            Some(meant) => error.hint(format!("did you mean {meant:?}?")),
+                            None => error.hint(format!("add [notify.{}]", name.value)),
+                        });
+                    }
+                }
+                (at.value.iter().map(|name| name.value.clone()).collect(), self.origin(at.line))
+            }
+        };
+        if written.notify.is_some() || !list.is_empty() {
+            self.note(format!("{key}.notify"), json!(list), None, origin);
+        }
+        Ok(list)
     }
 
     fn note_retention(&mut self, retention: &Retention) {

@@ -10,7 +10,9 @@ mod hooks;
 mod meant;
 mod names;
 mod nearest;
+mod notify;
 mod retention;
+mod single;
 mod walk;
 mod written;
 
@@ -23,6 +25,7 @@ pub use environment::VARIABLES;
 pub use nearest::nearest;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::channel::Channel;
 use crate::model::retention::Policy;
 use crate::model::{Format, Plan};
 
@@ -114,6 +117,8 @@ pub struct Settings {
     pub destinations: Vec<DestinationSettings>,
     /// Format where none is given.
     pub format: Format,
+    /// How people are told, in the order of the file.
+    pub channels: Vec<Channel>,
     /// What is kept of plans that do not say it themselves.
     pub retention: Option<Policy>,
     /// A database to back up when nothing else is named, with its origin.
@@ -122,6 +127,8 @@ pub struct Settings {
     pub values: Vec<Value>,
     /// Every relative path of a plan.
     pub resolved: Vec<Resolved>,
+    /// The plans of the file as they are written, as JSON; what may be secret in hooks is dots.
+    pub documents: Vec<(String, serde_json::Value)>,
     defaults: Vec<DestinationSettings>,
 }
 
@@ -132,7 +139,9 @@ impl Settings {
             Some((path, text)) => written::File::parse(path, text)?,
             None => written::File::default(),
         };
-        meant::settings(inputs, written)
+        let mut settings = meant::settings(inputs, written)?;
+        settings.documents = inputs.file.map(|(_, text)| single::documents(text)).unwrap_or_default();
+        Ok(settings)
     }
 
     /// The plan of a name; the error names the nearest.

@@ -44,13 +44,18 @@ impl Document<'_> {
     pub fn syntax(&self, error: &toml::de::Error) -> Error {
         let line = error.span().map_or(1, |span| self.line(span.start));
         let what = error.message().lines().collect::<Vec<_>>().join(", ");
-        Error::usage("bad_config", format!("{}:{line}: not valid TOML: {what}", self.path.display()))
+        Error::usage("bad_config", format!("{}not valid TOML: {what}", place(self.path, line)))
     }
 }
 
 /// A configuration error with file, line and key.
 pub(super) fn wrong(path: &Path, line: usize, key: &str, what: impl std::fmt::Display) -> Error {
-    Error::usage("bad_config", format!("{}:{line}: {key}: {what}", path.display()))
+    Error::usage("bad_config", format!("{}{key}: {what}", place(path, line)))
+}
+
+/// A document that came through the API has no file, and its lines mean nothing to who sent it.
+fn place(path: &Path, line: usize) -> String {
+    if path.as_os_str().is_empty() { String::new() } else { format!("{}:{line}: ", path.display()) }
 }
 
 /// A table whose keys are taken one by one; what is left at the end is unknown.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use super::hooks;
+use super::notify;
 use super::retention::{self, Retention};
 use super::walk::{At, Document, Field, Table};
 use crate::error::Result;
@@ -20,6 +21,7 @@ pub(super) struct File {
     pub retention: Option<Retention>,
     pub plans: Vec<Plan>,
     pub destinations: Vec<Destination>,
+    pub channels: Vec<notify::Written>,
 }
 
 /// `[destination.NAME]`.
@@ -44,6 +46,7 @@ pub(super) struct Plan {
     pub settings: Option<Settings>,
     pub hooks: Option<hooks::Written>,
     pub retention: Option<Retention>,
+    pub notify: Option<At<Vec<At<String>>>>,
     /// `[plan.NAME.export]`: array name and query.
     pub export: Vec<(String, At<String>)>,
 }
@@ -113,6 +116,10 @@ impl File {
         for (name, field) in named(&mut table, "destination")? {
             file.destinations.push(destination(name, &field)?);
         }
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        for (name, field) in named(&mut table, "notify")? {
+            file.channels.push(notify::read(&name, &field, folder)?);
+        }
         table.finish()?;
         Ok(file)
     }
@@ -159,6 +166,10 @@ fn plan(name: At<String>, field: &Field<'_>) -> Result<Plan> {
         settings: table.take("settings").map(|f| settings(&f)).transpose()?,
         hooks: table.take("hooks").map(|f| hooks::read(&f)).transpose()?,
         retention: table.take("retention").map(|f| retention::read(&f)).transpose()?,
+        notify: match table.take("notify") {
+            None => None,
+            Some(field) => Some(At { value: field.strings()?, line: field.line, key: field.key }),
+        },
         export: match table.take("export") {
             None => Vec::new(),
             Some(export) => {

@@ -1,86 +1,101 @@
-//! The front desk, as far as the server's core needs it until the engine is merged: the catalog, the clock, the settings.
+//! The front desk: lock, record, run a verb, audit, tell. Everybody who wants something done (API, page, command line,
+//! schedule, an embedding application) asks here, and gets the same.
+//!
+//! Asking is async; a verb runs on a blocking thread and is handed a [`Site`](site::Site): settings, clock, places. Not
+//! here: when something is due (the scheduler), how a verb works ([`crate::backup`] and its neighbours), HTTP.
 
+mod actor;
+mod later;
+mod request;
+mod site;
+mod watch;
+
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::broadcast;
+
+pub use actor::Actor;
+pub use later::{Adopted, PlanStatus, TestStep};
+pub use request::Work;
+pub use watch::{Progress, RunEvent};
 
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::error::{Error, Result};
-use crate::model::user::Role;
+use crate::error::Result;
+use crate::hooks::Hook;
+use crate::source::SourceFactory;
 
-/// Who asks. The daemon itself has no account.
-#[derive(Debug, Clone)]
-pub struct Actor {
-    /// Id of the account.
-    pub account: Option<String>,
-    /// What it may do.
-    pub role: Role,
-    /// Network address, when there is one.
-    pub address: Option<String>,
-}
-
-impl Actor {
-    /// The daemon itself.
-    pub fn daemon() -> Self {
-        Actor { account: None, role: Role::Admin, address: None }
-    }
-    /// What lists are narrowed to: `None` sees everything.
-    pub fn owner_filter(&self) -> Option<&str> {
-        if self.role == Role::Admin { None } else { self.account.as_deref() }
-    }
-}
+/// Gives the environment whenever a source asks.
+pub type Environment = Arc<dyn Fn() -> Vec<(OsString, OsString)> + Send + Sync>;
 
 /// What an engine stands on.
 pub struct Options {
-    /// Folder of the daemon.
+    /// Folder of the daemon, made 0700 when it is not there.
     pub data: PathBuf,
-    /// Where the catalog is; a file in `data` with `None`.
+    /// `postgres://…`; `None` is a SQLite file in `data`.
     pub catalog_url: Option<String>,
-    /// The settings.
+    /// `recoup.toml` as meant.
     pub settings: Settings,
-    /// Asked for variables when they are needed.
-    pub environment: Arc<dyn Fn() -> Vec<(OsString, OsString)> + Send + Sync>,
-    /// Tells the time.
+    /// The environment, for sources.
+    pub environment: Environment,
+    /// What time it is.
     pub clock: Arc<dyn Clock>,
-    /// Name of this machine.
+    /// Name of this machine, for manifests.
     pub host: Option<String>,
+    /// Hooks of an embedding application, by plan, around those of the plan itself.
+    pub hooks: HashMap<String, Vec<Arc<dyn Hook>>>,
+    /// Sources of an embedding application, by plan, after those of the plan itself.
+    pub sources: HashMap<String, Vec<SourceFactory>>,
 }
 
 /// The front desk.
 pub struct Engine {
     catalog: Catalog,
-    clock: Arc<dyn Clock>,
-    settings: Settings,
-    data: PathBuf,
+    site: Arc<site::Site>,
+    node: String,
+    /// Account that owns what nobody else does.
+    own: String,
+    events: broadcast::Sender<RunEvent>,
+    running: Mutex<HashMap<String, watch::Handle>>,
 }
 
 impl Engine {
-    /// Opens catalog and folder.
-    pub async fn open(options: Options) -> Result<Arc<Engine>> {
-        std::fs::create_dir_all(&options.data).map_err(|error| Error::at("making", &options.data, error))?;
-        let catalog = match &options.catalog_url {
-            Some(url) => Catalog::connect(url).await?,
-            None => Catalog::open_file(&options.data.join("catalog.db")).await?,
-        };
-        catalog.migrate().await?;
-        Ok(Arc::new(Engine { catalog, clock: options.clock, settings: options.settings, data: options.data }))
-    }
     /// The catalog.
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
     }
+
     /// The clock.
     pub fn clock(&self) -> &Arc<dyn Clock> {
-        &self.clock
+        &self.site.clock
     }
-    /// The settings.
+
+    /// `recoup.toml` as meant.
     pub fn settings(&self) -> &Settings {
-        &self.settings
+        &self.site.settings
     }
+
     /// The daemon's folder.
     pub fn data(&self) -> &Path {
-        &self.data
+        &self.site.data
+    }
+
+    /// This process among those that share the catalog.
+    pub fn node(&self) -> &str {
+        &self.node
+    }
+
+    /// Id of the account that owns the plans of `recoup.toml`. Nobody can sign in with it.
+    pub fn own_account(&self) -> &str {
+        &self.own
+    }
+
+    /// What happens to runs of this process, from now on. Who is too slow loses the oldest.
+    pub fn watch(&self) -> broadcast::Receiver<RunEvent> {
+        self.events.subscribe()
     }
 }

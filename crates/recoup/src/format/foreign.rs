@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 
 use super::archive::METADATA;
 use super::archive::listing::{Member, shown};
-use super::archive::policy::{Limits, Names, folded};
+use super::archive::policy::{Limits, folded};
 use super::archive::reader::{ArchiveReader, Made};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
@@ -80,7 +80,7 @@ pub(super) fn open_file(
             .hint("CSV is an export for other tools; restore a backup in another format"));
     }
     drop(reader);
-    let reader = ArchiveReader::of_file(again, &Limits { names: Names::Foreign, ..*limits })?;
+    let reader = ArchiveReader::of_file(again, &limits.foreign())?;
     let taken = Taking { reader, scratch, context, parts: Vec::new(), names: BTreeSet::new(), warnings: Vec::new() };
     taken.take(path)
 }

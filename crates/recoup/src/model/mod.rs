@@ -3,16 +3,21 @@
 
 pub mod audit;
 pub mod backup;
+pub mod duration;
+pub mod channel;
 pub mod entry;
 pub mod forecast;
 pub mod guard;
 pub mod hook;
 pub mod job;
+pub mod notice;
 pub mod plan;
 pub mod restore;
 pub mod retention;
 pub mod run;
+pub mod schedule;
 pub mod shrink;
+pub mod template;
 pub mod user;
 
 pub use backup::{
@@ -23,3 +28,4 @@ pub use entry::{Content, Entry, EntryKind, PathBytes, Sink};
 pub use plan::{CommandSpec, DatabaseSpec, DirectorySpec, FileSpec, Plan, SettingsSpec, SourceSpec, TableSettings};
 pub use restore::{RESTORE_FOLDER, RestoreRecord};
 pub use run::{Outcome, Problem};
+pub use schedule::Schedule;

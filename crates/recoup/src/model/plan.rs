@@ -27,6 +27,8 @@ pub struct Plan {
     pub hooks: Hooks,
     /// What is kept; `None` when nobody said, and then nothing is ever removed.
     pub retention: Option<Policy>,
+    /// Names of the channels that are told.
+    pub notify: Vec<String>,
 }
 
 impl Plan {

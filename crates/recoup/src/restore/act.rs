@@ -7,6 +7,7 @@
 //!
 //! Not here: how the new data was made ([`super::item`]).
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,9 +15,9 @@ use super::changes::Changes;
 use super::commit::{self, Locked};
 use super::derive;
 use super::item::{self, Item, Items, Way};
-use super::nested;
 use super::safety::{self, Purpose, Saved};
 use super::unit::{self, Unit};
+use super::{meanwhile, nested};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{BackupId, DatabaseFacts, PartKind, RestoreRecord, Warning};
 use crate::progress::{Context, Phase};
@@ -65,7 +66,7 @@ pub fn run(id: &BackupId, items: &mut Items, purpose: &Purpose<'_>, busy: Durati
             saved = Unused(save(purpose, items, &mut copies, context)?);
         }
         item::sync(items)?;
-        let mut pairs = open_all(items, busy, context)?;
+        let mut pairs = open_all(items, !last || derived, busy, context)?;
         let mut held = Vec::new();
         for (at, pair) in &mut pairs {
             let (cookie, mode) = (pair.cookie, pair.journal_mode.clone());
@@ -111,14 +112,22 @@ pub fn run(id: &BackupId, items: &mut Items, purpose: &Purpose<'_>, busy: Durati
         let safety = saved.0.as_ref().map(|saved| saved.manifest.id.clone());
         let journal = commit::journal(id, purpose, safety, items, &held, changes, context)?;
         let kept = saved.0.take();
+        let (all, brought) = (items.items.clone(), RefCell::new(Vec::new()));
         let applied = commit::apply(&journal, items, held, busy, context).and_then(|()| {
             pairs.iter().for_each(|(_, pair)| pair.checkpoint());
             drop(pairs);
             let keepers = kept.as_ref().map_or(purpose.stores, |saved| saved.stores.as_slice());
-            commit::finish(&journal, items, &|record| super::remember(record, keepers, context), busy, context)
+            let remember = |record: &RestoreRecord| {
+                if let Some(saved) = &kept {
+                    let context = commit::uncancelled(context);
+                    *brought.borrow_mut() = meanwhile::bring_over(&all, &journal.changes, saved, purpose, &context);
+                }
+                super::remember(record, keepers, context)
+            };
+            commit::finish(&journal, items, &remember, busy, context)
         });
         match applied {
-            Ok(told) => warnings.extend(told),
+            Ok(told) => warnings.extend(told.into_iter().chain(brought.into_inner())),
             Err(error) => {
                 // Unless the old data could not be put back yet, nobody needs the safety backup.
                 saved.0 = kept.filter(|_| !items.is_open());
@@ -202,11 +211,13 @@ fn is_sound(path: &Path, context: &Context) -> Result<bool> {
     }
 }
 
-fn open_all(items: &Items, busy: Duration, context: &Context) -> Result<Vec<(usize, Pair)>> {
+/// `copied`: what is there now has been copied, and the restore goes on only if that is still what is there.
+fn open_all(items: &Items, copied: bool, busy: Duration, context: &Context) -> Result<Vec<(usize, Pair)>> {
     let mut pairs = Vec::new();
     for (at, item) in items.items.iter().enumerate() {
-        if let Way::InPlace { .. } = item.way {
-            pairs.push((at, Pair::open(&item.staged, &item.target, busy, context)?));
+        if let Way::InPlace { old, .. } = &item.way {
+            let old = copied.then_some(old.as_path());
+            pairs.push((at, Pair::open(&item.staged, &item.target, old, busy, context)?));
         }
     }
     Ok(pairs)

@@ -6,12 +6,17 @@ use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::unit::{Unit, open_folder, sync_folder};
+use super::commit;
+use super::unit::{Unit, inode, open_folder, sync_folder};
 use crate::error::Result;
 use crate::model::PathBytes;
+use crate::progress::Context;
+use crate::sqlite::open::sidecar;
+use crate::sqlite::put;
 
 /// A folder that stays where it is and gets the mode of the restored one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -51,8 +56,14 @@ impl Changes {
     }
 
     /// Puts everything in place, durably. Applied twice it does nothing more.
+    ///
+    /// Errors: `db_in_use` when somebody has opened a database in the last moment.
     pub fn apply(&self) -> Result<()> {
-        self.units.iter().try_for_each(Unit::apply)?;
+        for unit in &self.units {
+            self.has_no_new_log(unit)?;
+            unit.apply()?;
+        }
+        self.nobody_has_the_old()?;
         self.folders.iter().for_each(|folder| set_mode(folder, folder.new));
         self.sync()
     }
@@ -70,6 +81,28 @@ impl Changes {
     /// Everything is in place, or was before an application went on.
     pub fn were_applied(&self) -> bool {
         self.units.iter().all(Unit::was_applied)
+    }
+
+    /// A log that came up beside a database since everything was planned: it would stay and be replayed into the new one.
+    fn has_no_new_log(&self, unit: &Unit) -> Result<()> {
+        let target = unit.target.as_path();
+        let is_old = unit.old.is_some() && inode(target) == unit.old;
+        let new_log = |suffix: &&str| {
+            let log = sidecar(target, suffix);
+            let is_log = fs::metadata(&log).is_ok_and(|meta| meta.is_file() && meta.len() > 0);
+            is_log && !self.units.iter().any(|unit| unit.target.as_path() == log)
+        };
+        match is_old && target.is_file() && ["-wal", "-journal"].iter().any(new_log) && commit::is_database(target) {
+            true => Err(put::in_use(target)),
+            false => Ok(()),
+        }
+    }
+
+    /// Whoever opened an old database in the last moment would go on with it, and remove the new one's log at its end.
+    fn nobody_has_the_old(&self) -> Result<()> {
+        let old = self.units.iter().filter(|unit| unit.old.is_some()).map(|unit| unit.aside.as_path());
+        let old: Vec<&Path> = old.filter(|path| path.is_dir() || path.is_file() && commit::is_database(path)).collect();
+        commit::nobody_holds(&old, &[], Duration::ZERO, &Context::quiet())
     }
 
     /// fsync of every folder in which something changed.

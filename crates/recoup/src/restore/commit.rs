@@ -240,7 +240,7 @@ pub fn is_new(database: &Database, busy: Duration, context: &Context) -> Result<
 
 /// Writes `content` into a database.
 pub fn write(database: &Database, content: &Path, busy: Duration, context: &Context) -> Result<()> {
-    let mut pair = Pair::open(content, database.target.as_path(), busy, context)?;
+    let mut pair = Pair::open(content, database.target.as_path(), None, busy, context)?;
     pair.lock(busy, context)?.write(context)?;
     pair.checkpoint();
     Ok(())

@@ -267,10 +267,11 @@ fn copy_proven(from: &Path, to: &Path, part: &Part, context: &Context) -> Result
                 }
                 left -= n;
                 if done.send(n).is_err() {
-                    break;
+                    return Ok(());
                 }
             }
-            Ok(())
+            // The disk works while the hash is made; whoever needs it durable syncs again and finds nothing to do.
+            target.sync_data()
         });
         let hashed = hash(&arrived, copied, context);
         let written = writer.join().unwrap_or_else(|_| Err(io::Error::other("the copying thread failed")));

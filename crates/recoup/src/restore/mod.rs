@@ -15,6 +15,7 @@ mod folder;
 mod from;
 mod item;
 mod journal;
+mod meanwhile;
 mod mounts;
 mod nested;
 mod preview;
@@ -33,7 +34,7 @@ pub use self::choose::Places;
 pub use self::from::Opened;
 pub use self::preview::{Preview, Seen, preview};
 use crate::error::Result;
-use crate::hooks::{Hook, Occasion, Quiesced};
+use crate::hooks::{self, Hook, Occasion, Quiesced};
 use crate::model::{BackupId, Outcome, PartKind, RestoreRecord, Warning};
 use crate::progress::Context;
 use crate::source::settings::Environment;
@@ -130,7 +131,7 @@ pub fn run(opened: &mut Opened, request: &Request<'_>, context: &Context) -> Res
     let done = act::run(&id, &mut items, &purpose, request.busy, context);
     // Everything is durable by now, or as it was.
     let resumed = quiesced.resume(Quiesced::outcome(&done));
-    let done = done.map_err(|error| resumed.iter().fold(error, |error, warning| error.hint(warning.text.clone())))?;
+    let done = done.map_err(|error| hooks::with_warnings(error, &resumed))?;
     warnings.extend(resumed);
     warnings.append(&mut items.warnings);
     warnings.extend(done.warnings);

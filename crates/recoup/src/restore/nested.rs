@@ -13,7 +13,7 @@ use super::changes::Changes;
 use super::item::{Item, Items, Way, is_mount_point};
 use super::safety::{self, Purpose, Saved};
 use super::stage;
-use super::tree::{self, Uncovered};
+use super::tree::{self, Uncovered, Whereabouts};
 use super::unit::parent;
 use crate::error::{Error, Result};
 use crate::model::{PartKind, RESTORE_FOLDER, Warning};
@@ -114,15 +114,16 @@ pub fn goes_along(items: &[Item], item: &Item) -> bool {
 
 /// What lies in a tree and has its own way to be restored.
 #[derive(Default)]
-struct Inside {
+pub struct Inside {
     /// Relative paths that the tree brings along.
-    along: HashSet<PathBuf>,
+    pub along: HashSet<PathBuf>,
     /// Relative paths that the tree does not touch.
-    apart: BTreeSet<PathBuf>,
+    pub apart: BTreeSet<PathBuf>,
 }
 
 impl Inside {
-    fn of(items: &[Item], tree: &Item, elsewhere: &[PathBuf]) -> Self {
+    /// What of all items, and of databases `elsewhere`, lies in `tree`.
+    pub fn of(items: &[Item], tree: &Item, elsewhere: &[PathBuf]) -> Self {
         let mut inside = Inside::default();
         for item in items {
             let Ok(relative) = item.target.strip_prefix(&tree.target) else { continue };
@@ -176,7 +177,7 @@ pub fn changes(
     if item.target.is_dir()
         && let Some(saved) = saved
     {
-        found = safety::compare_tree(saved, item, &stage, context)?;
+        found = safety::compare_tree(saved, item, &Whereabouts::live(&item.target), context)?;
     }
     let inside = Inside::of(&items.items, item, purpose.elsewhere);
     found.kept.retain(|path| !inside.along.contains(path));

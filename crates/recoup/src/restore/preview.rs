@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::choose::{self, Choice, Piece, Places};
@@ -235,7 +235,7 @@ fn live_facts(target: &Path, busy: Duration) -> Option<DatabaseFacts> {
 }
 
 /// What lay at the targets at some moment, as one hash.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen(String);
 
 impl Seen {

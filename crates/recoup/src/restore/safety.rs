@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::item::{Item, Items};
-use super::tree::{self, Uncovered};
+use super::tree::{Uncovered, Whereabouts};
 use crate::backup;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::archive::reader::ArchiveReader;
@@ -221,17 +221,17 @@ pub fn discard(saved: &Saved) {
     }
 }
 
-/// What of a live tree the safety backup does not hold.
-pub fn compare_tree(saved: &Saved, item: &Item, scratch: &Path, context: &Context) -> Result<Uncovered> {
+/// What of the tree of an item, as it lies `at` some place, the safety backup does not hold.
+pub fn compare_tree(saved: &Saved, item: &Item, at: &Whereabouts, context: &Context) -> Result<Uncovered> {
     let part = saved.manifest.parts.iter().find(|part| part.name == item.name);
     let lost = || Error::new(ErrorKind::Failed, "safety_missing", "The safety backup cannot be read");
     let part = part.filter(|part| part.directory.is_some()).ok_or_else(lost)?;
     let (store, object) = saved.stores.first().zip(saved.manifest.objects.first()).ok_or_else(lost)?;
-    let path = store.fetch(&saved.manifest, object, scratch, context)?;
+    let path = store.fetch(&saved.manifest, object, &item.stage, context)?;
     let entries = ArchiveReader::open(&path)?.read_entries(part)?;
     // File systems stamp with a clock that is up to 10 ms late.
     let begun = saved.moment.as_nanosecond() - 20_000_000;
-    tree::uncovered(&item.target, entries, begun..context.clock.now().as_nanosecond(), context)
+    at.uncovered(entries, begun..context.clock.now().as_nanosecond(), context)
 }
 
 fn absent(item: &Item) -> SourceFactory {

@@ -5,7 +5,7 @@
 //!
 //! Not here: carrying the renames out ([`super::unit`]).
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
@@ -34,84 +34,144 @@ pub struct Uncovered {
     pub mounts: Vec<PathBuf>,
 }
 
-/// Compares the live tree at `root` with what was saved of it. `saved` comes in the order of a contents list; `during`
-/// is the time, in nanoseconds since 1970, from the beginning of the saving until now.
-pub fn uncovered(
-    root: &Path,
-    saved: impl Iterator<Item = Result<Entry>>,
-    during: Range<i128>,
-    context: &Context,
-) -> Result<Uncovered> {
-    let mut saved = saved.peekable();
-    let mut found = Uncovered { mounts: mounts::below(root), ..Uncovered::default() };
-    // The root itself.
-    if matches!(saved.peek(), Some(Ok(entry)) if entry.path.0.is_empty()) {
-        saved.next();
+/// Where the things of a tree lie.
+pub struct Whereabouts {
+    /// By relative path, the topmost only: the tree itself has the empty one.
+    pieces: BTreeMap<PathBuf, PathBuf>,
+    mounts: Vec<PathBuf>,
+}
+
+impl Whereabouts {
+    /// The live tree at `root`.
+    pub fn live(root: &Path) -> Self {
+        Whereabouts { pieces: [(PathBuf::new(), root.to_owned())].into(), mounts: mounts::below(root) }
     }
-    // Not by recursion: a tree may be deeper than a thread's stack.
-    let mut levels: Vec<Level> = Level::enter(root, PathBuf::new(), &mut found)?.into_iter().collect();
-    while let Some(level) = levels.last_mut() {
-        let Some(name) = level.names.next() else {
-            levels.pop();
-            continue;
-        };
-        context.check()?;
-        let path = level.relative.join(&name);
-        if name == RESTORE_FOLDER {
+
+    /// What a restore has put aside of a tree; nothing is mounted there.
+    pub fn aside(pieces: BTreeMap<PathBuf, PathBuf>) -> Self {
+        Whereabouts { pieces, mounts: Vec::new() }
+    }
+
+    /// Where something lies; nowhere when no piece contains it.
+    pub fn find(&self, path: &Path) -> Option<PathBuf> {
+        path.ancestors().find_map(|around| Some(join(self.pieces.get(around)?, path.strip_prefix(around).ok()?)))
+    }
+
+    /// Compares what lies there with what was saved of it. `saved` comes in the order of a contents list; `during` is
+    /// the time, in nanoseconds since 1970, from the beginning of the saving until now.
+    pub fn uncovered(
+        &self,
+        saved: impl Iterator<Item = Result<Entry>>,
+        during: Range<i128>,
+        context: &Context,
+    ) -> Result<Uncovered> {
+        let found = Uncovered { mounts: self.mounts.clone(), ..Uncovered::default() };
+        let databases = HashSet::new();
+        let mut looking = Looking { at: self, saved: saved.peekable(), during, databases, found };
+        // Not by recursion: a tree may be deeper than a thread's stack.
+        let mut levels: Vec<Level> = Vec::new();
+        for (path, here) in &self.pieces {
+            levels.extend(looking.look(path, here.clone())?);
+            while let Some(level) = levels.last_mut() {
+                let Some(name) = level.names.next() else {
+                    levels.pop();
+                    continue;
+                };
+                context.check()?;
+                let (path, here) = (level.relative.join(&name), level.here.join(&name));
+                levels.extend(looking.look(&path, here)?);
+            }
+        }
+        let Looking { mut saved, mut found, .. } = looking;
+        found.kept.extend(found.mounts.iter().cloned());
+        match saved.find_map(Result::err) {
+            Some(error) => Err(error),
+            None => Ok(found),
+        }
+    }
+}
+
+/// `path` below `root`; without a slash at the end when it is empty.
+fn join(root: &Path, path: &Path) -> PathBuf {
+    if path.as_os_str().is_empty() { root.to_owned() } else { root.join(path) }
+}
+
+/// A comparison on its way through a tree.
+struct Looking<'a, I: Iterator<Item = Result<Entry>>> {
+    at: &'a Whereabouts,
+    saved: Peekable<I>,
+    during: Range<i128>,
+    databases: HashSet<PathBuf>,
+    found: Uncovered,
+}
+
+impl<I: Iterator<Item = Result<Entry>>> Looking<'_, I> {
+    /// Judges one thing. A folder that was saved is to be gone through.
+    fn look(&mut self, path: &Path, here: PathBuf) -> Result<Option<Level>> {
+        if path.file_name().is_some_and(|name| name == RESTORE_FOLDER) {
             // Our own, or somebody restores something in here right now.
-            found.kept.insert(path);
-            continue;
+            self.found.kept.insert(path.to_owned());
+            return Ok(None);
         }
-        if found.mounts.binary_search(&path).is_ok() {
-            continue;
+        if self.found.mounts.binary_search_by(|mount| mount.as_path().cmp(path)).is_ok() {
+            return Ok(None);
         }
-        let live = root.join(&path);
-        let Ok(meta) = fs::symlink_metadata(&live) else { continue };
-        let entry = match advance(&mut saved, &path)? {
+        let is_root = path.as_os_str().is_empty();
+        let meta = match fs::symlink_metadata(&here) {
+            Ok(meta) => meta,
+            Err(error) if is_root => return Err(Error::at("reading", &here, error)),
+            Err(_) => return Ok(None),
+        };
+        let entry = match advance(&mut self.saved, path)? {
             Some(entry) => entry,
-            None if belongs_to(&level.databases, &name) => continue,
+            None if is_root => return self.enter(path, here),
+            None if belongs_to(&self.databases, path) => return Ok(None),
             None => {
-                found.kept.insert(path);
-                continue;
+                self.found.kept.insert(path.to_owned());
+                return Ok(None);
             }
         };
-        if is_changed(&entry, &live, &meta) || entry.sqlite && was_written(&live, &during) {
-            found.changed.push(path);
-        } else if entry.sqlite {
-            level.databases.insert(name);
+        if entry.sqlite {
+            self.databases.insert(path.to_owned());
+        }
+        if is_changed(&entry, &here, &meta) || entry.sqlite && self.was_written(path) {
+            self.found.changed.push(path.to_owned());
         } else if entry.kind == EntryKind::Directory {
-            levels.extend(Level::enter(root, path, &mut found)?);
+            return self.enter(path, here);
+        }
+        Ok(None)
+    }
+
+    fn enter(&mut self, path: &Path, here: PathBuf) -> Result<Option<Level>> {
+        match names(&here) {
+            Ok(names) => Ok(Some(Level { relative: path.to_owned(), here, names: names.into_iter() })),
+            // Deeper than a path can say: saved by descriptors, and exchanged with the folder above.
+            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::NAMETOOLONG.raw_os_error()) => Ok(None),
+            // Nobody could save what is in it.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !path.as_os_str().is_empty() => {
+                self.found.kept.insert(path.to_owned());
+                Ok(None)
+            }
+            Err(error) => Err(Error::at("reading", &here, error)),
         }
     }
-    found.kept.extend(found.mounts.iter().cloned());
-    match saved.find_map(Result::err) {
-        Some(error) => Err(error),
-        None => Ok(found),
+
+    /// Whether a database may have been written since it was copied: whoever did need not have it open any more.
+    fn was_written(&self, database: &Path) -> bool {
+        let paths = ["", "-wal", "-journal"].map(|suffix| sidecar(database, suffix));
+        let places = paths.iter().filter_map(|path| self.at.find(path));
+        // An empty log comes and goes with connections, ours among them.
+        let written = places.filter(|path| fs::metadata(path).is_ok_and(|meta| meta.len() > 0));
+        let mut stamps = written.filter_map(|path| Stamp::of(&path).ok());
+        stamps.any(|stamp| self.during.contains(&stamp.modified_ns()))
     }
 }
 
 /// One folder on the way from the root to where we are.
 struct Level {
     relative: PathBuf,
+    here: PathBuf,
     names: std::vec::IntoIter<OsString>,
-    databases: HashSet<OsString>,
-}
-
-impl Level {
-    fn enter(root: &Path, relative: PathBuf, found: &mut Uncovered) -> Result<Option<Self>> {
-        let folder = root.join(&relative);
-        match names(&folder) {
-            Ok(names) => Ok(Some(Level { relative, names: names.into_iter(), databases: HashSet::new() })),
-            // Deeper than a path can say: saved by descriptors, and exchanged with the folder above.
-            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::NAMETOOLONG.raw_os_error()) => Ok(None),
-            // Nobody could save what is in it.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !relative.as_os_str().is_empty() => {
-                found.kept.insert(relative);
-                Ok(None)
-            }
-            Err(error) => Err(Error::at("reading", &folder, error)),
-        }
-    }
 }
 
 /// The saved entry of a path, if there is one; entries before it have vanished meanwhile.
@@ -150,20 +210,12 @@ fn is_changed(entry: &Entry, path: &Path, meta: &fs::Metadata) -> bool {
     }
 }
 
-/// Whether a database may have been written since it was copied: whoever did need not have it open any more.
-fn was_written(database: &Path, during: &Range<i128>) -> bool {
-    // An empty log comes and goes with connections, ours among them.
-    let written = |path: &PathBuf| fs::metadata(path).is_ok_and(|meta| meta.len() > 0);
-    let paths = ["", "-wal", "-journal"].map(|suffix| sidecar(database, suffix));
-    let stamps = paths.iter().filter(|path| written(path)).filter_map(|path| Stamp::of(path).ok());
-    stamps.into_iter().any(|stamp| during.contains(&stamp.modified_ns()))
-}
-
 /// What SQLite keeps beside a database that was saved through SQLite: the copy contains it already.
-fn belongs_to(databases: &HashSet<OsString>, name: &OsStr) -> bool {
+fn belongs_to(databases: &HashSet<PathBuf>, path: &Path) -> bool {
+    let bytes = path.as_os_str().as_bytes();
     let endings = [&b"-wal"[..], b"-shm", b"-journal"];
-    let database = endings.iter().find_map(|ending| name.as_bytes().strip_suffix(*ending));
-    database.is_some_and(|database| databases.contains(OsStr::from_bytes(database)))
+    let database = endings.iter().find_map(|ending| bytes.strip_suffix(*ending));
+    database.is_some_and(|database| databases.contains(Path::new(OsStr::from_bytes(database))))
 }
 
 fn names(folder: &Path) -> io::Result<Vec<OsString>> {
@@ -276,7 +328,6 @@ fn clear(
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
 
     fn make(root: &Path, files: &[&str]) {
         for file in files {
@@ -386,7 +437,7 @@ mod tests {
             Entry { kind: EntryKind::Directory, ..Entry::file("sub", 0) },
             entry("sub/x"),
         ];
-        let found = uncovered(live, saved.into_iter().map(Ok), 0..0, &Context::quiet()).unwrap();
+        let found = Whereabouts::live(live).uncovered(saved.into_iter().map(Ok), 0..0, &Context::quiet()).unwrap();
         assert_eq!(found.kept, ["made", "sub/made"].map(PathBuf::from).into());
         assert_eq!(found.changed, [PathBuf::from("b")]);
     }

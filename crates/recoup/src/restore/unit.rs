@@ -232,7 +232,7 @@ fn exchange(a: &Path, b: &Path) -> Result<(), Errno> {
 }
 
 /// Renames to a name that nobody has.
-fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     match rename(from, to, RenameFlags::NOREPLACE) {
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) if inode(to).is_none() => {
             Ok(rename(from, to, RenameFlags::empty())?)

@@ -17,6 +17,7 @@ mod keys;
 pub mod location;
 mod missing;
 pub mod open;
+mod overwrite;
 mod pages;
 pub mod pin;
 pub(crate) mod place;

@@ -87,7 +87,8 @@ impl Pages {
         every_page_is_same().unwrap_or(false)
     }
 
-    fn is_same(&self, page: i64) -> bool {
+    /// Whether both files have the same bytes on a page, from 1.
+    pub(super) fn is_same(&self, page: i64) -> bool {
         let Some(at) = usize::try_from(page).ok().and_then(|page| page.checked_sub(1)) else { return false };
         self.same.get(at / 64).is_some_and(|bits| bits & (1 << (at % 64)) != 0)
     }

@@ -3,7 +3,8 @@
 //!
 //! The lock comes first and the pages later: a step of zero pages takes the write lock of the target
 //! (<https://www.sqlite.org/c3ref/backup_finish.html>), and until the last step nothing is changed. In between the
-//! caller can look whether what it saved is still what is there.
+//! caller can look whether what it saved is still what is there. Where it can be done, only pages that differ are
+//! written ([`super::overwrite`]), so that the application waits for what changed and not for the size.
 //!
 //! Not here: exchanging files, and deciding which of the two ways is right.
 
@@ -12,9 +13,10 @@ use std::time::Duration;
 
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 use super::open;
+use super::overwrite::Overwrite;
 use super::place::{self, Stamp};
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::Context;
@@ -99,19 +101,26 @@ pub struct Pair {
     pub cookie: i64,
     /// `PRAGMA journal_mode` of the live database.
     pub journal_mode: String,
+    pub(super) overwrite: Option<Overwrite>,
 }
 
 impl Pair {
-    /// Opens both. `staged` is a finished private file; `path` is without symbolic links. Nothing is locked yet.
-    pub fn open(staged: &Path, path: &Path, busy: Duration, context: &Context) -> Result<Self> {
+    /// Opens both. `staged` is a finished private file; `path` is without symbolic links. `old` is a copy of exactly what
+    /// will be live when the lock is held, if there is one. Nothing is locked yet.
+    pub fn open(staged: &Path, path: &Path, old: Option<&Path>, busy: Duration, context: &Context) -> Result<Self> {
         let source = open::open_private(staged)?;
         let page_size = super::facts::page_size(&source)?;
         let live = patiently(path, busy, context, || writer(path))?;
-        let (cookie, journal_mode) = patiently(path, busy, context, || {
+        let (cookie, journal_mode): (_, String) = patiently(path, busy, context, || {
             let cookie = live.query_row("PRAGMA schema_version", [], |row| row.get(0))?;
             Ok((cookie, live.query_row("PRAGMA journal_mode", [], |row| row.get(0))?))
         })?;
-        Ok(Pair { staged: source, live, path: path.to_owned(), page_size: page_size.into(), cookie, journal_mode })
+        let overwrite = match old {
+            Some(old) => Overwrite::plan(&live, &journal_mode, old, staged, context)?,
+            None => None,
+        };
+        let path = path.to_owned();
+        Ok(Pair { staged: source, live, path, page_size: page_size.into(), cookie, journal_mode, overwrite })
     }
 
     /// Takes the write lock. Until [`Held::write`] has finished, dropping it leaves the database as it was.
@@ -120,47 +129,71 @@ impl Pair {
     pub fn lock(&mut self, busy: Duration, context: &Context) -> Result<Held<'_>> {
         let started = context.clock.monotonic();
         let failed = |e| failed(&self.path, e);
-        let backup = Backup::new(&self.staged, &mut self.live).map_err(failed)?;
-        loop {
-            context.check()?;
-            match backup.step(0) {
-                Ok(StepResult::More | StepResult::Done) => break,
-                Ok(_) => {}
-                Err(error) if is_busy(&error) => {}
-                Err(error) => return Err(failed(error)),
+        let lock = match &self.overwrite {
+            Some(overwrite) => {
+                let begin = || Transaction::new_unchecked(&self.live, TransactionBehavior::Immediate);
+                Lock::Some(patiently(&self.path, busy, context, begin)?, overwrite)
             }
-            if context.clock.monotonic().saturating_sub(started) >= busy {
-                return Err(in_use(&self.path));
+            None => {
+                let backup = Backup::new(&self.staged, &mut self.live).map_err(failed)?;
+                loop {
+                    context.check()?;
+                    match backup.step(0) {
+                        Ok(StepResult::More | StepResult::Done) => break,
+                        Ok(_) => {}
+                        Err(error) if is_busy(&error) => {}
+                        Err(error) => return Err(failed(error)),
+                    }
+                    if context.clock.monotonic().saturating_sub(started) >= busy {
+                        return Err(in_use(&self.path));
+                    }
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                Lock::All(backup)
             }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        Ok(Held { backup, path: &self.path, page_size: self.page_size })
+        };
+        Ok(Held { lock, path: &self.path, page_size: self.page_size })
     }
 
     /// Brings the log into the database file as far as readers let us.
     pub fn checkpoint(&self) {
         // Should this fail, SQLite does it later; nothing depends on it.
-        let _ = self.live.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
-        let _ = self.live.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        let Ok(fresh) = writer(&self.path) else { return };
+        let _ = fresh.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        let _ = fresh.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
     }
 }
 
 /// A live database that is locked for writing and not changed yet.
 pub struct Held<'a> {
-    backup: Backup<'a, 'a>,
+    lock: Lock<'a>,
     path: &'a Path,
     page_size: u64,
 }
 
+/// Who holds the lock, and what will be written under it.
+enum Lock<'a> {
+    /// All pages.
+    All(Backup<'a, 'a>),
+    /// The pages that differ.
+    Some(Transaction<'a>, &'a Overwrite),
+}
+
 impl Held<'_> {
-    /// Writes all pages and commits. On any error the database is as it was.
+    /// Writes the new content and commits. On any error the database is as it was.
     pub fn write(self, context: &Context) -> Result<()> {
+        let backup = match self.lock {
+            Lock::All(backup) => backup,
+            Lock::Some(transaction, overwrite) => {
+                return overwrite.write(transaction, self.path, context);
+            }
+        };
         let pages = i32::try_from(STEP / self.page_size).unwrap_or(i32::MAX).max(1);
         let mut left = None;
         loop {
-            let step = self.backup.step(pages);
+            let step = backup.step(pages);
             let result = step.map_err(|e| failed(self.path, e))?;
-            let now = u64::try_from(self.backup.progress().remaining).unwrap_or(0);
+            let now = u64::try_from(backup.progress().remaining).unwrap_or(0);
             let bytes = left.map_or(0, |left: u64| left.saturating_sub(now)) * self.page_size;
             left = Some(now);
             match result {
@@ -290,7 +323,7 @@ fn is_busy(error: &rusqlite::Error) -> bool {
 }
 
 /// What SQLite said while we wrote. A full disk is told by some file systems as a plain I/O error.
-fn failed(path: &Path, error: rusqlite::Error) -> Error {
+pub(super) fn failed(path: &Path, error: rusqlite::Error) -> Error {
     if is_busy(&error) {
         return in_use(path).because(error);
     }

@@ -38,7 +38,7 @@ pub enum Names {
 }
 
 impl Default for Limits {
-    /// For archives from a destination of ours. They stop bombs, not large applications; deflate itself cannot
+    /// For archives from a destination of ours, and those that the operator of this machine names. They stop bombs, not large applications; deflate itself cannot
     /// reach more than 1,032 to 1.
     fn default() -> Self {
         Limits { members: 20_000_000, bytes: 64 << 40, ratio: 1100, names: Names::Sealed }
@@ -49,6 +49,17 @@ impl Limits {
     /// For archives that somebody has uploaded: 65,535 members, 64 GiB, 200 to 1.
     pub fn upload() -> Self {
         Limits { members: 65_535, bytes: 64 << 30, ratio: 200, names: Names::Sealed }
+    }
+
+    /// The same for an archive without our contents list, whoever named it: never more than an upload may be.
+    pub fn foreign(self) -> Self {
+        let most = Limits::upload();
+        Limits {
+            members: self.members.min(most.members),
+            bytes: self.bytes.min(most.bytes),
+            ratio: self.ratio.min(most.ratio),
+            names: Names::Foreign,
+        }
     }
 }
 

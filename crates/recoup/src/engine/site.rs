@@ -1,0 +1,95 @@
+//! What a verb finds around itself: settings, clock, destinations, sources, hooks. All of it synchronous, so that a
+//! blocking thread needs nothing else.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::Environment;
+use crate::clock::Clock;
+use crate::config::{DestinationSettings, Settings};
+use crate::destination::local::LocalDestination;
+use crate::destination::{Destination, Staging};
+use crate::error::{Error, Result};
+use crate::hooks::{self, Hook, Occasion};
+use crate::model::Plan;
+use crate::source::{SourceFactory, factory};
+use crate::store::{FilesStore, Store};
+
+/// What a verb finds around itself.
+pub(super) struct Site {
+    pub settings: Settings,
+    pub data: PathBuf,
+    pub clock: Arc<dyn Clock>,
+    pub environment: Environment,
+    pub host: Option<String>,
+    pub hooks: HashMap<String, Vec<Arc<dyn Hook>>>,
+    pub sources: HashMap<String, Vec<SourceFactory>>,
+}
+
+/// An open destination.
+#[derive(Clone)]
+pub(super) struct Place {
+    pub name: String,
+    pub store: Arc<dyn Store>,
+}
+
+impl Site {
+    /// What a plan's document means. Plans of the file are what the file says.
+    pub fn meant(&self, name: &str, body: &Value) -> Result<Plan> {
+        self.settings.plan_of(name, body)
+    }
+
+    /// A destination by its name, or a directory.
+    pub fn destination(&self, name: &str) -> Result<DestinationSettings> {
+        self.settings.destination(name, &self.settings.base)
+    }
+
+    /// Opens a destination; its directory is made when it is not there, unless it must carry a marker.
+    pub fn store(&self, name: &str) -> Result<Arc<dyn Store>> {
+        let settings = self.destination(name)?;
+        let mut destination = LocalDestination::open(&settings.path, !settings.marker)?;
+        if settings.marker {
+            destination = destination.with_marker();
+        }
+        let destination: Arc<dyn Destination> = Arc::new(destination);
+        Ok(Arc::new(FilesStore::new(destination).with_clock(self.clock.clone())))
+    }
+
+    /// The destinations of a plan that can be opened, and those that cannot.
+    pub fn places(&self, names: &[String]) -> (Vec<Place>, Vec<(String, Error)>) {
+        let (mut open, mut closed) = (Vec::new(), Vec::new());
+        for name in names {
+            match self.store(name) {
+                Ok(store) => open.push(Place { name: name.clone(), store }),
+                Err(error) => closed.push((name.clone(), error)),
+            }
+        }
+        (open, closed)
+    }
+
+    /// The sources of a plan, and those that an embedding application adds.
+    pub fn factories(&self, plan: &Plan) -> Vec<SourceFactory> {
+        let make = |spec| factory(spec, &self.settings.base, plan.compact, self.environment.clone());
+        let added = self.sources.get(&plan.name).into_iter().flatten().cloned();
+        plan.sources.iter().map(make).chain(added).collect()
+    }
+
+    /// What holds the application still.
+    pub fn hooks(&self, plan: &Plan, occasion: Occasion) -> Vec<Arc<dyn Hook>> {
+        let added = self.hooks.get(&plan.name).into_iter().flatten().cloned();
+        added.chain(hooks::of_plan(&plan.hooks, occasion)).collect()
+    }
+
+    /// Where scratch folders are made.
+    pub fn scratch_root(&self) -> PathBuf {
+        self.data.join("scratch")
+    }
+
+    /// A private folder that goes when it is dropped, or by the next sweep after a crash.
+    pub fn scratch(&self) -> Result<Staging> {
+        Staging::create(&self.scratch_root())
+    }
+}
