@@ -1,7 +1,13 @@
 //! Every route on one page. `quick` ones take one small body and answer within the time limit; `long` ones stream and
 //! bring their own limits.
 
+mod backups;
 mod health;
+mod places;
+mod plans;
+mod restores;
+mod retention;
+mod runs;
 mod session;
 mod tokens;
 mod users;
@@ -26,12 +32,28 @@ const BODY: usize = 1 << 20;
 
 /// Routes that answer soon.
 fn quick() -> OpenApiRouter<App> {
-    OpenApiRouter::new().merge(session::routes()).merge(users::routes()).merge(tokens::routes()).merge(health::routes())
+    OpenApiRouter::new()
+        .merge(session::routes())
+        .merge(users::routes())
+        .merge(tokens::routes())
+        .merge(plans::routes())
+        .merge(runs::routes())
+        .merge(backups::routes())
+        .merge(retention::routes())
+        .merge(restores::routes())
+        .merge(places::routes())
+        .merge(health::routes())
 }
 
 /// Routes that stream, up or down.
 fn long() -> OpenApiRouter<App> {
     OpenApiRouter::new()
+        .merge(runs::streams())
+        .merge(backups::streams())
+        .merge(retention::streams())
+        .merge(places::streams())
+        // An upload counts its own bytes.
+        .merge(restores::streams().layer(DefaultBodyLimit::disable()))
 }
 
 fn api() -> (Router<App>, OpenApi) {
