@@ -1,6 +1,8 @@
 //! The command line as clap sees it: names, flags and their help. A contract: scripts depend on it.
 //! What the commands do is in [`crate::commands`].
 
+mod plan;
+
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
@@ -8,6 +10,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use recoup::model::retention::Policy;
 use recoup::model::{Format, Kind, Level};
+
+pub use plan::{Plan, PlanNext};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -69,6 +73,9 @@ pub enum Command {
     Delete(Delete),
     /// Remove what the retention policy does not keep, and say why
     Prune(Prune),
+    /// Plans and when they run
+    #[command(subcommand)]
+    Plan(Plan),
     /// Check this machine, the configuration, sources and destinations
     Doctor(Doctor),
     /// Make a small shop, back it up while it is written to, and look at the result

@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use recoup::clock::SystemClock;
 use recoup::config::{Inputs, Origin, Settings};
 use recoup::progress::{Cancel, Context, Observer, Silent};
@@ -42,7 +43,7 @@ impl Session {
         let variables: Vec<(OsString, OsString)> = std::env::vars_os().collect();
         let found = find_config(global, &current)?;
         let file = found.as_ref().map(|found| (found.path.as_path(), found.text.as_str()));
-        let inputs = Inputs { file, environment: &variables, current_directory: &current };
+        let inputs = Inputs { file, environment: &variables, current_directory: &current, zone: &zone() };
         let settings = Settings::resolve(inputs)?;
         Ok(Session {
             screen,
@@ -59,6 +60,12 @@ impl Session {
         signals::watch(&self.cancel, &self.screen)?;
         Ok(context(&self.screen, &self.cancel))
     }
+}
+
+/// The time zone of this machine (`TZ`, else `/etc/localtime`) by its IANA name; `UTC` when it has no name.
+pub fn zone() -> String {
+    let zone = TimeZone::system();
+    zone.iana_name().filter(|_| !zone.is_unknown()).unwrap_or("UTC").to_owned()
 }
 
 /// What longer work is handed.

@@ -133,6 +133,9 @@ fn config_print_says_where_every_value_comes_from() {
     plan.shop.databases.shop = "shop.db" # recoup.toml:2 → /app/shop.db
     plan.shop.directories.thumbs = "thumbs" # recoup.toml:3 → /app/thumbs
     plan.shop.files.config.yml = "config.yml" # recoup.toml:4 → /app/config.yml
+    plan.shop.enabled = true # default
+    plan.shop.test_restore = "7d" # default
+    plan.shop.deadline = "6h" # default
     "#);
     let secret = shop.run_with(["config", "print"], &[("DATABASE_URL", "sqlite:///app.db?key=hunter2")]).good();
     assert!(secret.out.contains("database") && !secret.out.contains("hunter2"), "{secret:?}");

@@ -26,6 +26,8 @@ help! {
     help_unprotect: "unprotect",
     help_delete: "delete",
     help_prune: "prune",
+    help_plan: "plan",
+    help_plan_next: "plan next",
     help_doctor: "doctor",
     help_demo: "demo",
     help_notify: "notify",

@@ -104,7 +104,7 @@ pub enum OutcomeWord {
 same_words!(OutcomeWord, Outcome: Good, Warnings, Failed, Cancelled, Interrupted, Missed);
 
 /// How much is proven; each level includes the ones before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = Level)]
 pub enum LevelWord {

@@ -116,6 +116,11 @@ fn a_password_goes_only_through_an_encrypted_connection() {
         assert_eq!((stranger.code(), worth_retrying(&stranger)), ("tls", true), "{word}: {stranger:?}");
         no_canary(&stranger);
     }
+    let mut clear = channel(25, Tls::None, Some("canary"), None);
+    if let Target::Email { host, .. } = &mut clear.target {
+        *host = "1.1.1.1".into();
+    }
+    assert_eq!(send(&clear, &failed(), &reach(20)).unwrap_err().message(), "A password is not sent in the clear");
     // Somebody in between who takes STARTTLS away gets nothing.
     let plain = MailSink::start(&["--user", "recoup", "--password", "canary"]);
     let error =

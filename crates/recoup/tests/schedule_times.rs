@@ -229,6 +229,16 @@ fn cron_with_fixed_hours_neither_skips_nor_repeats() {
     );
 }
 
+/// Why the crate that reads our expressions does not also say when they come.
+#[test]
+fn the_night_that_the_cron_crate_skips_has_its_backup() {
+    let eve = at("2026-03-28T12:00:00Z");
+    let theirs: croner::Cron = "30 2,4 * * *".parse().unwrap();
+    let skipped = theirs.find_next_occurrence(&eve.to_zoned(zone("Europe/Berlin")), false).unwrap();
+    assert_eq!(skipped.timestamp(), at("2026-03-29T02:30:00Z"));
+    comes(&meant(&written("30 2,4 * * *", None, "Europe/Berlin")), "2026-03-28T12:00:00Z", &["2026-03-29T01:00Z"]);
+}
+
 #[test]
 fn a_day_of_month_and_a_weekday_mean_either() {
     let either = meant(&written("0 3 13 * fri", None, "UTC"));

@@ -9,6 +9,7 @@ mod diff;
 mod doctor;
 mod list;
 mod notify;
+mod plan;
 mod protect;
 mod prune;
 mod restore;
@@ -40,6 +41,7 @@ pub fn run(cli: Cli, screen: Screen) -> Result<Reply> {
         Command::Unprotect(args) => protect::run(args, false, &session()?),
         Command::Delete(args) => delete::run(args, &session()?),
         Command::Prune(args) => prune::run(args, &session()?),
+        Command::Plan(args) => plan::run(args, &session()?),
         Command::Doctor(args) => doctor::run(args, &session, &screen),
         Command::Config(Config::Print { origin }) => config::print(*origin, &session()?),
         Command::Notify(Notify::Test(args)) => notify::test(args, &session()?),

@@ -89,7 +89,7 @@ fn views(rows: Vec<BackupRow>) -> Vec<BackupView> {
         match views.last_mut().filter(|view| view.id == row.id) {
             Some(view) => {
                 view.protected |= row.protected;
-                view.verified = view.verified.max(copy.verified);
+                view.verified = std::cmp::max(view.verified, copy.verified);
                 view.copies.push(copy);
             }
             None => views.push(BackupView {
@@ -244,7 +244,12 @@ fn parts(manifest: &Manifest) -> Vec<PartView> {
         absent: part.absent,
         bytes: part.bytes,
         sha256: part.sha256.clone(),
-        tables: part.database.iter().flat_map(|facts| &facts.tables).map(|table| TableView { name: table.name.clone(), rows: table.rows }).collect(),
+        tables: part
+            .database
+            .iter()
+            .flat_map(|facts| &facts.tables)
+            .map(|table| TableView { name: table.name.clone(), rows: table.rows })
+            .collect(),
         files: part.directory.as_ref().map(|facts| facts.files),
         left_out: part.settings.as_ref().map(|facts| facts.left_out.clone()).unwrap_or_default(),
     };
@@ -458,10 +463,17 @@ fn one_range(text: &str, length: u64) -> Range {
 
 /// `attachment` with a name in both spellings (RFC 6266).
 fn attachment(name: &str) -> String {
-    let plain: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' }).collect();
+    let plain: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' }).collect();
     let encoded: String = name
         .bytes()
-        .map(|b| if b.is_ascii_alphanumeric() || b"._-".contains(&b) { char::from(b).to_string() } else { format!("%{b:02X}") })
+        .map(|b| {
+            if b.is_ascii_alphanumeric() || b"._-".contains(&b) {
+                char::from(b).to_string()
+            } else {
+                format!("%{b:02X}")
+            }
+        })
         .collect();
     format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}")
 }
@@ -489,6 +501,10 @@ mod tests {
     #[test]
     fn a_file_name_cannot_leave_its_quotes() {
         let shown = attachment("a\"; x=\r\n\u{e4}.zip");
-        assert_eq!(shown, "attachment; filename=\"a___x=___.zip\"; filename*=UTF-8''a%22%3B%20x%3D%0D%0A%C3%A4.zip".replace("x=_", "x__"));
+        assert_eq!(
+            shown,
+            "attachment; filename=\"a___x=___.zip\"; filename*=UTF-8''a%22%3B%20x%3D%0D%0A%C3%A4.zip"
+                .replace("x=_", "x__")
+        );
     }
 }

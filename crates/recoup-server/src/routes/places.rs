@@ -105,7 +105,7 @@ async fn adopt(State(app): State<App>, caller: Caller, Path(name): Path<String>)
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ScheduleRequest {
-    /// As `schedule` in a plan: `every`, `at`, `zone`, `weekday`, `day`.
+    /// As `schedule` in a plan: `every`, `at`, `zone` (UTC when absent), `weekday`, `day`.
     #[schema(value_type = Object)]
     schedule: Written,
     /// After this time; now when absent. For a rolling one it is the last time.
@@ -140,8 +140,10 @@ async fn schedule(
     if !(1..=100).contains(&count) {
         return Err(Problem::invalid("bad_count", "Ask for 1 to 100 times"));
     }
-    let zone = app.engine().settings().zone.clone();
-    let schedule: Schedule = given.schedule.meant(zone.as_deref()).map_err(recoup::Error::from)?;
+    let schedule: Schedule = given.schedule.meant(Some("UTC")).map_err(|wrong| {
+        let problem = Problem::from(*wrong.error);
+        problem.detail(format!("schedule.{}", wrong.key))
+    })?;
     let after = given.after.unwrap_or_else(|| app.now());
     let next: recoup::Result<Vec<Timestamp>> =
         schedule.upcoming(after)?.take(count.into()).map(|found| found.map(|found| found.nominal)).collect();

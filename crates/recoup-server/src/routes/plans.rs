@@ -221,7 +221,7 @@ async fn remove(State(app): State<App>, caller: Caller, Path(name): Path<String>
 }
 
 /// How a backup is made.
-#[derive(Deserialize, Default, ToSchema)]
+#[derive(Serialize, Deserialize, Default, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 struct RunRequest {
     /// A label for it.
@@ -233,7 +233,7 @@ struct RunRequest {
     kind: RunAs,
 }
 
-#[derive(Deserialize, Default, ToSchema)]
+#[derive(Serialize, Deserialize, Default, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum RunAs {
     #[default]
@@ -265,7 +265,7 @@ async fn run(
 }
 
 /// What is proven.
-#[derive(Deserialize, Default, ToSchema)]
+#[derive(Serialize, Deserialize, Default, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct VerifyRequest {
     /// How deep; `integrity` when absent.
@@ -328,11 +328,7 @@ struct StatusView {
 #[utoipa::path(get, path = "/plans/{name}/status", tag = "plans",
     security(("session" = ["read"]), ("bearer" = ["read"])),
     params(("name" = String, Path)), responses((status = 200, body = StatusView)))]
-async fn status(
-    State(app): State<App>,
-    caller: Caller,
-    Path(name): Path<String>,
-) -> Result<Json<StatusView>, Problem> {
+async fn status(State(app): State<App>, caller: Caller, Path(name): Path<String>) -> Result<Json<StatusView>, Problem> {
     caller.may(Scope::Read)?;
     let row = app.engine().plan(&caller.actor(), &name).await?;
     let status = app.engine().status(&row).await?;
@@ -425,15 +421,15 @@ async fn fresh(
     caller.may(Scope::Read)?;
     let row = app.engine().plan(&caller.actor(), &name).await?;
     let within = SignedDuration::from_secs(asked.within_seconds.unwrap_or(86_400).into());
-    let filter = Filter { plan: Some(row.name), since: app.now().checked_sub(within).ok(), limit: 1000, ..Filter::default() };
+    let filter =
+        Filter { plan: Some(row.name), since: app.now().checked_sub(within).ok(), limit: 1000, ..Filter::default() };
     let found = app.catalog().backups(&filter).await?;
-    let proven = found.into_iter().find(|backup| {
-        backup.verified.is_some() && backup.damaged.is_none() && backup.kind != Kind::PreRestore
-    });
+    let proven = found
+        .into_iter()
+        .find(|backup| backup.verified.is_some() && backup.damaged.is_none() && backup.kind != Kind::PreRestore);
     Ok(Json(Fresh {
         fresh: proven.is_some(),
         created_at: proven.as_ref().map(|backup| backup.created_at),
         backup: proven.map(|backup| backup.id),
     }))
 }
-

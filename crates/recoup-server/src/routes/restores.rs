@@ -33,11 +33,7 @@ pub fn routes() -> OpenApiRouter<App> {
 
 /// Routes that take long or much.
 pub fn streams() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(preview))
-        .routes(routes!(upload))
-        .routes(routes!(piece))
-        .routes(routes!(finish))
+    OpenApiRouter::new().routes(routes!(preview)).routes(routes!(upload)).routes(routes!(piece)).routes(routes!(finish))
 }
 
 /// Where a piece begins, in bytes.
@@ -140,8 +136,9 @@ async fn start(State(app): State<App>, caller: Caller, Input(given): Input<Start
     caller.may(Scope::Write)?;
     if !given.confirm {
         let text = "Restore will replace all data. Continue?";
-        return Err(Problem::new(StatusCode::PRECONDITION_REQUIRED, "confirm_required", text)
-            .hint("send \"confirm\": true"));
+        return Err(
+            Problem::new(StatusCode::PRECONDITION_REQUIRED, "confirm_required", text).hint("send \"confirm\": true")
+        );
     }
     caller.fresh()?;
     Ok(accepted(app.engine().start_restore(&caller.actor(), &given.preview, given.force).await?.id))
@@ -181,7 +178,8 @@ async fn upload(
     let field = form.next_field().await.map_err(unreadable)?;
     let field = field.ok_or_else(|| Problem::invalid("no_file", "The form has no file"))?;
     let path = place(&app, &app.new_id())?;
-    let stored = store(&path, 0, app.options().upload_limit, field.map(|chunk| chunk.map_err(std::io::Error::other))).await;
+    let stored =
+        store(&path, 0, app.options().upload_limit, field.map(|chunk| chunk.map_err(std::io::Error::other))).await;
     if let Err(problem) = stored {
         remove(&path).await;
         return Err(problem);
@@ -285,7 +283,11 @@ async fn found(app: &App, caller: &Caller, id: &str) -> Result<UploadView, Probl
 #[utoipa::path(post, path = "/uploads/pieces", tag = "uploads",
     security(("session" = ["write"]), ("bearer" = ["write"])), request_body = UploadRequest,
     responses((status = 201, body = UploadView), (status = 413)))]
-async fn begin(State(app): State<App>, caller: Caller, Input(given): Input<UploadRequest>) -> Result<Response, Problem> {
+async fn begin(
+    State(app): State<App>,
+    caller: Caller,
+    Input(given): Input<UploadRequest>,
+) -> Result<Response, Problem> {
     caller.may(Scope::Write)?;
     if given.bytes > app.options().upload_limit {
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "upload_too_large", "The upload is too large"));
@@ -333,7 +335,8 @@ async fn piece(
     let mut view = found(&app, &caller, &id).await?;
     let offset = headers.get(OFFSET).and_then(|offset| offset.to_str().ok()?.parse::<u64>().ok());
     if offset != Some(view.offset) {
-        let problem = Problem::new(StatusCode::CONFLICT, "wrong_offset", "The piece does not begin where the last one ended");
+        let problem =
+            Problem::new(StatusCode::CONFLICT, "wrong_offset", "The piece does not begin where the last one ended");
         return Err(problem.hint(format!("Upload-Offset: {}", view.offset)));
     }
     let body = body.into_data_stream().map(|chunk| chunk.map_err(std::io::Error::other));

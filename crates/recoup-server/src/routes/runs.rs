@@ -1,12 +1,13 @@
 //! Runs: what is being done and what was done, with progress as server-sent events.
 
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::sse::{Event, KeepAlive, KeepAliveStream, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt};
 use jiff::Timestamp;
@@ -226,7 +227,7 @@ async fn cancel(State(app): State<App>, caller: Caller, Path(id): Path<String>) 
     Ok(StatusCode::ACCEPTED)
 }
 
-type Events = Sse<std::pin::Pin<Box<dyn Stream<Item = Result<Event, Infallible>> + Send>>>;
+type Events = Sse<KeepAliveStream<Pin<Box<dyn Stream<Item = Result<Event, Infallible>> + Send>>>>;
 
 /// What happens to the runs of `owner` (everybody's with `None`), or to one of them.
 fn stream(app: &App, owner: Option<String>, run: Option<String>) -> Events {
@@ -244,7 +245,7 @@ fn stream(app: &App, owner: Option<String>, run: Option<String>) -> Events {
         std::future::ready(event.map(Ok))
     });
     let events = events.take_until(async move { closing.closing().await });
-    let events: std::pin::Pin<Box<dyn Stream<Item = _> + Send>> = Box::pin(events);
+    let events: Pin<Box<dyn Stream<Item = _> + Send>> = Box::pin(events);
     Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
 }
 

@@ -9,6 +9,7 @@ use super::environment::Environment;
 use super::hooks;
 use super::names::{Names, absolute};
 use super::retention::Retention;
+use super::schedule;
 use super::walk::{At, wrong};
 use super::written::{self, Located};
 use super::{DestinationSettings, Inputs, Origin, Resolved, Settings, Value};
@@ -35,8 +36,13 @@ pub(super) fn settings(inputs: Inputs<'_>, written: written::File) -> Result<Set
     let file = inputs.file.map(|(path, _)| path.to_path_buf());
     let base = file.as_deref().and_then(Path::parent).unwrap_or(inputs.current_directory).to_path_buf();
     let nowhere = PathBuf::new();
-    let mut meaning =
-        Meaning { path: file.as_ref().unwrap_or(&nowhere), base: &base, values: vec![], resolved: vec![] };
+    let mut meaning = Meaning {
+        path: file.as_ref().unwrap_or(&nowhere),
+        base: &base,
+        zone: inputs.zone,
+        values: vec![],
+        resolved: vec![],
+    };
 
     let (format, origin) = match (environment.format, &written.format) {
         (Some((variable, format)), _) => (format, Origin::Environment(variable)),
@@ -96,13 +102,14 @@ pub(super) fn settings(inputs: Inputs<'_>, written: written::File) -> Result<Set
 
 /// What one more plan means beside those that are known.
 pub(super) fn one(known: &Settings, written: &written::Plan) -> Result<Plan> {
-    let mut meaning = Meaning { path: Path::new(""), base: &known.base, values: vec![], resolved: vec![] };
+    let mut meaning = Meaning { path: Path::new(""), base: &known.base, values: vec![], resolved: vec![], zone: "UTC" };
     meaning.plan(known, written)
 }
 
 struct Meaning<'a> {
     path: &'a Path,
     base: &'a Path,
+    zone: &'a str,
     values: Vec<Value>,
     resolved: Vec<Resolved>,
 }
@@ -222,7 +229,24 @@ impl Meaning<'_> {
             None => known.retention.clone(),
         };
         let notify = self.notify(known, &key, written)?;
-        Ok(Plan { name, sources, format, compact, destinations, queries, hooks, retention, notify })
+        let schedule::Meant { enabled, schedule, test_restore, deadline, values } =
+            written.when.meant(&key, self.path, self.zone)?;
+        self.values.extend(values);
+        Ok(Plan {
+            name,
+            sources,
+            format,
+            compact,
+            destinations,
+            queries,
+            hooks,
+            retention,
+            enabled,
+            schedule,
+            test_restore,
+            deadline,
+            notify,
+        })
     }
 
     /// Who is told: the channels a plan names; when it says nothing, all of them but monitors, which would take the runs of

@@ -12,6 +12,7 @@ mod names;
 mod nearest;
 mod notify;
 mod retention;
+mod schedule;
 mod single;
 mod walk;
 mod written;
@@ -38,6 +39,8 @@ pub struct Inputs<'a> {
     pub environment: &'a [(OsString, OsString)],
     /// What relative paths outside of the file are resolved against; absolute.
     pub current_directory: &'a Path,
+    /// The time zone of schedules that name none: that of the machine, by its IANA name.
+    pub zone: &'a str,
 }
 
 /// Where a value comes from.

@@ -36,7 +36,12 @@ marker = true
 fn resolve(text: &str, environment: &[(&str, &str)]) -> Result<Settings> {
     let environment: Vec<_> = environment.iter().map(|(k, v)| (k.into(), v.into())).collect();
     let file = Some((Path::new("/app/recoup.toml"), text));
-    Settings::resolve(Inputs { file, environment: &environment, current_directory: Path::new("/cwd") })
+    Settings::resolve(Inputs {
+        file,
+        environment: &environment,
+        current_directory: Path::new("/cwd"),
+        zone: "Europe/Berlin",
+    })
 }
 
 fn error(text: &str) -> (String, String) {
@@ -261,4 +266,63 @@ fn a_slip_in_retention_is_an_error_at_its_line_and_never_a_policy() {
     }
     let large = "[plan.a]\nfiles = [\"/a\"]\n[plan.a.retention]\nkeep_count = 400\nallow_large = true\n";
     assert_eq!(resolve(large, &[]).unwrap().plans[0].retention.as_ref().unwrap().keep_count, 400);
+}
+
+#[test]
+fn a_plan_says_when_it_runs() {
+    use std::time::Duration;
+    let text = "[plan.shop]\ndatabases = [\"/a.db\"]\nenabled = false\ndeadline = \"1h\"\ntest_restore = \"never\"\n\
+                [plan.shop.schedule]\nevery = \"monthly\"\nday = 31\nat = \"02:30\"\njitter = \"10m\"\nskip_if_later_than = \"2d\"\n\
+                [plan.other]\nfiles = [\"/a\"]\nschedule = { every = \"30 */6 * * mon-fri\", zone = \"utc\" }\n[plan.rest]\nfiles = [\"/a\"]\n";
+    let settings = resolve(text, &[]).unwrap();
+    let plan = settings.plan("shop").unwrap();
+    assert_eq!((plan.enabled, plan.test_restore, plan.deadline), (false, None, Duration::from_secs(3600)));
+    let schedule = plan.schedule.as_ref().unwrap();
+    let words = "on day 31 of every month (the last day of shorter months) at 02:30 Europe/Berlin";
+    assert_eq!(schedule.describe(), words);
+    assert_eq!(schedule.jitter, Duration::from_secs(600));
+    assert_eq!(schedule.skip_if_later_than, Some(Duration::from_secs(2 * 86_400)));
+    assert_eq!(settings.plan("other").unwrap().schedule.as_ref().unwrap().zone, "UTC");
+    let rest = settings.plan("rest").unwrap();
+    assert_eq!((rest.enabled, &rest.schedule, rest.deadline), (true, &None, Duration::from_secs(6 * 3600)));
+    assert_eq!(rest.test_restore, Some(Duration::from_secs(7 * 86_400)));
+    let told = |key: &str| {
+        let value = settings.values.iter().find(|value| value.key == key).unwrap_or_else(|| panic!("{key}"));
+        (value.value.clone(), value.origin.to_string())
+    };
+    assert_eq!(told("plan.shop.schedule.day"), (serde_json::json!(31), "/app/recoup.toml:8".into()));
+    assert_eq!(told("plan.shop.schedule.zone"), (serde_json::json!("Europe/Berlin"), "default".into()));
+    assert_eq!(told("plan.rest.test_restore"), (serde_json::json!("7d"), "default".into()));
+    assert_eq!(told("plan.shop.deadline"), (serde_json::json!("1h"), "/app/recoup.toml:4".into()));
+}
+
+#[test]
+fn a_slip_in_a_schedule_is_an_error_at_its_key_and_never_another_schedule() {
+    let with = |line: &str| error(&format!("[plan.a]\nfiles = [\"/a\"]\n[plan.a.schedule]\n{line}\n"));
+    for (line, message, hint) in [
+        ("evry = \"daily\"", "evry: unknown key", "did you mean plan.a.schedule.every?"),
+        ("every = \"dialy\"", "every: Unknown frequency: dialy", "one of: daily, weekly, monthly, rolling-weekly"),
+        ("every = \"61 * * * *\"", "every: not a cron expression: \"61 * * * *\"", "minute hour"),
+        ("every = \"0 0 3 * * *\"", "every: not a cron expression: \"0 0 3 * * *\"", "minute hour"),
+        ("every = \"0 3 31 feb *\"", "every: The schedule never comes", ""),
+        ("every = 1", "every: expected a string, found integer", ""),
+        ("at = \"3:00\"", "at: must be HH:MM (24-hour), not \"3:00\"", ""),
+        ("at = \"24:00\"", "at: must be HH:MM (24-hour), not \"24:00\"", ""),
+        ("at = \"12:60\"", "at: must be HH:MM (24-hour), not \"12:60\"", ""),
+        ("at = \"03:00 PM\"", "at: must be HH:MM (24-hour), not \"03:00 PM\"", ""),
+        ("at = \"+3:00\"", "at: must be HH:MM (24-hour), not \"+3:00\"", ""),
+        ("zone = \"Mars/Olympus\"", "zone: Unknown time zone: Mars/Olympus", "Europe/Berlin"),
+        ("weekday = \"sunday\"", "weekday: does not go with every = \"daily\"", "only with every = \"weekly\""),
+        ("jitter = \"1 month\"", "jitter: not a duration: \"1 month\"", "30s"),
+        ("day = 0\nevery = \"monthly\"", "day: must be 1 to 31 or \"last\", not 0", ""),
+        ("day = \"first\"\nevery = \"monthly\"", "day: must be 1 to 31 or \"last\", not \"first\"", ""),
+        ("weekday = \"sonntag\"\nevery = \"weekly\"", "weekday: not a weekday: \"sonntag\"", "monday"),
+        ("at = \"03:00\"\nevery = \"@daily\"", "at: does not go with a cron expression", "itself"),
+    ] {
+        let (told, why) = with(line);
+        assert_eq!(told, format!("/app/recoup.toml:4: plan.a.schedule.{message}"));
+        assert!(why.contains(hint), "{line}: {why}");
+    }
+    let told = error("[plan.a]\nfiles = [\"/a\"]\ntest_restore = \"seldom\"\n");
+    assert_eq!(told.0, "/app/recoup.toml:3: plan.a.test_restore: not a duration: \"seldom\"");
 }

@@ -11,6 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::nearest::nearest;
 use crate::error::{Error, Result};
+use crate::model::duration;
 
 /// A value with the place it was written at.
 #[derive(Debug, Clone, PartialEq)]
@@ -180,11 +181,10 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// A duration as `"30s"`, `"10m"`, `"1h 30m"`; longer than nothing.
+    /// A duration as `"30s"`, `"1h 30m"`, `"7d"`; longer than nothing.
     pub fn duration(&self) -> Result<At<Duration>> {
         let text = self.value.as_str().ok_or_else(|| self.expected("a duration such as \"30s\""))?;
-        let parsed = text.parse::<jiff::SignedDuration>().ok().and_then(|d| Duration::try_from(d).ok());
-        match parsed {
+        match duration::parse(text) {
             Some(value) if !value.is_zero() => Ok(self.at(value)),
             _ => {
                 Err(self.wrong(format!("not a duration: {text:?}")).hint("write it as \"30s\", \"10m\" or \"1h 30m\""))

@@ -9,6 +9,7 @@ use toml::de::DeTable;
 use super::hooks;
 use super::notify;
 use super::retention::{self, Retention};
+use super::schedule::{self, When};
 use super::walk::{At, Document, Field, Table};
 use crate::error::Result;
 use crate::model::Format;
@@ -46,6 +47,7 @@ pub(super) struct Plan {
     pub settings: Option<Settings>,
     pub hooks: Option<hooks::Written>,
     pub retention: Option<Retention>,
+    pub when: When,
     pub notify: Option<At<Vec<At<String>>>>,
     /// `[plan.NAME.export]`: array name and query.
     pub export: Vec<(String, At<String>)>,
@@ -166,6 +168,7 @@ fn plan(name: At<String>, field: &Field<'_>) -> Result<Plan> {
         settings: table.take("settings").map(|f| settings(&f)).transpose()?,
         hooks: table.take("hooks").map(|f| hooks::read(&f)).transpose()?,
         retention: table.take("retention").map(|f| retention::read(&f)).transpose()?,
+        when: schedule::read(&mut table)?,
         notify: match table.take("notify") {
             None => None,
             Some(field) => Some(At { value: field.strings()?, line: field.line, key: field.key }),

@@ -3,8 +3,8 @@
 
 pub mod audit;
 pub mod backup;
-pub mod duration;
 pub mod channel;
+pub mod duration;
 pub mod entry;
 pub mod forecast;
 pub mod guard;

@@ -1,11 +1,13 @@
-//! A plan as meant: what is read, in which format, where it goes. Schedule and who is
-//! told join it with the daemon. Parsing TOML is [`crate::config`]; opening things is [`crate::source`].
+//! A plan as meant: what is read, in which format, where it goes, when it runs.
+//! Parsing TOML is [`crate::config`]; opening things is [`crate::source`].
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::backup::Format;
 use super::hook::Hooks;
 use super::retention::Policy;
+use super::schedule::Schedule;
 use crate::error::{Error, Result};
 
 /// What is backed up together, as one restore point.
@@ -27,11 +29,24 @@ pub struct Plan {
     pub hooks: Hooks,
     /// What is kept; `None` when nobody said, and then nothing is ever removed.
     pub retention: Option<Policy>,
+    /// Whether it runs on its schedule; by hand it always does.
+    pub enabled: bool,
+    /// When it runs; `None`: only by hand.
+    pub schedule: Option<Schedule>,
+    /// How long after a test restore the next good backup is restored to scratch again; `None`: never.
+    pub test_restore: Option<Duration>,
+    /// A run that takes longer is cancelled.
+    pub deadline: Duration,
     /// Names of the channels that are told.
     pub notify: Vec<String>,
 }
 
 impl Plan {
+    /// [`Plan::test_restore`] when nobody says: a week.
+    pub const TEST_RESTORE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+    /// [`Plan::deadline`] when nobody says: six hours.
+    pub const DEADLINE: Duration = Duration::from_secs(6 * 60 * 60);
+
     /// Checks a plan's name: 1 to 64 lower-case letters, digits, `.`, `_` and `-`, beginning with a letter or
     /// a digit. It becomes a directory and part of every file name, on every kind of destination.
     pub fn check_name(name: &str) -> Result<()> {

@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 use super::{Message, reveal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::channel::{Target, Tls};
-use crate::outbound::unreachable;
+use crate::outbound::{NetworkClass, unreachable};
 
 pub fn send(message: &Message<'_>) -> Result<()> {
     let Target::Email { host, port, tls, user, password, from, to } = &message.channel.target else { return Ok(()) };
@@ -36,6 +36,12 @@ pub fn send(message: &Message<'_>) -> Result<()> {
         Tls::Starttls | Tls::Implicit => Some(parameters(host, message.roots()?)?),
     };
     let addresses = message.reach.resolve(host, *port, *tls != Tls::None)?;
+    let public = addresses.iter().any(|address| NetworkClass::of(address.ip()) == NetworkClass::Public);
+    if public && *tls == Tls::None && credentials.is_some() {
+        return Err(
+            Error::usage("bad_mail", "A password is not sent in the clear").hint("tls = \"starttls\" or \"implicit\"")
+        );
+    }
     let talk = Talk { addresses, tls: *tls, parameters, credentials, timeout: message.reach.timeout() };
     let (give, take) = mpsc::sync_channel(1);
     let speak = move || drop(give.send(talk.hold(&mail)));

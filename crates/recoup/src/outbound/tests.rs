@@ -10,15 +10,18 @@ fn networks(list: &[&str]) -> Vec<Network> {
 }
 
 /// What becomes of a URL: the code of the error before anything would be connected, or nothing.
-fn judge(url: &str, reach: &Reach) -> Option<&'static str> {
+fn judge(url: &str, reach: &Reach) -> Code {
     http::judge(url, reach).err().map(|error| error.code())
 }
 
-const DENIED: Option<&str> = Some("address_not_allowed");
-const BAD: Option<&str> = Some("bad_url");
+/// The code of an error, or none.
+type Code = Option<&'static str>;
+
+const DENIED: Code = Some("address_not_allowed");
+const BAD: Code = Some("bad_url");
 
 /// URL; of a plain user; of a plain user where the operator listed 10.0.0.0/8 and fd00::/8; of the operator.
-const URLS: &[(&str, Option<&str>, Option<&str>, Option<&str>)] = &[
+const URLS: &[(&str, Code, Code, Code)] = &[
     // Public addresses, encrypted.
     ("https://1.1.1.1/", None, None, None),
     ("https://1.1.1.1:8443/x?y=z#w", None, None, None),

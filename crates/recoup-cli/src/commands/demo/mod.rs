@@ -101,7 +101,8 @@ pub fn run(args: &Demo, screen: &Screen) -> Result<Reply> {
 fn back_up(directory: &Path, screen: &Screen, cancel: &Cancel) -> Result<(Report, Place)> {
     let file = directory.join("recoup.toml");
     let text = fs::read_to_string(&file).map_err(|error| Error::at("reading", &file, error))?;
-    let inputs = Inputs { file: Some((&file, &text)), environment: &[], current_directory: directory };
+    let zone = session::zone();
+    let inputs = Inputs { file: Some((&file, &text)), environment: &[], current_directory: directory, zone: &zone };
     let settings = Settings::resolve(inputs)?;
     let plan = settings.plan(shop::PLAN)?;
     let environment: session::Environment = Arc::new(|| std::env::vars_os().collect());

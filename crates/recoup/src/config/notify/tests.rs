@@ -10,7 +10,7 @@ use crate::model::notice::Event;
 
 fn resolve(text: &str) -> Result<Settings> {
     let file = Some((Path::new("/app/recoup.toml"), text));
-    Settings::resolve(Inputs { file, environment: &[], current_directory: Path::new("/cwd") })
+    Settings::resolve(Inputs { file, environment: &[], current_directory: Path::new("/cwd"), zone: "UTC" })
 }
 
 fn channel(lines: &str) -> Channel {
@@ -153,4 +153,15 @@ fn what_is_printed_of_a_channel_holds_no_secret() {
     assert_eq!(shown("notify.b.webhook"), "\"https://h.example:8443/…\"");
     assert_eq!(shown("notify.a.token"), "\"(set)\"");
     assert_eq!(shown("notify.b.headers"), "[\"X-Key\"]");
+}
+
+#[test]
+fn the_examples_of_the_documentation_mean_something() {
+    let page = include_str!("../../../../../docs/configuration.md");
+    let examples: Vec<&str> = page.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    let all: Vec<Channel> = examples.iter().flat_map(|text| resolve(text).unwrap().channels).collect();
+    let mut kinds: Vec<&str> = all.iter().map(|channel| channel.target.kind()).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    assert_eq!(kinds, ["apprise", "email", "heartbeat", "ntfy", "webhook"]);
 }

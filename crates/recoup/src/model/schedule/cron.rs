@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cron {
     text: String,
-    pattern: CronPattern,
+    pattern: Box<CronPattern>,
 }
 
 impl Cron {
@@ -27,7 +27,7 @@ impl Cron {
                 .because(error)
                 .hint("minute hour day-of-month month weekday: \"30 2 * * sun\"")
         })?;
-        let cron = Cron { text, pattern: parsed.pattern };
+        let cron = Cron { text, pattern: Box::new(parsed.pattern) };
         match cron.at_or_after(DateTime::constant(2024, 1, 1, 0, 0, 0, 0))? {
             Some(_) => Ok(cron),
             None => Err(no_occurrence(format!("no date matches {}", cron.text))),

@@ -119,11 +119,15 @@ impl Schedule {
 }
 
 fn time_zone(name: &str) -> Result<TimeZone> {
-    TimeZone::get(name).map_err(|error| {
+    let unknown = || {
         Error::usage("bad_zone", format!("Unknown time zone: {name}"))
-            .because(error)
             .hint("a name of the IANA database, such as Europe/Berlin or UTC")
-    })
+    };
+    match TimeZone::get(name) {
+        Ok(zone) if !zone.is_unknown() => Ok(zone),
+        Ok(_) => Err(unknown()),
+        Err(error) => Err(unknown().because(error)),
+    }
 }
 
 /// The name as the database spells it.

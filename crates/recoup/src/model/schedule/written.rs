@@ -56,12 +56,12 @@ pub struct Wrong {
     /// The key.
     pub key: &'static str,
     /// Why; its message does not name the key.
-    pub error: Error,
+    pub error: Box<Error>,
 }
 
 /// Notes the key.
 fn at<T>(key: &'static str, result: Result<T>) -> Result<T, Wrong> {
-    result.map_err(|error| Wrong { key, error })
+    result.map_err(|error| Wrong { key, error: Box::new(error) })
 }
 
 impl Written {
@@ -187,6 +187,39 @@ impl From<Schedule> for Written {
             skip_if_later_than: schedule.skip_if_later_than.map(words),
             jitter: Some(schedule.jitter).filter(|jitter| !jitter.is_zero()).map(words),
             skip_if_success_within: schedule.skip_if_success_within.map(words),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schedule_is_the_same_after_json_and_nothing_unknown_is_read() {
+        for text in [
+            r#"{"every":"daily","at":"03:00","zone":"Europe/Berlin"}"#,
+            r#"{"every":"weekly","at":"23:59","zone":"UTC","weekday":"friday","skip_if_later_than":"6h"}"#,
+            r#"{"every":"monthly","at":"00:00","zone":"UTC","day":31,"jitter":"10m"}"#,
+            r#"{"every":"monthly","at":"00:00","zone":"UTC","day":"last","skip_if_success_within":"1h 30m"}"#,
+            r#"{"every":"rolling-weekly","at":"03:00","zone":"UTC"}"#,
+            r#"{"every":"30 2 * * mon-fri","zone":"UTC"}"#,
+        ] {
+            let schedule: Schedule = serde_json::from_str(text).unwrap();
+            assert_eq!(serde_json::to_string(&schedule).unwrap(), text);
+        }
+        let least: Schedule = serde_json::from_str(r#"{"zone":"europe/berlin"}"#).unwrap();
+        assert_eq!(least, Schedule::new(Every::Daily, DEFAULT_TIME, "Europe/Berlin").unwrap());
+        for (text, why) in [
+            (r#"{"every":"daily"}"#, "zone: is missing"),
+            (r#"{"zone":"UTC","evry":"daily"}"#, "unknown field `evry`"),
+            (r#"{"zone":"UTC","every":"yearly"}"#, "every: Unknown frequency: yearly"),
+            (r#"{"zone":"UTC","at":"3"}"#, "at: must be HH:MM (24-hour), not \"3\""),
+            (r#"{"zone":"UTC","every":"monthly","day":32}"#, "day: must be 1 to 31 or \"last\", not 32"),
+        ] {
+            let told = serde_json::from_str::<Schedule>(text).unwrap_err().to_string();
+            assert!(told.contains(why), "{text}: {told}");
         }
     }
 }
