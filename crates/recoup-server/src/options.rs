@@ -20,6 +20,8 @@ pub struct Options {
     pub rate: u32,
     /// How long a request may take that is neither a stream nor an upload.
     pub timeout: Duration,
+    /// The largest upload, in bytes.
+    pub upload_limit: u64,
     /// Whether `/metrics` answers without a token.
     pub open_metrics: bool,
     /// Whether `/api/docs` is there.
@@ -35,6 +37,7 @@ impl Default for Options {
             hosts: Vec::new(),
             rate: 100,
             timeout: Duration::from_secs(60),
+            upload_limit: 10 << 30,
             open_metrics: false,
             docs: true,
             authenticate: None,

@@ -107,6 +107,11 @@ impl Problem {
         self
     }
 
+    /// The document alone, to be part of an answer.
+    pub fn into_document(self) -> Document {
+        self.0.document
+    }
+
     /// Its status.
     pub fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.0.document.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)

@@ -1,7 +1,11 @@
 //! Shapes that several routes share on the wire: words, pages of a list, an answer to long work. They change for other
 //! reasons than the library's own types, so they are not those.
 
+use axum::Json;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use recoup::model::user::{Role, Scope};
+use recoup::model::{Format, Kind, Level, Outcome, Warning};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -79,14 +83,101 @@ pub struct Accepted {
     pub run: String,
 }
 
-/// How many items a page may have.
-pub const MOST: u32 = 500;
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = Outcome)]
+pub enum OutcomeWord {
+    /// Everything was done and proven.
+    Good,
+    /// Done, with something to look at.
+    Warnings,
+    /// Not done.
+    Failed,
+    /// Stopped on request.
+    Cancelled,
+    /// A crash ended it.
+    Interrupted,
+    /// Its time passed while nothing ran.
+    Missed,
+}
+same_words!(OutcomeWord, Outcome: Good, Warnings, Failed, Cancelled, Interrupted, Missed);
 
-/// The number of items on a page that a query asks for: 1 to 500, 100 when it does not say.
-pub fn limit(asked: Option<u32>) -> Result<usize, Problem> {
-    let asked = asked.unwrap_or(100);
-    if !(1..=MOST).contains(&asked) {
-        return Err(Problem::invalid("bad_limit", "A page has 1 to 500 items"));
+/// How much is proven; each level includes the ones before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = Level)]
+pub enum LevelWord {
+    /// Every byte read back, every hash equal.
+    Checksum,
+    /// Databases opened and checked.
+    Integrity,
+    /// Restored to scratch and compared.
+    Restore,
+}
+same_words!(LevelWord, Level: Checksum, Integrity, Restore);
+
+/// Why a backup exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = Kind)]
+pub enum KindWord {
+    /// A schedule asked for it.
+    Scheduled,
+    /// A person or a script asked for it.
+    Manual,
+    /// Made of what a restore was about to replace.
+    PreRestore,
+    /// Made before a migration.
+    PreMigration,
+    /// Brought here by upload.
+    Upload,
+}
+same_words!(KindWord, Kind: Scheduled, Manual, PreRestore, PreMigration, Upload);
+
+/// The shape of a backup's bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = Format)]
+pub enum FormatWord {
+    /// One ZIP with everything.
+    Archive,
+    /// One SQLite file.
+    Database,
+    /// One JSON document.
+    Json,
+    /// One ZIP of CSV files.
+    Csv,
+    /// `database` and `json` side by side.
+    Both,
+}
+same_words!(FormatWord, Format: Archive, Database, Json, Csv, Both);
+
+/// Something worth a look.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Note {
+    /// Stable, for scripts.
+    pub code: String,
+    /// The sentence for people.
+    pub text: String,
+}
+
+impl From<Warning> for Note {
+    fn from(warning: Warning) -> Self {
+        Note { code: warning.code, text: warning.text }
     }
-    Ok(asked as usize)
+}
+
+/// 202 with the id of a run and where to look for it.
+pub fn accepted(run: String) -> Response {
+    let place = format!("/api/v1/runs/{run}");
+    (StatusCode::ACCEPTED, [(header::LOCATION, place)], Json(Accepted { run })).into_response()
+}
+
+/// The length of a page, 1 to 500; 100 when nobody says.
+pub fn limit(asked: Option<u16>) -> Result<usize, Problem> {
+    match asked.unwrap_or(100) {
+        limit @ 1..=500 => Ok(limit.into()),
+        _ => Err(Problem::invalid("bad_limit", "A page has 1 to 500 items")),
+    }
 }

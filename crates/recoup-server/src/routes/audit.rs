@@ -87,7 +87,7 @@ struct Wanted {
     cursor: Option<String>,
     /// How many, 1 to 500; 100 when absent.
     #[param(minimum = 1, maximum = 500)]
-    limit: Option<u32>,
+    limit: Option<u16>,
 }
 
 /// Lists events, newest first.

@@ -2,7 +2,13 @@
 //! bring their own limits.
 
 mod audit;
+mod backups;
 mod health;
+mod places;
+mod plans;
+mod restores;
+mod retention;
+mod runs;
 mod session;
 mod settings;
 mod tokens;
@@ -34,12 +40,25 @@ fn quick() -> OpenApiRouter<App> {
         .merge(tokens::routes())
         .merge(audit::routes())
         .merge(settings::routes())
+        .merge(plans::routes())
+        .merge(runs::routes())
+        .merge(backups::routes())
+        .merge(retention::routes())
+        .merge(restores::routes())
+        .merge(places::routes())
         .merge(health::routes())
 }
 
 /// Routes that stream, up or down.
 fn long() -> OpenApiRouter<App> {
-    OpenApiRouter::new().merge(audit::export_routes())
+    OpenApiRouter::new()
+        .merge(audit::export_routes())
+        .merge(runs::streams())
+        .merge(backups::streams())
+        .merge(retention::streams())
+        .merge(places::streams())
+        // An upload counts its own bytes.
+        .merge(restores::streams().layer(DefaultBodyLimit::disable()))
 }
 
 fn api() -> (Router<App>, OpenApi) {
