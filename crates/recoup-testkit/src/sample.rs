@@ -189,5 +189,6 @@ pub fn request(plan: &str, sources: Vec<SourceFactory>, format: Format, scratch:
         hooks: vec![],
         audit: None,
         scratch: scratch.to_owned(),
+        audit: None,
     }
 }
