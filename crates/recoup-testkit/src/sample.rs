@@ -189,6 +189,5 @@ pub fn request(plan: &str, sources: Vec<SourceFactory>, format: Format, scratch:
         hooks: vec![],
         audit: None,
         scratch: scratch.to_owned(),
-        audit: None,
     }
 }
