@@ -68,6 +68,8 @@ mod process;
 pub mod progress;
 pub mod prune;
 pub mod restore;
+#[cfg(feature = "daemon")]
+pub mod scheduler;
 pub mod source;
 pub mod sqlite;
 pub mod store;

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 pub use cron::Cron;
-pub use due::{Anomaly, Due, Planned, Skipped, State, due, due_in};
+pub use due::{Anomaly, Due, Planned, Skipped, State, due, due_in, impossible};
 pub use every::{Day, Every};
 pub use next::Occurrence;
 pub use written::{DayWritten, Written, Wrong};

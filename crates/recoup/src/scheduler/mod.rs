@@ -1,0 +1,148 @@
+//! The scheduler: sleeps until a plan is due, queues its run, and keeps a few workers busy with what is queued. On a
+//! runtime of its own, so that nobody who is slow can hold it up.
+//!
+//! Not here: when a plan is due ([`crate::model::schedule`], a pure function), what a run does ([`crate::engine`]), and
+//! that no occurrence runs twice (the catalog's unique rows). Everything here may stop at any point and start again.
+
+mod chores;
+mod look;
+mod outbox;
+mod steps;
+mod takeover;
+mod turn;
+mod workers;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio::sync::{Mutex, oneshot};
+
+pub use look::Looked;
+
+use crate::engine::Engine;
+use crate::error::{Error, ErrorKind, Result};
+use turn::Turn;
+
+/// The clocks are read at least so often, whatever the interval: a machine wakes up, somebody sets the time.
+const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+
+/// How a scheduler works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// How often the plans are looked at when nothing is known to be due (60 s).
+    pub check_interval: Duration,
+    /// How many runs are worked on at a time (2).
+    pub workers: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { check_interval: Duration::from_secs(60), workers: 2 }
+    }
+}
+
+/// What a scheduler is doing.
+#[derive(Debug, Clone, Serialize)]
+pub struct State {
+    /// Whether it is started.
+    pub running: bool,
+    /// Seconds between two looks.
+    pub check_interval_seconds: u64,
+    /// Runs that can be worked on at a time.
+    pub workers: usize,
+    /// When it last looked at the plans.
+    pub last_check: Option<Timestamp>,
+    /// The next time of any plan.
+    pub next_due: Option<Timestamp>,
+    /// Plans.
+    pub plans: i64,
+    /// Plans whose schedule runs.
+    pub enabled: i64,
+    /// Runs that wait.
+    pub queued: i64,
+    /// Runs that are worked on, by whomever.
+    pub working: i64,
+}
+
+/// The namespace of [`Scheduler::start`].
+#[derive(Debug, Clone, Copy)]
+pub struct Scheduler;
+
+impl Scheduler {
+    /// Starts a scheduler for an engine. Several may share one catalog.
+    pub async fn start(engine: Arc<Engine>, options: Options) -> Result<Handle> {
+        let handle = Handle(Arc::new(Kept { engine, options, turn: Mutex::new(None) }));
+        handle.start().await?;
+        Ok(handle)
+    }
+}
+
+/// A scheduler, started or stopped. Dropping the last of its clones stops it without waiting.
+#[derive(Clone)]
+pub struct Handle(Arc<Kept>);
+
+struct Kept {
+    engine: Arc<Engine>,
+    options: Options,
+    turn: Mutex<Option<Turn>>,
+}
+
+impl Handle {
+    /// Starts it again; nothing when it is started.
+    pub async fn start(&self) -> Result<()> {
+        let mut turn = self.0.turn.lock().await;
+        if turn.is_none() {
+            *turn = Some(Turn::start(self.0.engine.clone(), self.0.options)?);
+        }
+        Ok(())
+    }
+
+    /// Stops it; nothing when it is stopped. Takes no new run, lets those that are worked on end for half of `grace`,
+    /// then interrupts them. After `grace` it returns whatever still goes on: what cannot be interrupted is closed and
+    /// repeated by whoever starts next.
+    pub async fn stop(&self, grace: Duration) {
+        if let Some(turn) = self.0.turn.lock().await.take() {
+            turn.stop(grace).await;
+        }
+    }
+
+    /// Looks at the plans now, and tells what it found. Fails with `scheduler_stopped` ([`ErrorKind::Busy`]).
+    pub async fn check_now(&self) -> Result<Looked> {
+        let stopped = || Error::new(ErrorKind::Busy, "scheduler_stopped", "The scheduler is stopped");
+        let (answer, answered) = oneshot::channel();
+        match self.0.turn.lock().await.as_ref() {
+            Some(turn) => turn.ask(answer),
+            None => return Err(stopped()),
+        }
+        answered.await.map_err(|_| stopped())?
+    }
+
+    /// Wakes it, because something was queued or a plan was changed.
+    pub async fn wake(&self) {
+        if let Some(turn) = self.0.turn.lock().await.as_ref() {
+            turn.wake();
+        }
+    }
+
+    /// What it is doing.
+    pub async fn state(&self) -> Result<State> {
+        let catalog = self.0.engine.catalog();
+        let (plans, enabled) = catalog.count_plans().await?;
+        let (queued, working) = catalog.queue().await?;
+        let next_due = catalog.next_due().await?;
+        let turn = self.0.turn.lock().await;
+        Ok(State {
+            running: turn.is_some(),
+            check_interval_seconds: self.0.options.check_interval.as_secs(),
+            workers: self.0.options.workers,
+            last_check: turn.as_ref().and_then(Turn::last_check),
+            next_due: next_due.filter(|_| turn.is_some()),
+            plans,
+            enabled,
+            queued,
+            working,
+        })
+    }
+}
