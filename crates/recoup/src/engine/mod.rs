@@ -30,6 +30,7 @@ mod work;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::broadcast;
@@ -82,6 +83,8 @@ pub struct Engine {
     running: Mutex<HashMap<String, watch::Handle>>,
     /// This process ends.
     ending: Cancel,
+    /// How long telling somebody may take, as the catalog says.
+    outbound_seconds: AtomicU64,
 }
 
 impl Engine {

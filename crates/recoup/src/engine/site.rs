@@ -39,7 +39,7 @@ pub(super) struct Place {
 impl Site {
     /// Folders that people who are no admins may name.
     pub fn roots(&self) -> &[PathBuf] {
-        &[]
+        &self.settings.server.roots
     }
 
     /// A destination by its name, or a directory. Errors: `destination_missing` for a name that recoup.toml does not have.
