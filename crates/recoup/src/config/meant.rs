@@ -103,13 +103,8 @@ pub(super) fn settings(inputs: Inputs<'_>, written: written::File) -> Result<Set
 
 /// What one more plan means beside those that are known.
 pub(super) fn one(known: &Settings, written: &written::Plan) -> Result<Plan> {
-    let mut meaning = Meaning {
-        path: Path::new(""),
-        base: &known.base,
-        zone: &known.zone,
-        values: vec![],
-        resolved: vec![],
-    };
+    let mut meaning =
+        Meaning { path: Path::new(""), base: &known.base, zone: &known.zone, values: vec![], resolved: vec![] };
     meaning.plan(known, written)
 }
 

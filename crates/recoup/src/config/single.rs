@@ -136,7 +136,10 @@ mod tests {
             (json!({"databases": ["a.db"], "formt": "json"}), "plan.shop.formt: unknown key"),
             (json!({"databases": [{"path": 5}]}), "plan.shop.databases[0].path: expected a string, found integer"),
             (json!({"databases": []}), "plan.shop: has nothing to back up"),
-            (json!({"databases": ["a.db"], "destinations": ["nas"]}), "plan.shop.destinations[0]: there is no destination \"nas\""),
+            (
+                json!({"databases": ["a.db"], "destinations": ["nas"]}),
+                "plan.shop.destinations[0]: there is no destination \"nas\"",
+            ),
             (json!("text"), "A plan is a JSON object"),
         ] {
             assert_eq!(settings.plan_of("shop", &body).unwrap_err().message(), told);

@@ -81,7 +81,7 @@ impl Engine {
             own,
             events,
             running: Default::default(),
-            ending: Cancel::default(),
+            ending: Default::default(),
         });
         if before > 0 && before < Catalog::newest() {
             let details = json!({ "from": before, "to": Catalog::newest() });
@@ -179,8 +179,7 @@ impl Site {
             scratch: self.scratch_root(),
             audit: None,
         };
-        let context =
-            Context { observer: Arc::new(Silent), cancel: Cancel::default(), clock: self.clock.clone() };
+        let context = Context { observer: Arc::new(Silent), cancel: Cancel::default(), clock: self.clock.clone() };
         let store = self.store(&self.own_backups().display().to_string())?;
         backup::run(&request, &[store], &context)
             .map(drop)

@@ -39,9 +39,9 @@ impl Site {
         let store = self.store(destination)?;
         let listing = store.list(None)?;
         let first = listing.backups.first();
-        first.map(|listed| listed.manifest.plan.clone()).ok_or_else(|| {
-            Error::new(ErrorKind::NotFound, "preview_missing", "What was uploaded is not kept any more")
-        })
+        first
+            .map(|listed| listed.manifest.plan.clone())
+            .ok_or_else(|| Error::new(ErrorKind::NotFound, "preview_missing", "What was uploaded is not kept any more"))
     }
 
     /// Takes a file apart and puts what it is into a private folder of its own.
@@ -76,7 +76,7 @@ impl Site {
     }
 
     /// Forgets what was uploaded a day ago, and what never became anything.
-    fn sweep_uploads(&self) {
+    pub fn sweep_uploads(&self) {
         let now = self.clock.now();
         for entry in std::fs::read_dir(self.uploads()).into_iter().flatten().flatten() {
             let made = entry.metadata().and_then(|meta| meta.modified()).ok();
