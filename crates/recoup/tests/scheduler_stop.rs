@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use recoup::catalog::Filter;
+use recoup::clock::Clock;
 use recoup::engine::Actor;
 use recoup::model::Outcome;
 use recoup::model::job::{Cause, State};
@@ -96,20 +97,39 @@ async fn a_run_whose_process_is_gone_is_closed_repeated_once_and_makes_no_second
 
 #[tokio::test]
 async fn what_was_interrupted_twice_is_not_tried_a_third_time() {
-    let (place, mut handle, gate) = inside().await;
-    for runs in 1..=2 {
-        handle.stop(Duration::from_millis(200)).await;
-        handle = start(&place.another().await).await;
-        for _ in 0..3 {
+    let gate = Arc::new(Gate::default());
+    let holds = gate.clone();
+    let place = Place::with("2026-07-02T00:59:00Z", move |_| holds.pass()).await;
+    // The only worker is busy with another plan, and two others take the run of this one and die.
+    place.daily("hangs").await;
+    let shop = place.plan("shop", json!({"every": "daily", "at": "03:00", "zone": "America/New_York"})).await;
+    let one = Options { workers: 1, ..Options::default() };
+    let handle = Scheduler::start(place.engine.clone(), one).await.unwrap();
+    handle.check_now().await.unwrap();
+    place.pass_until("2026-07-02T01:00:00Z");
+    handle.check_now().await.unwrap();
+    place.until(async || gate.waiting() == 1).await;
+    let catalog = place.engine.catalog();
+    let now = place.clock.now();
+    assert!(catalog.add_run(&place.engine.new_backup_run(&shop, Cause::Scheduled, now), now).await.unwrap());
+    for worker in ["dies", "dies too"] {
+        let claimed = catalog.claim_run(worker, place.clock.now()).await.unwrap().unwrap();
+        assert_eq!(claimed.plan_name, "shop");
+        for _ in 0..4 {
+            // As its worker does every ten seconds, by the real clock.
+            let alive = &place.runs("hangs").await[0];
+            catalog.beat_run(&alive.id, alive.lease.as_ref().unwrap(), None, "").await.unwrap().unwrap();
             handle.check_now().await.unwrap();
-            place.clock.pass(Duration::from_secs(30));
+            place.clock.pass(Duration::from_secs(20));
         }
-        place.until(async || runs == 2 || gate.waiting() == 2).await;
     }
+    let runs = place.runs("shop").await;
+    let outcomes: Vec<_> = runs.iter().map(|run| run.outcome.unwrap()).collect();
+    assert_eq!(outcomes, [Outcome::Interrupted, Outcome::Interrupted]);
     gate.open();
     place.quiet(&handle).await;
-    let outcomes: Vec<_> = place.runs("shop").await.iter().map(|run| run.outcome.unwrap()).collect();
-    assert_eq!(outcomes, [Outcome::Interrupted, Outcome::Interrupted]);
+    assert_eq!(place.runs("hangs").await[0].outcome, Some(Outcome::Good), "that one was alive");
+    assert_eq!(place.runs("shop").await.len(), 2);
     stop(&handle).await;
 }
 
