@@ -11,8 +11,8 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use recoup_testkit::busy::{BusyDatabase, chain_prefix};
-use recoup_testkit::faults::{run, soak, text};
-use support::{Scene, answer, counts, injected, spread};
+use recoup_testkit::faults::{injected, run, soak, text};
+use support::{Scene, answer, counts, spread};
 
 const SYSCALLS: [&str; 8] = ["openat", "write", "pwrite64", "fallocate", "fsync", "renameat2", "unlinkat", "unlink"];
 

@@ -10,9 +10,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use recoup_testkit::faults::{on_tmpfs, run, soak, text};
+use recoup_testkit::faults::{injected, on_tmpfs, run, soak, text};
 use serde_json::Value;
-use support::{Scene, answer, counts, document, good, ids, injected, spread};
+use support::{Scene, answer, counts, document, good, ids, spread};
 
 /// Why a run on a full disk did not end as it must; `None` when it did.
 fn wrong(exit: i32, answer: &Value, new: &[String], verified: bool) -> Option<String> {

@@ -12,8 +12,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use recoup_testkit::busy::BusyDatabase;
-use recoup_testkit::faults::{run, soak, text};
-use stand::{Judged, Kind, Stand, traced};
+use recoup_testkit::faults::{run, soak, text, traced};
+use stand::{Judged, Kind, Stand};
 
 const SYSCALLS: [&str; 16] = [
     "openat",

@@ -10,10 +10,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
-use recoup_testkit::faults::{on_tmpfs, run, soak, text};
+use recoup_testkit::faults::{injected, on_tmpfs, run, soak, text, traced};
 use recoup_testkit::tree::tree;
 use serde_json::Value;
-use stand::{Judged, Kind, Stand, injected, points, traced};
+use stand::{Judged, Kind, Stand, points};
 
 /// What lies at the destination, besides what later runs use again.
 fn backups(stand: &Stand) -> BTreeSet<String> {

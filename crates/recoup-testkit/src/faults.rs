@@ -65,8 +65,7 @@ pub fn inject(command: &mut Command, syscalls: &[&str], action: Action, nth: usi
         Action::Fail(error) => format!("error={error}"),
     };
     let expression = format!("inject={}:{effect}:when={nth}", syscalls.join(","));
-    let mut traced = wrap(command, ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &expression, "--"]);
-    run(&mut traced).status
+    run(&mut traced(command, &["-o", "/dev/null", "-e", &expression])).status
 }
 
 /// How often a command calls each of `syscalls` between [`begin`] and [`end`], all together.
@@ -85,8 +84,7 @@ pub fn trace(command: &mut Command, syscalls: &[&str]) -> Vec<(Point, String)> {
     let log = directory.path().join("log");
     let expression = format!("trace=openat,{}", syscalls.join(","));
     let log_name = log.to_str().unwrap();
-    let flags = ["strace", "-f", "-qq", "-y", "-s", "16", "-o", log_name, "-e", &expression, "--"];
-    let output = run(&mut wrap(command, flags));
+    let output = run(&mut traced(command, &["-y", "-s", "16", "-o", log_name, "-e", &expression]));
     assert!(output.status.success(), "{}", text(&output));
     let log = std::fs::read_to_string(log).unwrap();
     let worker = log.lines().find(|line| line.contains(BEGIN)).and_then(|line| line.split_whitespace().next());
@@ -112,17 +110,28 @@ pub fn trace(command: &mut Command, syscalls: &[&str]) -> Vec<(Point, String)> {
     panic!("the child never ended its work");
 }
 
+/// The same command under strace(1); its threads too.
+pub fn traced(command: &Command, options: &[&str]) -> Command {
+    wrap(command, &[&["strace", "-f", "-qq"], options, &["--"]].concat())
+}
+
+/// The same command in which the n-th call suffers `effect`.
+pub fn injected(command: &Command, (syscall, nth): &(String, usize), effect: &str) -> Command {
+    let expression = format!("inject={syscall}:{effect}:when={nth}");
+    traced(command, &["-o", "/dev/null", "-e", &expression])
+}
+
 /// The same command in a mount namespace of its own, in which `at` is a tmpfs with these mount options
 /// (`size=1m,nr_inodes=64`). Needs root or unprivileged user namespaces.
 pub fn on_tmpfs(command: &Command, at: &Path, options: &str) -> Command {
     let script = "mount -t tmpfs -o \"$1\" none \"$0\" && shift && exec \"$@\"";
     let at = at.to_str().unwrap();
-    wrap(command, ["unshare", "--map-root-user", "--mount", "sh", "-c", script, at, options])
+    wrap(command, &["unshare", "--map-root-user", "--mount", "sh", "-c", script, at, options])
 }
 
 /// The same command under a umask.
 pub fn with_umask(command: &Command, umask: &str) -> Command {
-    wrap(command, ["sh", "-c", "umask \"$0\" && exec \"$@\"", umask])
+    wrap(command, &["sh", "-c", "umask \"$0\" && exec \"$@\"", umask])
 }
 
 /// Runs a command to its end; whether it can be started is a matter of the machine and told clearly.
@@ -136,7 +145,7 @@ pub fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-fn wrap<const N: usize>(command: &Command, before: [&str; N]) -> Command {
+fn wrap(command: &Command, before: &[&str]) -> Command {
     let mut words = before.iter().map(OsString::from).collect::<Vec<_>>();
     words.push(command.get_program().to_owned());
     words.extend(command.get_args().map(OsStr::to_owned));

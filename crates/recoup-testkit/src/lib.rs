@@ -12,6 +12,7 @@ pub mod matrix;
 pub mod memory;
 pub mod place;
 pub mod random;
+pub mod refusing;
 pub mod restoring;
 pub mod sample;
 pub mod tree;

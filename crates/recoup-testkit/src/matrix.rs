@@ -7,6 +7,8 @@
 
 use std::path::Path;
 
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
 use rusqlite::config::DbConfig;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
@@ -93,6 +95,45 @@ pub const FEATURES: [Feature; 21] = [
     Feature::Altered,
     Feature::BrokenChecks,
 ];
+
+/// One database of the matrix.
+#[derive(Debug, Clone)]
+pub struct Shape {
+    pub page_size: u32,
+    pub journal_mode: &'static str,
+    pub encoding: &'static str,
+    pub auto_vacuum: u32,
+    pub features: Vec<Feature>,
+    pub seed: u64,
+}
+
+impl Shape {
+    /// Any of them, with up to eight features.
+    pub fn any() -> impl Strategy<Value = Shape> {
+        let file =
+            (select(&PAGE_SIZES[..]), select(&JOURNAL_MODES[..]), select(&ENCODINGS[..]), select(&AUTO_VACUUM[..]));
+        let content = (subsequence(&FEATURES[..], 0..=8), any::<u64>());
+        (file, content).prop_map(|((page_size, journal_mode, encoding, auto_vacuum), (features, seed))| Shape {
+            page_size,
+            journal_mode,
+            encoding,
+            auto_vacuum,
+            features,
+            seed,
+        })
+    }
+
+    /// Builds the database `path`, which must not exist. The same shape gives the same contents.
+    pub fn build(&self, path: &Path) {
+        let Shape { page_size, journal_mode, encoding, auto_vacuum, features, seed } = self;
+        build(path, *page_size, journal_mode, encoding, *auto_vacuum, features, *seed);
+    }
+}
+
+/// Three features, such that all of them come round again and again in ever other company as `n` grows.
+pub fn three_features(n: usize) -> Vec<Feature> {
+    [n, n * 5 + n / 21, n * 11 + n / 7].map(|at| FEATURES[at % FEATURES.len()]).to_vec()
+}
 
 /// Builds the database `path`, which must not exist. The same arguments give the same contents.
 pub fn build(

@@ -119,19 +119,7 @@ impl Sample {
 
     /// A request for some sources in a format.
     pub fn request(&self, specs: &[SourceSpec], format: Format) -> Request {
-        Request {
-            plan: "shop".into(),
-            sources: self.factories(specs),
-            format,
-            queries: vec![],
-            kind: Kind::Manual,
-            label: None,
-            protect: false,
-            host: None,
-            hooks: vec![],
-            scratch: self.path().to_owned(),
-            audit: None,
-        }
+        request("shop", self.factories(specs), format, self.path())
     }
 
     /// The store at [`Sample::backups`].
@@ -184,5 +172,22 @@ fn walk(root: &Path, folder: &Path, found: &mut Vec<String>) {
         } else {
             found.push(path.strip_prefix(root).unwrap().to_string_lossy().into_owned());
         }
+    }
+}
+
+/// A request by hand, with nothing unusual.
+pub fn request(plan: &str, sources: Vec<SourceFactory>, format: Format, scratch: &Path) -> Request {
+    Request {
+        plan: plan.into(),
+        sources,
+        format,
+        queries: vec![],
+        kind: Kind::Manual,
+        label: None,
+        protect: false,
+        host: None,
+        hooks: vec![],
+        scratch: scratch.to_owned(),
+        audit: None,
     }
 }

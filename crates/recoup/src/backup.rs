@@ -84,16 +84,7 @@ pub fn run(request: &Request, stores: &[Arc<dyn Store>], context: &Context) -> R
     let mut excluded: Vec<FileId> =
         stores.iter().filter_map(|store| FileId::of(store.staging_root()?.parent()?)).collect();
     excluded.extend(FileId::of(staging.path()));
-    let scope = Scope {
-        staging: staging.path().to_owned(),
-        context: context.clone(),
-        excluded,
-        databases: sources
-            .iter()
-            .filter(|source| source.kind() == PartKind::Database)
-            .filter_map(|source| FileId::of(source.origin()?.as_path()))
-            .collect(),
-    };
+    let scope = Scope::of(&sources, staging.path(), excluded, context);
 
     hooks::around(&request.hooks, Occasion::Backup, &request.plan, context, |resume| {
         let present = begin(&mut sources, &scope)?;

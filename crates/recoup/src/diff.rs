@@ -191,16 +191,7 @@ pub(crate) fn of_live(
     context: &Context,
 ) -> Result<Side> {
     let mut sources = factories.iter().map(|make| make()).collect::<Result<Vec<_>>>()?;
-    let scope = Scope {
-        staging: scratch.to_owned(),
-        context: context.clone(),
-        excluded,
-        databases: sources
-            .iter()
-            .filter(|source| source.kind() == PartKind::Database)
-            .filter_map(|source| FileId::of(source.origin()?.as_path()))
-            .collect(),
-    };
+    let scope = Scope::of(&sources, scratch, excluded, context);
     let mut present = Vec::new();
     for source in &mut sources {
         present.push(source.begin(&scope)?);

@@ -2,60 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod json_kit;
+
 use std::fs;
-use std::path::{Path, PathBuf};
 
+use json_kit::{Scratch, header, is_refused, line, problems};
 use recoup::ErrorKind;
-use recoup::format::json::{self, ExportHeader};
-use recoup::model::{Kind, Problem};
+use recoup::format::json;
 use recoup::progress::Context;
-use recoup_testkit::matrix::{self, FEATURES};
-use rusqlite::Connection;
-use tempfile::TempDir;
-
-fn header() -> ExportHeader {
-    let exported_at = "2027-01-15T08:00:00Z".parse().unwrap();
-    ExportHeader { exported_at, backup_type: Kind::Manual, name: "shop".into(), journal_mode: None }
-}
-
-struct Scratch(TempDir);
-
-impl Scratch {
-    fn new() -> Self {
-        Scratch(TempDir::new().unwrap())
-    }
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-    fn made_of(&self, sql: &str) -> PathBuf {
-        let path = self.path("source.db");
-        Connection::open(&path).unwrap().execute_batch(sql).unwrap();
-        path
-    }
-    fn everything(&self, encoding: &str) -> PathBuf {
-        let path = self.path("everything.db");
-        matrix::build(&path, 4096, "wal", encoding, 0, &FEATURES, 7);
-        path
-    }
-    fn export(&self, db: &Path) -> PathBuf {
-        let json = self.path("out.json");
-        json::export(db, &header(), &[], &json, &Context::quiet()).unwrap();
-        json
-    }
-}
-
-fn problems(bytes: &[u8]) -> Vec<Problem> {
-    json::check(bytes, &Context::quiet()).unwrap()
-}
-
-/// Whether `check` does not take these bytes for a whole document of this version.
-fn is_refused(bytes: &[u8]) -> bool {
-    !json::check(bytes, &Context::quiet()).is_ok_and(|problems| problems.is_empty())
-}
-
-fn line<T: rusqlite::types::FromSql>(db: &Path, sql: &str) -> T {
-    Connection::open(db).unwrap().query_row(sql, [], |row| row.get(0)).unwrap()
-}
 
 #[test]
 fn a_document_cut_anywhere_is_refused() {
@@ -176,7 +130,7 @@ fn hostile_documents_make_no_database() {
             (ErrorKind::Corrupted, "Backup file is corrupted"),
             "{what}: {error:?}"
         );
-        assert_eq!(fs::read_dir(scratch.0.path()).unwrap().count(), 1, "{what} left something behind");
+        assert_eq!(fs::read_dir(scratch.folder()).unwrap().count(), 1, "{what} left something behind");
     }
 }
 

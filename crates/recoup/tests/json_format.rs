@@ -2,75 +2,24 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod json_kit;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use json_kit::{Scratch, header, is_refused, line, problems};
 use proptest::prelude::*;
-use proptest::sample::{select, subsequence};
 use recoup::ErrorKind;
 use recoup::format::json::{self, ExportHeader};
-use recoup::model::Kind;
 use recoup::progress::Context;
-use recoup_testkit::matrix::{self, AUTO_VACUUM, ENCODINGS, FEATURES, JOURNAL_MODES, PAGE_SIZES};
+use recoup_testkit::matrix::{ENCODINGS, Shape};
 use rusqlite::Connection;
-use tempfile::TempDir;
-
-fn header() -> ExportHeader {
-    let exported_at = "2027-01-15T08:00:00Z".parse().unwrap();
-    ExportHeader { exported_at, backup_type: Kind::Manual, name: "shop".into(), journal_mode: None }
-}
-
-struct Scratch(TempDir);
-
-impl Scratch {
-    fn new() -> Self {
-        Scratch(TempDir::new().unwrap())
-    }
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-    fn made_of(&self, sql: &str) -> PathBuf {
-        let path = self.path("source.db");
-        let db = Connection::open(&path).unwrap();
-        db.execute_batch(sql).unwrap();
-        db.close().unwrap();
-        path
-    }
-    fn everything(&self, encoding: &str) -> PathBuf {
-        let path = self.path("everything.db");
-        matrix::build(&path, 4096, "wal", encoding, 0, &FEATURES, 7);
-        path
-    }
-    fn export(&self, db: &Path) -> PathBuf {
-        let json = self.path("out.json");
-        json::export(db, &header(), &[], &json, &Context::quiet()).unwrap();
-        json
-    }
-    fn round_trip(&self, db: &Path) -> (PathBuf, json::Imported) {
-        let back = self.path("back.db");
-        let imported = json::import(&self.export(db), &back, &Context::quiet()).unwrap();
-        (back, imported)
-    }
-}
 
 fn digest(db: &Path) -> BTreeMap<String, String> {
     json::logical_digest(db, &Context::quiet()).unwrap()
-}
-
-fn problems(bytes: &[u8]) -> Vec<recoup::model::Problem> {
-    json::check(bytes, &Context::quiet()).unwrap()
-}
-
-/// Whether `check` does not take these bytes for a whole document of this version.
-fn is_refused(bytes: &[u8]) -> bool {
-    !json::check(bytes, &Context::quiet()).is_ok_and(|problems| problems.is_empty())
-}
-
-fn line<T: rusqlite::types::FromSql>(db: &Path, sql: &str) -> T {
-    Connection::open(db).unwrap().query_row(sql, [], |row| row.get(0)).unwrap()
 }
 
 /// What SQLite finds wrong; some of the odd databases have broken checks and missing modules from the start.
@@ -90,17 +39,10 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 200, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_database_comes_back_as_it_was(
-        page_size in select(&PAGE_SIZES[..]),
-        journal_mode in select(&JOURNAL_MODES[..]),
-        encoding in select(&ENCODINGS[..]),
-        auto_vacuum in select(&AUTO_VACUUM[..]),
-        features in subsequence(&FEATURES[..], 0..=8),
-        seed: u64,
-    ) {
+    fn every_database_comes_back_as_it_was(shape in Shape::any()) {
         let scratch = Scratch::new();
         let db = scratch.path("source.db");
-        matrix::build(&db, page_size, journal_mode, encoding, auto_vacuum, &features, seed);
+        shape.build(&db);
         let (back, _) = scratch.round_trip(&db);
         prop_assert_eq!(digest(&db), digest(&back));
         prop_assert!(problems(&fs::read(scratch.path("out.json")).unwrap()).is_empty());
@@ -393,7 +335,7 @@ fn memory_stays_flat_for_a_large_database() {
     assert!(fs::metadata(&path).unwrap().len() > 110 << 20);
     let status = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "in_a_child_of_the_memory_test", "--ignored"])
-        .env("RECOUP_TEST_MEMORY", scratch.0.path())
+        .env("RECOUP_TEST_MEMORY", scratch.folder())
         .status()
         .unwrap();
     assert!(status.success());

@@ -9,11 +9,11 @@ mod single;
 use std::path::Path;
 
 use proptest::prelude::*;
-use proptest::sample::{select, subsequence};
+use proptest::sample::select;
 use recoup::model::Format;
 use recoup::sqlite::facts::compare;
 use recoup::sqlite::open::open_private;
-use recoup_testkit::matrix::{self, AUTO_VACUUM, ENCODINGS, FEATURES, Feature, JOURNAL_MODES, PAGE_SIZES};
+use recoup_testkit::matrix::{AUTO_VACUUM, ENCODINGS, FEATURES, JOURNAL_MODES, PAGE_SIZES, Shape, three_features};
 use rusqlite::Connection;
 use single::{Single, bytes_of, digest, facts_of};
 
@@ -61,13 +61,8 @@ impl Application {
 
 #[derive(Debug)]
 struct Case {
-    page_size: u32,
-    journal_mode: &'static str,
-    encoding: &'static str,
-    auto_vacuum: u32,
-    features: Vec<Feature>,
+    shape: Shape,
     application: Application,
-    seed: u64,
 }
 
 impl Case {
@@ -75,8 +70,8 @@ impl Case {
     fn run(&self, formats: &[Format]) {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("source.db");
-        let Case { page_size, journal_mode, encoding, auto_vacuum, features, .. } = self;
-        matrix::build(&database, *page_size, journal_mode, encoding, *auto_vacuum, features, self.seed);
+        let Shape { page_size, journal_mode, encoding, auto_vacuum, .. } = &self.shape;
+        self.shape.build(&database);
         let application = self.application.start(&database, journal_mode);
 
         let single = Single::of(&database);
@@ -124,11 +119,10 @@ fn every_page_size_journal_mode_encoding_and_auto_vacuum_survives_a_backup() {
         for journal_mode in journal_modes() {
             for encoding in ENCODINGS {
                 for auto_vacuum in AUTO_VACUUM {
-                    // Three features each, so that all of them come round again and again in ever other company.
                     let n = cases.len();
-                    let features = [n, n * 5 + n / 21, n * 11 + n / 7].map(|at| FEATURES[at % FEATURES.len()]).to_vec();
-                    let (application, seed) = (APPLICATIONS[n / 2 % 3], n as u64);
-                    cases.push(Case { page_size, journal_mode, encoding, auto_vacuum, features, application, seed });
+                    let (features, seed) = (three_features(n), n as u64);
+                    let shape = Shape { page_size, journal_mode, encoding, auto_vacuum, features, seed };
+                    cases.push(Case { shape, application: APPLICATIONS[n / 2 % 3] });
                 }
             }
         }
@@ -150,16 +144,15 @@ fn every_page_size_journal_mode_encoding_and_auto_vacuum_survives_a_backup() {
 #[test]
 fn every_feature_survives_in_every_format_on_every_page_size() {
     for (n, page_size) in PAGE_SIZES.into_iter().enumerate() {
-        let case = Case {
+        let shape = Shape {
             page_size,
             journal_mode: JOURNAL_MODES[3 - n % 4],
             encoding: ENCODINGS[n % 3],
             auto_vacuum: AUTO_VACUUM[n / 3],
             features: FEATURES.to_vec(),
-            application: APPLICATIONS[n % 3],
             seed: n as u64,
         };
-        case.run(&FORMATS);
+        Case { shape, application: APPLICATIONS[n % 3] }.run(&FORMATS);
     }
 }
 
@@ -172,16 +165,12 @@ proptest! {
 
     #[test]
     fn any_database_survives_a_backup(
-        page_size in select(&PAGE_SIZES[..]),
+        shape in Shape::any(),
         journal_mode in select(journal_modes()),
-        encoding in select(&ENCODINGS[..]),
-        auto_vacuum in select(&AUTO_VACUUM[..]),
-        features in subsequence(&FEATURES[..], 0..=8),
         application in select(&APPLICATIONS[..]),
         format in select(&FORMATS[..]),
-        seed: u64,
     ) {
-        Case { page_size, journal_mode, encoding, auto_vacuum, features, application, seed }.run(&[format]);
+        Case { shape: Shape { journal_mode, ..shape }, application }.run(&[format]);
     }
 }
 

@@ -15,7 +15,7 @@ use recoup::sqlite::digest::logical_digest;
 use recoup::sqlite::open::open_private;
 use recoup::sqlite::schema::{self, Schema, TableKind};
 use recoup::sqlite::table::{self, Merged};
-use recoup_testkit::matrix::{self, AUTO_VACUUM, ENCODINGS, FEATURES, JOURNAL_MODES, PAGE_SIZES};
+use recoup_testkit::matrix::{self, ENCODINGS, FEATURES, JOURNAL_MODES, PAGE_SIZES, Shape};
 use rusqlite::Connection;
 use rusqlite::types::FromSql;
 use tempfile::TempDir;
@@ -97,17 +97,10 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 100, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_table_comes_out_alone_as_it_was(
-        page_size in select(&PAGE_SIZES[..]),
-        journal_mode in select(&JOURNAL_MODES[..]),
-        encoding in select(&ENCODINGS[..]),
-        auto_vacuum in select(&AUTO_VACUUM[..]),
-        features in subsequence(&FEATURES[..], 0..=8),
-        seed: u64,
-    ) {
+    fn every_table_comes_out_alone_as_it_was(shape in Shape::any()) {
         let scratch = Scratch::new();
         let db = scratch.path("source.db");
-        matrix::build(&db, page_size, journal_mode, encoding, auto_vacuum, &features, seed);
+        shape.build(&db);
         let all = digest(&db);
         let whole = read_schema(&db);
         for (at, name) in plain_tables(&db).into_iter().enumerate() {

@@ -4,12 +4,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use recoup::destination::{Body, Destination, LocalDestination, ObjectInfo, Stored};
+use recoup::destination::LocalDestination;
 use recoup::format::Packed;
 use recoup::model::guard::Trigger;
 use recoup::model::retention::Policy;
@@ -22,6 +21,7 @@ use recoup_testkit::contract::store::manifest;
 use recoup_testkit::hand_clock::HandClock;
 use recoup_testkit::memory::Memory;
 use recoup_testkit::random::Random;
+use recoup_testkit::refusing::{Call, Refusing};
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -322,46 +322,17 @@ fn each_destination_is_pruned_by_its_own_list_and_the_last_good_copy_stays() {
 
 // --- failures ---
 
-/// Refuses to remove what has this in its key.
-struct Stubborn(Memory, String);
-
-impl Destination for Stubborn {
-    fn describe(&self) -> String {
-        self.0.describe()
-    }
-    fn put(&self, key: &str, body: Body<'_>, context: &Context) -> Result<Stored> {
-        self.0.put(key, body, context)
-    }
-    fn get(&self, key: &str, from: u64) -> Result<Box<dyn Read + Send>> {
-        self.0.get(key, from)
-    }
-    fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>> {
-        self.0.list(prefix)
-    }
-    fn delete(&self, key: &str) -> Result<()> {
-        match key.contains(&self.1) && !key.ends_with(".pending") {
-            true => Err(Error::new(ErrorKind::Denied, "permission_denied", "Not allowed")),
-            false => self.0.delete(key),
-        }
-    }
-    fn free_bytes(&self) -> Result<Option<u64>> {
-        self.0.free_bytes()
-    }
-    fn local_path(&self, key: &str) -> Option<PathBuf> {
-        self.0.local_path(key)
-    }
-    fn staging_root(&self) -> Option<PathBuf> {
-        self.0.staging_root()
-    }
-    fn sweep(&self) -> Result<Vec<String>> {
-        self.0.sweep()
-    }
-}
-
 #[test]
 fn one_that_cannot_be_removed_is_reported_and_does_not_stop_the_rest() {
     let clock = HandClock::at(day(9));
-    let store = FilesStore::new(Arc::new(Stubborn(Memory::default(), "20260302T".into()))).with_clock(clock.clone());
+    let refuses = |call: Call<'_>| match call {
+        Call::Delete(key) if key.contains("20260302T") && !key.ends_with(".pending") => {
+            Some(Error::new(ErrorKind::Denied, "permission_denied", "Not allowed"))
+        }
+        _ => None,
+    };
+    let destination = Refusing { inner: Memory::default(), refuses };
+    let store = FilesStore::new(Arc::new(destination)).with_clock(clock.clone());
     let all = dailies(&store, 6);
     let report = prune::run(&store, &by(&newest(3)), &clock.context()).unwrap();
     assert_eq!(report.deleted, [all[0].clone(), all[2].clone()]);

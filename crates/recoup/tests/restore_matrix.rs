@@ -10,7 +10,7 @@ mod ground;
 use ground::{Ground, told};
 use recoup::model::{DatabaseFacts, Format};
 use recoup::sqlite::facts::{compare, facts};
-use recoup_testkit::matrix::{self, AUTO_VACUUM, ENCODINGS, FEATURES, Feature, JOURNAL_MODES, PAGE_SIZES};
+use recoup_testkit::matrix::{AUTO_VACUUM, ENCODINGS, Feature, JOURNAL_MODES, PAGE_SIZES, Shape, three_features};
 use rusqlite::Connection;
 
 const FORMATS: [Format; 4] = [Format::Archive, Format::Database, Format::Both, Format::Json];
@@ -30,29 +30,23 @@ enum Before {
 
 #[derive(Debug)]
 struct Case {
-    page_size: u32,
-    journal_mode: &'static str,
-    encoding: &'static str,
-    auto_vacuum: u32,
-    features: Vec<Feature>,
+    shape: Shape,
     format: Format,
     before: Before,
-    seed: u64,
 }
 
 /// The `n`-th case: the dimensions are walked through with steps that have nothing in common.
 fn case(n: usize) -> Case {
-    let features = [n, n * 5 + n / 21, n * 11 + n / 7].map(|at| FEATURES[at % FEATURES.len()]).to_vec();
-    Case {
+    let shape = Shape {
         page_size: PAGE_SIZES[n % 8],
         journal_mode: JOURNAL_MODES[n / 8 % 4],
         encoding: ENCODINGS[n % 3],
         auto_vacuum: AUTO_VACUUM[n / 3 % 3],
-        features,
-        format: FORMATS[n / 5 % 4],
-        before: [Before::Changed, Before::Open, Before::Other, Before::Nothing][n / 2 % 4],
+        features: three_features(n),
         seed: n as u64,
-    }
+    };
+    let before = [Before::Changed, Before::Open, Before::Other, Before::Nothing][n / 2 % 4];
+    Case { shape, format: FORMATS[n / 5 % 4], before }
 }
 
 fn look(ground: &Ground) -> DatabaseFacts {
@@ -62,14 +56,9 @@ fn look(ground: &Ground) -> DatabaseFacts {
 }
 
 impl Case {
-    fn build(&self, ground: &Ground, page_size: u32, journal_mode: &str, seed: u64) {
-        let Case { encoding, auto_vacuum, features, .. } = self;
-        matrix::build(&ground.at("app.db"), page_size, journal_mode, encoding, *auto_vacuum, features, seed);
-    }
-
     fn run(&self) {
         let ground = Ground::of(&["app.db"]);
-        self.build(&ground, self.page_size, self.journal_mode, self.seed);
+        self.shape.build(&ground.at("app.db"));
         let listed = ground.back_up_as(self.format);
         let (original, expected) = (ground.state(), look(&ground));
         let clear = || {
@@ -87,15 +76,17 @@ impl Case {
             }
             Before::Other => {
                 clear();
-                let size = PAGE_SIZES[(self.seed as usize + 3) % 8];
-                self.build(&ground, size, JOURNAL_MODES[self.seed as usize % 4], self.seed + 1);
+                let n = self.shape.seed as usize;
+                let (page_size, journal_mode) = (PAGE_SIZES[(n + 3) % 8], JOURNAL_MODES[n % 4]);
+                let other = Shape { page_size, journal_mode, seed: self.shape.seed + 1, ..self.shape.clone() };
+                other.build(&ground.at("app.db"));
                 let ids = look(&ground);
                 // Of the same application and version, or it would be refused.
                 let sql = format!(
                     "PRAGMA user_version={}; PRAGMA application_id={}; CREATE TABLE IF NOT EXISTS t(x)",
                     expected.user_version, expected.application_id
                 );
-                assert!(ids.page_size == size);
+                assert!(ids.page_size == page_size);
                 ground.sql("app.db", &sql);
             }
             Before::Nothing => clear(),
@@ -105,7 +96,8 @@ impl Case {
         if let Some(app) = app {
             let ok: String = app.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
             // Some databases are not quite right from the beginning, and come back so.
-            let odd = [Feature::UnknownModule, Feature::BrokenChecks].iter().any(|odd| self.features.contains(odd));
+            let odd =
+                [Feature::UnknownModule, Feature::BrokenChecks].iter().any(|odd| self.shape.features.contains(odd));
             assert!(ok == "ok" || odd, "{self:?}: {ok}");
             assert!(app.prepare("SELECT * FROM later").is_err(), "{self:?}");
         }
@@ -116,10 +108,10 @@ impl Case {
         }
         let problems = compare(&expected, &found);
         assert!(problems.is_empty(), "{self:?}: {problems:?}");
-        assert_eq!((found.page_size, found.auto_vacuum), (self.page_size, self.auto_vacuum), "{self:?}");
+        assert_eq!((found.page_size, found.auto_vacuum), (self.shape.page_size, self.shape.auto_vacuum), "{self:?}");
         let wal = |mode: &str| mode == "wal";
         let kept = report.warnings.iter().any(|warning| warning.code == "journal_mode_kept");
-        assert!(kept || wal(&found.journal_mode) == wal(self.journal_mode), "{self:?}");
+        assert!(kept || wal(&found.journal_mode) == wal(self.shape.journal_mode), "{self:?}");
         if self.before != Before::Nothing {
             ground.undo().unwrap_or_else(|error| panic!("{self:?}: {}", told(&error)));
             assert!(ground.state() == before, "{self:?}: undone");

@@ -6,6 +6,7 @@
 
 mod ground;
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -14,6 +15,8 @@ use std::time::{Duration, SystemTime};
 
 use ground::{Ground, codes, told};
 use recoup::ErrorKind;
+use recoup::restore::Report;
+use recoup::store::Listed;
 use recoup_testkit::busy::HeldDatabase;
 use rusqlite::Connection;
 
@@ -35,32 +38,36 @@ fn change(ground: &Ground) {
     ground.sql("data/app.db", "DELETE FROM t; INSERT INTO t VALUES ('changed')");
 }
 
-fn there_and_back(ground: &Ground, only: &[&str]) {
+fn there_and_back(ground: &Ground) {
     let listed = ground.back_up();
     let original = ground.state();
     change(ground);
-    let changed = ground.state();
-    let report = ground.restore_only(&listed, only).unwrap_or_else(|error| panic!("{}", told(&error)));
+    let report = comes_back_and_goes_again(ground, &listed, &original);
     assert_eq!(codes(&report), Vec::<&str>::new(), "{:?}", report.warnings);
-    if only.is_empty() {
-        assert_eq!(ground.state(), original);
-    }
+}
+
+/// Whatever is there now.
+fn comes_back_and_goes_again(ground: &Ground, listed: &Listed, original: &BTreeMap<String, String>) -> Report {
+    let before = ground.state();
+    let report = ground.restore(listed).unwrap_or_else(|error| panic!("{}", told(&error)));
+    assert_eq!(ground.state(), *original);
     ground.is_tidy();
     ground.undo().unwrap_or_else(|error| panic!("{}", told(&error)));
-    assert_eq!(ground.state(), changed);
+    assert_eq!(ground.state(), before);
     ground.is_tidy();
+    report
 }
 
 #[test]
 fn a_database_inside_a_directory_of_the_same_plan_comes_back_with_it() {
-    there_and_back(&with_database_inside(&["data/app.db", "data/"]), &[]);
-    there_and_back(&with_database_inside(&["data/", "data/app.db"]), &[]);
+    there_and_back(&with_database_inside(&["data/app.db", "data/"]));
+    there_and_back(&with_database_inside(&["data/", "data/app.db"]));
 }
 
 #[test]
 fn a_file_and_a_directory_inside_a_directory_of_the_same_plan_come_back_with_it() {
-    there_and_back(&with_database_inside(&["data/", "data/config.yml"]), &[]);
-    there_and_back(&with_database_inside(&["data/config.yml", "data/sub/", "data/", "data/app.db"]), &[]);
+    there_and_back(&with_database_inside(&["data/", "data/config.yml"]));
+    there_and_back(&with_database_inside(&["data/config.yml", "data/sub/", "data/", "data/app.db"]));
 }
 
 #[test]
@@ -107,12 +114,7 @@ fn a_database_that_is_gone_comes_back_inside_its_directory() {
         for suffix in ["", "-wal", "-shm"] {
             let _ = fs::remove_file(ground.at(&format!("data/app.db{suffix}")));
         }
-        let before = ground.state();
-        ground.restore(&listed).unwrap_or_else(|error| panic!("{}", told(&error)));
-        assert_eq!(ground.state(), original);
-        ground.undo().unwrap_or_else(|error| panic!("{}", told(&error)));
-        assert_eq!(ground.state(), before);
-        ground.is_tidy();
+        comes_back_and_goes_again(&ground, &listed, &original);
     }
 }
 
@@ -143,12 +145,7 @@ fn a_damaged_database_inside_a_directory_is_replaced_with_it() {
                 &format!("PRAGMA journal_mode=DELETE; PRAGMA page_size={size}; VACUUM; PRAGMA journal_mode=WAL"),
             ),
         }
-        let before = ground.state();
-        ground.restore(&listed).unwrap_or_else(|error| panic!("{}", told(&error)));
-        assert_eq!(ground.state(), original);
-        ground.undo().unwrap_or_else(|error| panic!("{}", told(&error)));
-        assert_eq!(ground.state(), before);
-        ground.is_tidy();
+        comes_back_and_goes_again(&ground, &listed, &original);
     }
 }
 

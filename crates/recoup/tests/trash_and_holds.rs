@@ -3,14 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use jiff::SignedDuration;
-use recoup::destination::{Body, Destination, LocalDestination, ObjectInfo, Stored};
+use recoup::destination::LocalDestination;
 use recoup::model::guard::Trigger;
 use recoup::model::retention::Policy;
 use recoup::model::{BackupId, Kind, Level, Manifest};
@@ -18,11 +18,12 @@ use recoup::progress::Context;
 use recoup::prune::{self, Request, Rule};
 use recoup::restore::Opened;
 use recoup::store::{FilesStore, Store};
-use recoup::{Error, ErrorKind, Result, verify};
+use recoup::{Error, ErrorKind, verify};
 use recoup_testkit::contract::store::{at, commit, files_of, manifest};
 use recoup_testkit::faults::{self, Action, ROOT, WHAT, child, variable};
 use recoup_testkit::hand_clock::HandClock;
 use recoup_testkit::memory::Memory;
+use recoup_testkit::refusing::{Call, Refusing};
 use recoup_testkit::sample::Sample;
 use recoup_testkit::tree::files;
 
@@ -143,48 +144,17 @@ fn a_discard_killed_at_any_call_loses_nothing() {
     assert!(outcomes[0] > 2 && outcomes[1] > 2, "{outcomes:?}");
 }
 
-/// A directory whose disk is full until something is taken from its trash.
-struct Full(LocalDestination, PathBuf);
-
-impl Destination for Full {
-    fn describe(&self) -> String {
-        self.0.describe()
-    }
-    fn put(&self, key: &str, body: Body<'_>, context: &Context) -> Result<Stored> {
-        let trash = fs::read_dir(self.1.join(".recoup/trash"));
-        if trash.is_ok_and(|mut entries| entries.next().is_some()) {
-            return Err(Error::no_space("the trash is full"));
-        }
-        self.0.put(key, body, context)
-    }
-    fn get(&self, key: &str, from: u64) -> Result<Box<dyn Read + Send>> {
-        self.0.get(key, from)
-    }
-    fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>> {
-        self.0.list(prefix)
-    }
-    fn delete(&self, key: &str) -> Result<()> {
-        self.0.delete(key)
-    }
-    fn free_bytes(&self) -> Result<Option<u64>> {
-        self.0.free_bytes()
-    }
-    fn local_path(&self, key: &str) -> Option<PathBuf> {
-        self.0.local_path(key)
-    }
-    fn staging_root(&self) -> Option<PathBuf> {
-        self.0.staging_root()
-    }
-    fn sweep(&self) -> Result<Vec<String>> {
-        self.0.sweep()
-    }
-}
-
 #[test]
 fn a_full_disk_gets_its_space_from_the_trash_before_a_backup_fails() {
     let directory = tempfile::tempdir().unwrap();
     let local = LocalDestination::open(directory.path(), true).unwrap();
-    let store = FilesStore::new(Arc::new(Full(local, directory.path().into())));
+    let trash = directory.path().join(".recoup/trash");
+    // Full until something is taken from its trash.
+    let refuses = move |call: Call<'_>| {
+        let full = fs::read_dir(&trash).is_ok_and(|mut entries| entries.next().is_some());
+        (full && matches!(call, Call::Put(_))).then(|| Error::no_space("the trash is full"))
+    };
+    let store = FilesStore::new(Arc::new(Refusing { inner: local, refuses }));
     let old = commit(&store, shop(0), 1);
     store.discard(&old.id, false).unwrap();
     let new = commit(&store, shop(1), 2);

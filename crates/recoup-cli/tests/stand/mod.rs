@@ -19,7 +19,7 @@ use serde_json::Value;
 
 pub use self::state::{Judged, State};
 #[allow(unused_imports)]
-pub use self::strace::{injected, points, traced};
+pub use self::strace::points;
 
 /// Rows that the chain has in the backup at least, and more of them now.
 const CHAIN: u64 = 20;

@@ -1,34 +1,13 @@
-//! `recoup` under strace(1), which makes the n-th system call fail or kills there.
+//! The system calls of a restore, of which the tests make some fail or kill there.
 //!
 //! Not here: which calls are worth it.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::process::Command;
 
-use recoup_testkit::faults::{run, text};
+use recoup_testkit::faults::{run, text, traced};
 
 use super::Stand;
-
-/// A command under strace(1); its threads too.
-pub fn traced(command: &Command, options: &[&str]) -> Command {
-    let mut traced = Command::new("strace");
-    traced.args(["-f", "-qq"]).args(options).arg("--").arg(command.get_program()).args(command.get_args());
-    traced.current_dir(command.get_current_dir().unwrap());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => traced.env(name, value),
-            None => traced.env_remove(name),
-        };
-    }
-    traced
-}
-
-/// A command in which the n-th call suffers `effect`.
-pub fn injected(command: &Command, (syscall, nth): &(String, usize), effect: &str) -> Command {
-    let expression = format!("inject={syscall}:{effect}:when={nth}");
-    traced(command, &["-o", "/dev/null", "-e", &expression])
-}
 
 /// About `wanted` of all calls of these that a restore makes, evenly spread.
 pub fn points(stand: &Stand, syscalls: &[&str], wanted: usize) -> Vec<(String, usize)> {

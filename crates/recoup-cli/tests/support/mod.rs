@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use recoup_testkit::faults::{run, text};
+use recoup_testkit::faults::{run, text, traced};
 use rusqlite::Connection;
 use serde_json::Value;
 
@@ -198,24 +198,4 @@ pub fn spread(counts: &BTreeMap<String, usize>, wanted: usize) -> Vec<(String, u
     let rest = wanted - points.len();
     points.extend((0..rest).map(|i| frequent[i * frequent.len() / rest].clone()));
     points
-}
-
-/// A command under strace(1); its threads too.
-pub fn traced(command: &Command, options: &[&str]) -> Command {
-    let mut traced = Command::new("strace");
-    traced.args(["-f", "-qq"]).args(options).arg("--").arg(command.get_program()).args(command.get_args());
-    traced.current_dir(command.get_current_dir().unwrap());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => traced.env(name, value),
-            None => traced.env_remove(name),
-        };
-    }
-    traced
-}
-
-/// A command in which the n-th call suffers `effect`.
-pub fn injected(command: &Command, (syscall, nth): &(String, usize), effect: &str) -> Command {
-    let expression = format!("inject={syscall}:{effect}:when={nth}");
-    traced(command, &["-o", "/dev/null", "-e", &expression])
 }

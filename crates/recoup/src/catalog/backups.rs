@@ -143,6 +143,19 @@ impl Catalog {
         done.map(drop).map_err(|error| failed("forgetting a backup's row", error))
     }
 
+    /// The destinations that the list knows.
+    pub async fn backup_destinations(&self) -> Result<Vec<String>> {
+        let sql = "SELECT DISTINCT destination FROM backup ORDER BY destination";
+        let names = sqlx::query_scalar(sql).fetch_all(&self.pool).await;
+        names.map_err(|error| failed("listing destinations", error))
+    }
+
+    /// Forgets the rows of a destination that is none any more.
+    pub async fn forget_destination(&self, destination: &str) -> Result<()> {
+        let done = sqlx::query("DELETE FROM backup WHERE destination = $1").bind(destination);
+        done.execute(&self.pool).await.map(drop).map_err(|error| failed("forgetting a destination", error))
+    }
+
     /// Every copy of a backup that `owner` owns (anybody's with `None`).
     pub async fn copies(&self, id: &str, owner: Option<&str>) -> Result<Vec<BackupRow>> {
         let sql = "SELECT * FROM backup WHERE id = $1 AND ($2 = '' OR owner = $2) ORDER BY destination";

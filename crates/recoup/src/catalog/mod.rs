@@ -10,9 +10,11 @@ mod backups;
 mod calendar;
 mod kept;
 mod outbox;
+pub mod password;
 mod plans;
 mod row;
 mod runs;
+mod settings;
 
 use std::path::{Path, PathBuf};
 use std::sync::Once;
@@ -28,6 +30,7 @@ pub use kept::Kept;
 pub use outbox::Outgoing;
 pub use plans::{NewPlan, Origin, PlanRow, Timing};
 pub use runs::{NewRun, RunRow, Runs};
+pub use settings::DaemonSettings;
 
 use crate::error::{Error, ErrorKind, Result};
 

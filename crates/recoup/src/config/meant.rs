@@ -10,6 +10,7 @@ use super::hooks;
 use super::names::{Names, absolute};
 use super::retention::Retention;
 use super::schedule;
+use super::server::ServerSettings;
 use super::walk::{At, wrong};
 use super::written::{self, Located};
 use super::{DestinationSettings, Inputs, Origin, Resolved, Settings, Value};
@@ -63,6 +64,11 @@ pub(super) fn settings(inputs: Inputs<'_>, written: written::File) -> Result<Set
             meaning.note(at.key.clone(), at.value.clone(), None, meaning.origin(at.line));
         }
     }
+    if let Some(server) = &written.server {
+        for at in &server.values {
+            meaning.note(at.key.clone(), at.value.clone(), None, meaning.origin(at.line));
+        }
+    }
     let mut result = Settings {
         file: file.clone(),
         base: base.clone(),
@@ -71,6 +77,7 @@ pub(super) fn settings(inputs: Inputs<'_>, written: written::File) -> Result<Set
         format,
         channels: written.channels.iter().map(|written| written.channel.clone()).collect(),
         zone: inputs.zone.to_owned(),
+        server: written.server.as_ref().map_or_else(|| ServerSettings::beside(&base), |server| server.settings.clone()),
         retention: written.retention.as_ref().map(|retention| retention.policy.clone()),
         database: environment.database.map(|(variable, text)| (text, Origin::Environment(variable))),
         values: Vec::new(),

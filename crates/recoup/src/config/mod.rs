@@ -13,6 +13,7 @@ mod nearest;
 mod notify;
 mod retention;
 mod schedule;
+mod server;
 mod single;
 mod walk;
 mod written;
@@ -24,6 +25,7 @@ use std::path::{Path, PathBuf};
 pub use ad_hoc::{AdHoc, from_origins};
 pub use environment::VARIABLES;
 pub use nearest::nearest;
+pub use server::{DEFAULT_LISTEN, ServerSettings};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::channel::Channel;
@@ -124,6 +126,8 @@ pub struct Settings {
     pub channels: Vec<Channel>,
     /// The time zone of schedules that name none.
     pub zone: String,
+    /// The daemon.
+    pub server: ServerSettings,
     /// What is kept of plans that do not say it themselves.
     pub retention: Option<Policy>,
     /// A database to back up when nothing else is named, with its origin.
@@ -194,5 +198,7 @@ impl Settings {
     }
 }
 
+#[cfg(test)]
+mod server_tests;
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ use super::hooks;
 use super::notify;
 use super::retention::{self, Retention};
 use super::schedule::{self, When};
+use super::server;
 use super::walk::{At, Document, Field, Table};
 use crate::error::Result;
 use crate::model::Format;
@@ -23,6 +24,7 @@ pub(super) struct File {
     pub plans: Vec<Plan>,
     pub destinations: Vec<Destination>,
     pub channels: Vec<notify::Written>,
+    pub server: Option<server::Written>,
 }
 
 /// `[destination.NAME]`.
@@ -122,6 +124,7 @@ impl File {
         for (name, field) in named(&mut table, "notify")? {
             file.channels.push(notify::read(&name, &field, folder)?);
         }
+        file.server = table.take("server").map(|field| server::read(&field, folder)).transpose()?;
         table.finish()?;
         Ok(file)
     }

@@ -9,9 +9,10 @@ use super::audit::event;
 use super::site::Site;
 use super::work::told;
 use super::{Actor, Engine, blocking};
+use crate::config::DestinationSettings;
 use crate::destination::local::LocalDestination;
 use crate::destination::{Body, Destination};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::user::Role;
 use crate::store::Store;
 
@@ -89,14 +90,14 @@ impl Engine {
     /// Names of the destinations of `recoup.toml`, the usual ones included.
     pub fn destinations(&self) -> Vec<String> {
         let settings = self.settings();
-        let mut names: Vec<String> = settings.destinations.iter().map(|one| one.name.clone()).collect();
-        let usual = settings.default_destinations(&settings.base).unwrap_or_default();
-        for one in usual {
-            if !names.contains(&one.name) {
-                names.push(one.name);
+        let mut all: Vec<DestinationSettings> = settings.destinations.clone();
+        for usual in settings.default_destinations(&settings.base).unwrap_or_default() {
+            // A folder that has a name already is not another one.
+            if !all.iter().any(|known| known.path == usual.path) {
+                all.push(usual);
             }
         }
-        names
+        all.into_iter().map(|destination| destination.name).collect()
     }
 
     /// The backups at a destination. Blocking.
@@ -123,13 +124,16 @@ impl Engine {
     /// Lists everything that lies at a destination, whoever made it: for a catalog that was lost or is new.
     pub async fn adopt(&self, who: &Actor, destination: &str) -> Result<Adopted> {
         who.must_be(Role::Admin)?;
-        let name = self.site.destination(destination)?.name;
+        self.site.destination(destination)?;
+        let name = self.site.usual_name(destination);
         let (site, looked) = (self.site.clone(), name.clone());
         let listing = blocking(move || {
-            let settings = site.destination(&looked)?;
-            // A folder that is not there is a slip, and none is made.
-            LocalDestination::open(&settings.path, false)?;
-            site.look(&looked, None)
+            let path = site.destination(&looked)?.path;
+            let missing = || {
+                let text = format!("There is no folder {}", path.display());
+                Error::new(ErrorKind::NotFound, "destination_missing", text)
+            };
+            site.look(&looked, None)?.ok_or_else(missing)
         })
         .await?;
         let plans = self.note_listing(&name, None, &listing).await?;

@@ -1,6 +1,7 @@
 //! The list of backups: rows made from manifests, a look at the destinations, finding one by its id.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 
 use super::fence::backup_missing;
 use super::site::Site;
@@ -53,9 +54,22 @@ fn merged(seen: BackupRow, known: Option<&BackupRow>) -> BackupRow {
 }
 
 impl Site {
-    /// Everything of a plan, or of all, at a destination.
-    pub fn look(&self, destination: &str, plan: Option<&str>) -> Result<Listing> {
-        self.store(destination)?.list(plan)
+    /// Everything of a plan, or of all, at a destination; `None` when its folder is not there, and none is made.
+    pub fn look(&self, destination: &str, plan: Option<&str>) -> Result<Option<Listing>> {
+        let settings = self.destination(destination)?;
+        if !settings.marker && fs::symlink_metadata(&settings.path).is_err() {
+            return Ok(None);
+        }
+        self.store(destination)?.list(plan).map(Some)
+    }
+
+    /// Whether two names lead to the same folder.
+    fn is_same(&self, one: &str, other: &str) -> bool {
+        let real = |name: &str| {
+            let path = self.destination(name).ok()?.path;
+            Some(fs::canonicalize(&path).unwrap_or(path))
+        };
+        one == other || real(one).is_some_and(|one| real(other) == Some(one))
     }
 }
 
@@ -67,23 +81,35 @@ impl Engine {
         match plan {
             Some(name) => {
                 let row = self.catalog.plan(name, None).await?.ok_or_else(|| super::plans::missing(name))?;
-                wanted.extend(self.plan_of(&row)?.destinations);
+                wanted.extend(self.plan_of(&row)?.destinations.iter().map(|name| self.site.usual_name(name)));
             }
-            None => wanted.extend(self.everywhere().await?),
+            None => {
+                for name in self.catalog.backup_destinations().await? {
+                    match self.site.destination(&name) {
+                        Err(error) if error.code() == "destination_missing" => {
+                            self.catalog.forget_destination(&name).await?;
+                        }
+                        _ => {}
+                    }
+                }
+                wanted.extend(self.everywhere().await?);
+            }
         }
         let mut failed = None;
         for destination in wanted {
             let (site, name) = (self.site.clone(), destination.clone());
             let only = plan.map(str::to_owned);
             match blocking(move || site.look(&name, only.as_deref())).await {
-                Ok(listing) => self.note_listing(&destination, plan, &listing).await.map(drop)?,
+                Ok(Some(listing)) => self.note_listing(&destination, plan, &listing).await.map(drop)?,
+                // What is in the list stays there: the folder may be mounted again.
+                Ok(None) => {}
                 Err(error) => drop(failed.get_or_insert(error.while_(format!("looking at {destination}")))),
             }
         }
         failed.map_or(Ok(()), Err)
     }
 
-    /// Every destination that a plan uses, has a name, or has backups in the list.
+    /// Every destination that has a name or that a plan uses; each folder once.
     async fn everywhere(&self) -> Result<BTreeSet<String>> {
         let mut all: BTreeSet<String> = self.destinations().into_iter().collect();
         let mut after = String::new();
@@ -92,7 +118,11 @@ impl Engine {
             let Some(last) = rows.last() else { break };
             after = last.name.clone();
             let plans = rows.iter().filter_map(|row| self.meant(&row.name, &row.body).ok());
-            all.extend(plans.flat_map(|plan| plan.destinations));
+            for name in plans.flat_map(|plan| plan.destinations).map(|name| self.site.usual_name(&name)) {
+                if !all.contains(&name) && !all.iter().any(|known| self.site.is_same(known, &name)) {
+                    all.insert(name);
+                }
+            }
         }
         Ok(all)
     }

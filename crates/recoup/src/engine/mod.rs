@@ -30,7 +30,7 @@ mod work;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::broadcast;
@@ -82,6 +82,8 @@ pub struct Engine {
     running: Mutex<HashMap<String, watch::Handle>>,
     /// Nothing is to be begun, because this process ends or its scheduler stops.
     ending: AtomicBool,
+    /// How long telling somebody may take, as the catalog says.
+    outbound_seconds: AtomicU64,
 }
 
 impl Engine {

@@ -5,6 +5,7 @@ use std::fs::{self, DirBuilder, Permissions};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use serde_json::json;
@@ -13,6 +14,7 @@ use tokio::sync::broadcast;
 use super::audit::event;
 use super::provision::CATALOG_PLAN;
 use super::site::Site;
+use super::tell::OUTBOUND;
 use super::{Actor, Engine, Options, blocking};
 use crate::backup;
 use crate::catalog::{Account, Catalog};
@@ -82,12 +84,14 @@ impl Engine {
             events,
             running: Default::default(),
             ending: Default::default(),
+            outbound_seconds: AtomicU64::new(OUTBOUND.as_secs()),
         });
         if before > 0 && before < Catalog::newest() {
             let details = json!({ "from": before, "to": Catalog::newest() });
             let migrated = event("catalog.migrated", ("setting", "catalog"), "migrate", true, details);
             engine.record(&Actor::daemon(), migrated).await;
         }
+        engine.reread_settings().await?;
         engine.provision().await?;
         engine.recover().await?;
         Ok(engine)

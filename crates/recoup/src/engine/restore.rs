@@ -84,10 +84,10 @@ impl Site {
         }
         let places = self.restore_places(&opened.manifest, act.plan.as_ref(), act.role, act.undoes.is_some())?;
         let mut homes = if self.is_upload(&found.name) { Vec::new() } else { vec![found] };
-        for name in act.plan.iter().flat_map(|plan| &plan.destinations) {
-            if homes.iter().all(|home| home.name != *name) {
-                match self.store(name) {
-                    Ok(store) => homes.push(Place { name: name.clone(), store }),
+        for name in act.plan.iter().flat_map(|plan| &plan.destinations).map(|name| self.usual_name(name)) {
+            if homes.iter().all(|home| home.name != name) {
+                match self.store(&name) {
+                    Ok(store) => homes.push(Place { name, store }),
                     Err(error) => act.context.observer.note(&format!("{name} is left out: {error}")),
                 }
             }

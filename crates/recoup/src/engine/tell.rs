@@ -2,6 +2,9 @@
 //!
 //! Not here: sending, which the scheduler does from the outbox.
 
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
 use crate::catalog::{Outgoing, RunRow, Runs};
 use crate::error::Result;
 use crate::model::Outcome;
@@ -14,6 +17,8 @@ use super::Engine;
 
 /// Runs that are looked at to find how the one before ended.
 const LOOK_BACK: i64 = 20;
+/// How long telling may take when nobody says.
+pub(super) const OUTBOUND: Duration = Duration::from_secs(10);
 
 impl Engine {
     /// Puts a notice into the outbox of every channel that wants it; tells whether something waits there now. What fails
@@ -28,9 +33,18 @@ impl Engine {
         }
     }
 
-    /// What may be reached to tell somebody.
+    /// What may be reached to tell somebody through a channel of `recoup.toml`, and how long that may take.
     pub fn reach(&self) -> Reach {
-        Reach::of_operator(std::time::Duration::from_secs(10), Vec::new())
+        let server = &self.settings().server;
+        let kept = Duration::from_secs(self.outbound_seconds.load(Ordering::Relaxed));
+        Reach::of_operator(server.outbound_timeout.unwrap_or(kept), server.private_targets.clone())
+    }
+
+    /// Takes over settings that were changed in the catalog.
+    pub async fn reread_settings(&self) -> Result<()> {
+        let kept = self.catalog.daemon_settings().await?.outbound_timeout();
+        self.outbound_seconds.store(kept.unwrap_or(OUTBOUND).as_secs(), Ordering::Relaxed);
+        Ok(())
     }
 
     /// The same about the end of a run.
@@ -55,6 +69,7 @@ impl Engine {
     }
 
     async fn try_to_tell(&self, notice: &Notice, previous: Option<Outcome>) -> Result<bool> {
+        self.reread_settings().await?;
         let mut waits = false;
         for channel in self.channels_of(notice).await? {
             let history = self.history(channel, notice, previous).await?;

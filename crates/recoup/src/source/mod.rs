@@ -47,6 +47,15 @@ pub struct Scope {
     pub databases: Vec<FileId>,
 }
 
+impl Scope {
+    /// What these sources share.
+    pub fn of(sources: &[Box<dyn Source>], staging: &Path, excluded: Vec<FileId>, context: &Context) -> Self {
+        let databases = sources.iter().filter(|source| source.kind() == PartKind::Database);
+        let databases = databases.filter_map(|source| FileId::of(source.origin()?.as_path())).collect();
+        Scope { staging: staging.to_owned(), context: context.clone(), excluded, databases }
+    }
+}
+
 /// Whether a source has something to give.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Presence {

@@ -13,15 +13,14 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use rusqlite::Connection;
 use serde::Serialize;
 
 pub use super::keys::Keys;
 use super::keys::{self, EXAMPLES};
-use super::open::open_private;
 use super::pages::Pages;
 use super::rows::{Cursor, Reading, Value, encode};
 use super::schema::{self, Encoding, ObjectKind, Rowid, Schema, Table, TableKind, failed, quote};
+use super::side::Side;
 use crate::error::Result;
 use crate::progress::Context;
 
@@ -115,18 +114,7 @@ fn schema_lines(left: &Schema, right: &Schema) -> Vec<String> {
     all.into_iter().filter_map(line).collect()
 }
 
-struct Side {
-    connection: Connection,
-    schema: Schema,
-}
-
 impl Side {
-    fn open(path: &Path) -> Result<Self> {
-        let connection = open_private(path)?;
-        let schema = schema::read(&connection)?;
-        Ok(Side { connection, schema })
-    }
-
     /// Tables that have rows and do not belong to SQLite.
     fn names(&self) -> impl Iterator<Item = &str> {
         self.schema.tables.iter().filter(|t| t.has_rows() && !t.is_internal()).map(|table| table.name.as_str())

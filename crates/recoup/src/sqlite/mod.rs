@@ -28,5 +28,6 @@ pub(crate) mod rowids;
 pub mod rows;
 pub mod same;
 pub mod schema;
+mod side;
 pub mod table;
 pub mod untrusted;

@@ -14,10 +14,11 @@ use super::around::{self, Violations};
 use super::digest::{RowsHash, table_digest};
 use super::fill::Filling;
 use super::fit::{changed_on_the_way, difference, differs, explain};
-use super::open::{open_private, open_scratch, open_to_change};
+use super::open::{open_scratch, open_to_change};
 use super::rebuild::{create_index, create_table};
 use super::rows::{prepare, write_json_row};
 use super::schema::{self, Object, ObjectKind, Schema, Table, TableKind, failed, is_internal_name, quote};
+use super::side::Side;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Warning;
 use crate::progress::Context;
@@ -81,19 +82,7 @@ pub fn into(backup: &Path, table: &str, live_copy: &Path, context: &Context) -> 
     Ok(merged)
 }
 
-/// A private copy to read from.
-struct Side {
-    connection: Connection,
-    schema: Schema,
-}
-
 impl Side {
-    fn open(path: &Path) -> Result<Self> {
-        let connection = open_private(path)?;
-        let schema = schema::read(&connection)?;
-        Ok(Side { connection, schema })
-    }
-
     /// The table of this name, if its rows can be taken by themselves.
     fn pick(&self, name: &str) -> Result<&Table> {
         let refused = |why: String| {

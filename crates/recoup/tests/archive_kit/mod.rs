@@ -3,9 +3,8 @@
 
 use recoup::Result;
 use recoup::format::archive::writer::ArchiveWriter;
-use recoup::model::{
-    BackupId, Content, Entry, EntryKind, Format, Kind, MANIFEST_VERSION, Manifest, Part, PartKind, PathBytes, Sink,
-};
+use recoup::model::{Content, Entry, EntryKind, Format, Kind, Manifest, Part, PartKind, PathBytes, Sink};
+use recoup_testkit::contract::store::manifest as empty;
 
 /// The most memory that this process has had so far, in KiB. Each test is a process of its own under nextest.
 pub fn peak_kib() -> u64 {
@@ -17,23 +16,7 @@ pub fn peak_kib() -> u64 {
 /// A manifest of these parts.
 pub fn manifest(parts: Vec<Part>) -> Manifest {
     let now = "2026-11-21T03:00:00Z".parse().unwrap();
-    Manifest {
-        recoup_manifest: MANIFEST_VERSION,
-        made_by: "recoup test".into(),
-        id: BackupId::generate(now),
-        plan: "shop".into(),
-        kind: Kind::Manual,
-        format: Format::Archive,
-        label: None,
-        created_at: now,
-        duration_ms: 1,
-        host: None,
-        parts,
-        objects: vec![],
-        verified: None,
-        warnings: vec![],
-        audit: None,
-    }
+    Manifest { format: Format::Archive, parts, ..empty("shop", now, Kind::Manual) }
 }
 
 /// Ends the part and describes it.

@@ -20,6 +20,7 @@ use recoup::restore::{self, Opened, Places, Report, Request};
 use recoup::source;
 use recoup::sqlite::digest::logical_digest;
 use recoup::store::{FilesStore, Listed, Store};
+use recoup_testkit::sample::request;
 use recoup_testkit::tree::tree;
 use rusqlite::Connection;
 
@@ -110,19 +111,7 @@ impl Ground {
     }
     pub fn request(&self, format: Format) -> backup::Request {
         let make = |spec| source::factory(spec, &self.app(), false, Arc::new(Vec::new));
-        backup::Request {
-            plan: "app".into(),
-            sources: self.sources.iter().map(make).collect(),
-            format,
-            queries: vec![],
-            kind: Kind::Manual,
-            label: None,
-            protect: false,
-            host: None,
-            hooks: vec![],
-            scratch: self.root().to_owned(),
-            audit: None,
-        }
+        request("app", self.sources.iter().map(make).collect(), format, self.root())
     }
     pub fn listed(&self, id: &str) -> Listed {
         self.store().list(Some("app")).unwrap().find(id).unwrap().clone()

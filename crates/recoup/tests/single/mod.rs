@@ -9,16 +9,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use recoup::backup::{self, Request};
+use recoup::backup;
 use recoup::destination::local::LocalDestination;
 use recoup::diff::{self, Right};
 use recoup::format::json;
-use recoup::model::{DatabaseFacts, DatabaseSpec, Format, Kind, Level, Manifest, SourceSpec};
+use recoup::model::{DatabaseFacts, DatabaseSpec, Format, Level, Manifest, SourceSpec};
 use recoup::progress::Context;
 use recoup::source::{self, SourceFactory};
 use recoup::sqlite::{facts, open};
 use recoup::store::{FilesStore, Listed, Store};
 use recoup::{Result, verify};
+use recoup_testkit::sample::request;
 use tempfile::TempDir;
 
 /// A database file and a destination of its own.
@@ -49,19 +50,7 @@ impl Single {
 
     /// One backup.
     pub fn back_up(&self, format: Format) -> Result<Manifest> {
-        let request = Request {
-            plan: "one".into(),
-            sources: vec![self.source()],
-            format,
-            queries: vec![],
-            kind: Kind::Manual,
-            label: None,
-            protect: false,
-            host: None,
-            hooks: vec![],
-            scratch: self.folder.path().to_owned(),
-            audit: None,
-        };
+        let request = request("one", vec![self.source()], format, self.folder.path());
         Ok(backup::run(&request, &[Arc::new(self.store())], &Context::quiet())?.manifest)
     }
 

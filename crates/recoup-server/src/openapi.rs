@@ -1,0 +1,48 @@
+//! What the OpenAPI document says beyond the routes: its title, how to sign in, and that any operation may answer with a
+//! problem document.
+
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{
+    ContentBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, ResponseBuilder,
+};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::problem::{CONTENT_TYPE, Document};
+
+/// The document before the routes add to it.
+pub fn start() -> OpenApi {
+    let license = LicenseBuilder::new().name("MIT OR Apache-2.0").identifier(Some("MIT OR Apache-2.0")).build();
+    let info = InfoBuilder::new()
+        .title("Recoup")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(
+            "Backs up SQLite databases, directories, files and settings as one restore point, proves that the backup \
+             restores, and puts it back. Every answer that is not a success is a problem document (RFC 9457) with a \
+             stable code. The roles after a security scheme say what scope a request needs: read, run, write or admin.",
+        ))
+        .license(Some(license))
+        .build();
+    OpenApiBuilder::new().info(info).build()
+}
+
+/// Adds what every operation has in common.
+pub fn finish(document: &mut OpenApi) {
+    let components = document.components.get_or_insert_default();
+    components.schemas.insert("Problem".into(), Document::schema());
+    let mut referred = Vec::new();
+    Document::schemas(&mut referred);
+    components.schemas.extend(referred);
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("rcp_…").build();
+    components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    let cookie =
+        ApiKeyValue::with_description("__Host-session", "POST /api/v1/session sets it; recoup-session on plain http");
+    components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
+    for item in document.paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
+        for operation in operations.into_iter().flatten() {
+            let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+            let answer = ResponseBuilder::new().description("A problem").content(CONTENT_TYPE, problem).build();
+            operation.responses.responses.entry("default".into()).or_insert(RefOr::T(answer));
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Destinations: their names, a test of each, taking over what lies there. And when a schedule would run, for anybody who
+//! thinks about one.
+
+use axum::Json;
+use axum::extract::State;
+use jiff::Timestamp;
+use recoup::model::schedule::{Schedule, Written};
+use recoup::model::user::Scope;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::App;
+use crate::caller::Caller;
+use crate::input::{Input, Path};
+use crate::problem::Problem;
+
+/// Routes that answer soon.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(schedule))
+}
+
+/// Routes that look at destinations.
+pub fn streams() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(test)).routes(routes!(adopt))
+}
+
+/// A destination.
+#[derive(Serialize, ToSchema)]
+struct DestinationView {
+    name: String,
+}
+
+/// The destinations.
+#[derive(Serialize, ToSchema)]
+struct Destinations {
+    items: Vec<DestinationView>,
+}
+
+/// Lists the destinations of recoup.toml.
+#[utoipa::path(get, path = "/destinations", tag = "destinations",
+    security(("session" = ["read"]), ("bearer" = ["read"])), responses((status = 200, body = Destinations)))]
+async fn list(State(app): State<App>, caller: Caller) -> Result<Json<Destinations>, Problem> {
+    caller.may(Scope::Read)?;
+    let items = app.engine().destinations().into_iter().map(|name| DestinationView { name }).collect();
+    Ok(Json(Destinations { items }))
+}
+
+/// A step of a test.
+#[derive(Serialize, ToSchema)]
+struct StepView {
+    /// `open`, `write`, `list`, `read`, `delete` or `space`.
+    name: String,
+    ok: bool,
+    text: String,
+}
+
+/// How a test went.
+#[derive(Serialize, ToSchema)]
+struct TestView {
+    ok: bool,
+    steps: Vec<StepView>,
+}
+
+/// Writes, lists, reads and deletes a small object at a destination.
+#[utoipa::path(post, path = "/destinations/{name}/test", tag = "destinations",
+    security(("session" = ["write"]), ("bearer" = ["write"])), params(("name" = String, Path)),
+    responses((status = 200, body = TestView)))]
+async fn test(State(app): State<App>, caller: Caller, Path(name): Path<String>) -> Result<Json<TestView>, Problem> {
+    caller.may(Scope::Write)?;
+    let steps = app.engine().test_destination(&caller.actor(), &name).await?;
+    let ok = steps.iter().all(|step| step.ok);
+    let steps = steps.into_iter().map(|step| StepView { name: step.name, ok: step.ok, text: step.text }).collect();
+    Ok(Json(TestView { ok, steps }))
+}
+
+/// What was taken over.
+#[derive(Serialize, ToSchema)]
+struct AdoptedView {
+    /// Names of the plans whose backups are there.
+    plans: Vec<String>,
+    /// How many backups are listed now.
+    backups: usize,
+    /// Manifests that could not be read.
+    damaged: usize,
+}
+
+/// Lists everything that lies at a destination, whoever made it. For admins.
+#[utoipa::path(post, path = "/destinations/{name}/adopt", tag = "destinations",
+    security(("session" = ["admin"]), ("bearer" = ["admin"])), params(("name" = String, Path)),
+    responses((status = 200, body = AdoptedView)))]
+async fn adopt(State(app): State<App>, caller: Caller, Path(name): Path<String>) -> Result<Json<AdoptedView>, Problem> {
+    caller.may(Scope::Admin)?;
+    let known = app.engine().destinations();
+    if !known.contains(&name) {
+        // A client names what the operator has declared, never a path.
+        return Err(Problem::missing("destination_missing", "Destination not found"));
+    }
+    let adopted = app.engine().adopt(&caller.actor(), &name).await?;
+    Ok(Json(AdoptedView { plans: adopted.plans, backups: adopted.backups, damaged: adopted.damaged.len() }))
+}
+
+/// A schedule that is thought about.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ScheduleRequest {
+    /// As `schedule` in a plan: `every`, `at`, `zone` (UTC when absent), `weekday`, `day`.
+    #[schema(value_type = Object)]
+    schedule: Written,
+    /// After this time; now when absent. For a rolling one it is the last time.
+    #[serde(default)]
+    #[schema(format = DateTime, value_type = Option<String>)]
+    after: Option<Timestamp>,
+    /// So many; 5 when absent.
+    #[serde(default)]
+    #[schema(minimum = 1, maximum = 100)]
+    count: Option<u8>,
+}
+
+/// When a schedule would run.
+#[derive(Serialize, ToSchema)]
+struct ScheduleView {
+    #[schema(value_type = Vec<String>)]
+    next: Vec<Timestamp>,
+    /// The schedule in words.
+    words: String,
+}
+
+/// Tells when a schedule would run.
+#[utoipa::path(post, path = "/schedule/next", tag = "schedule", security(("session" = ["read"]), ("bearer" = ["read"])),
+    request_body = ScheduleRequest, responses((status = 200, body = ScheduleView)))]
+async fn schedule(
+    State(app): State<App>,
+    caller: Caller,
+    Input(given): Input<ScheduleRequest>,
+) -> Result<Json<ScheduleView>, Problem> {
+    caller.may(Scope::Read)?;
+    let count = given.count.unwrap_or(5);
+    if !(1..=100).contains(&count) {
+        return Err(Problem::invalid("bad_count", "Ask for 1 to 100 times"));
+    }
+    let schedule: Schedule = given.schedule.meant(Some("UTC")).map_err(|wrong| {
+        let problem = Problem::from(*wrong.error);
+        problem.detail(format!("schedule.{}", wrong.key))
+    })?;
+    let after = given.after.unwrap_or_else(|| app.now());
+    let next: recoup::Result<Vec<Timestamp>> =
+        schedule.upcoming(after)?.take(count.into()).map(|found| found.map(|found| found.nominal)).collect();
+    Ok(Json(ScheduleView { next: next?, words: schedule.describe() }))
+}
