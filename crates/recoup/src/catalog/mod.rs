@@ -8,6 +8,7 @@ mod accounts;
 mod audit;
 mod backups;
 mod kept;
+pub mod leases;
 mod outbox;
 mod plans;
 mod row;
