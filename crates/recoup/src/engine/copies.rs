@@ -133,6 +133,19 @@ impl Site {
 }
 
 impl Engine {
+    /// Forgets what was kept for a while: previews, answers, uploads, files made for a download. The scheduler asks for it
+    /// every hour.
+    pub async fn tidy(&self) -> Result<()> {
+        self.catalog.forget_expired(self.clock().now()).await?;
+        let site = self.site.clone();
+        blocking(move || {
+            site.sweep_downloads();
+            site.sweep_uploads();
+            Ok(())
+        })
+        .await
+    }
+
     /// A backup's manifest, from a copy that can be read, and all copies.
     pub async fn manifest(&self, who: &Actor, id: &str) -> Result<(Manifest, Vec<BackupRow>)> {
         let copies = self.backup(who, id).await?;

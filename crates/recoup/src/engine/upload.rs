@@ -76,7 +76,7 @@ impl Site {
     }
 
     /// Forgets what was uploaded a day ago, and what never became anything.
-    fn sweep_uploads(&self) {
+    pub fn sweep_uploads(&self) {
         let now = self.clock.now();
         for entry in std::fs::read_dir(self.uploads()).into_iter().flatten().flatten() {
             let made = entry.metadata().and_then(|meta| meta.modified()).ok();

@@ -76,6 +76,7 @@ impl Turn {
             .enable_all()
             .build()
             .map_err(failed)?;
+        engine.go_on();
         let (end, ended) = watch::channel(false);
         let turn = Turn { signals: signals.clone(), ended };
         let body = move || {

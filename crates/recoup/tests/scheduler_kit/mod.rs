@@ -24,15 +24,22 @@ pub fn at(text: &str) -> Timestamp {
 
 /// Keeps runs inside until it is opened.
 #[derive(Default)]
-pub struct Gate(Mutex<bool>, Condvar);
+pub struct Gate(Mutex<(bool, usize)>, Condvar);
 
 impl Gate {
     pub fn open(&self) {
-        *self.0.lock().unwrap() = true;
+        self.0.lock().unwrap().0 = true;
         self.1.notify_all();
     }
     pub fn pass(&self) {
-        drop(self.1.wait_while(self.0.lock().unwrap(), |open| !*open).unwrap());
+        let mut inside = self.0.lock().unwrap();
+        inside.1 += 1;
+        inside = self.1.wait_while(inside, |(open, _)| !*open).unwrap();
+        inside.1 -= 1;
+    }
+    /// How many are inside.
+    pub fn waiting(&self) -> usize {
+        self.0.lock().unwrap().1
     }
 }
 
@@ -101,7 +108,7 @@ impl Place {
         let plan = self.row(name).await.id;
         let wanted = Runs { plan: Some(plan), kind: Some(RunKind::Backup), limit: 1000, ..Runs::default() };
         let mut runs = self.engine.catalog().runs(&wanted).await.unwrap();
-        runs.reverse();
+        runs.sort_by_key(|run| (run.queued_at, run.retry_of.is_some()));
         runs
     }
 
