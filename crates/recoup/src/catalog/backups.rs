@@ -143,11 +143,40 @@ impl Catalog {
         done.map(drop).map_err(|error| failed("forgetting a backup's row", error))
     }
 
+    /// The destinations that the list knows.
+    pub async fn backup_destinations(&self) -> Result<Vec<String>> {
+        let sql = "SELECT DISTINCT destination FROM backup ORDER BY destination";
+        let names = sqlx::query_scalar(sql).fetch_all(&self.pool).await;
+        names.map_err(|error| failed("listing destinations", error))
+    }
+
+    /// Forgets the rows of a destination that is none any more.
+    pub async fn forget_destination(&self, destination: &str) -> Result<()> {
+        let done = sqlx::query("DELETE FROM backup WHERE destination = $1").bind(destination);
+        done.execute(&self.pool).await.map(drop).map_err(|error| failed("forgetting a destination", error))
+    }
+
     /// Every copy of a backup that `owner` owns (anybody's with `None`).
     pub async fn copies(&self, id: &str, owner: Option<&str>) -> Result<Vec<BackupRow>> {
         let sql = "SELECT * FROM backup WHERE id = $1 AND ($2 = '' OR owner = $2) ORDER BY destination";
         let rows = sqlx::query(sql).bind(id).bind(owner.unwrap_or("")).fetch_all(&self.pool).await;
         rows.map_err(|error| failed("reading a backup's rows", error))?.iter().map(backup).collect()
+    }
+
+    /// At most `limit` ids that begin with `prefix`, or end with it when it has six characters, of what `owner` owns
+    /// (anybody's with `None`).
+    pub async fn backup_ids(&self, prefix: &str, owner: Option<&str>, limit: i64) -> Result<Vec<String>> {
+        let sql = "SELECT DISTINCT id FROM backup WHERE ((id >= $1 AND id < $2) OR ($3 = 6 AND substr(id, 21) = $1))
+                   AND ($4 = '' OR owner = $4) ORDER BY id LIMIT $5";
+        let ids = sqlx::query_scalar(sql)
+            .bind(prefix)
+            .bind(format!("{prefix}~"))
+            .bind(i64::try_from(prefix.len()).unwrap_or(0))
+            .bind(owner.unwrap_or(""))
+            .bind(limit)
+            .fetch_all(&self.pool)
+            .await;
+        ids.map_err(|error| failed("finding a backup", error))
     }
 
     /// Copies of backups, newest first. Copies of one backup stand together.

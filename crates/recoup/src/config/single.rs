@@ -145,7 +145,7 @@ mod tests {
             assert_eq!(settings.plan_of("shop", &body).unwrap_err().message(), told);
         }
         let number = json!({"databases": ["a.db"], "retention": {"days": u64::MAX}});
-        assert_eq!(settings.plan_of("shop", &number).unwrap_err().code(), "bad_plan");
+        assert_eq!(settings.plan_of("shop", &number).unwrap_err().code(), "bad_config");
         assert_eq!(settings.plan_of("../x", &json!({})).unwrap_err().code(), "bad_plan_name");
     }
 

@@ -5,28 +5,48 @@
 //! here: when something is due (the scheduler), how a verb works ([`crate::backup`] and its neighbours), HTTP.
 
 mod actor;
-mod later;
+mod after;
+mod audit;
+mod backup;
+mod copies;
+mod destinations;
+mod fence;
+mod list;
+mod open;
+mod plans;
+mod provision;
+mod prune;
 mod request;
+mod restore;
+mod runs;
 mod site;
+mod status;
+mod tell;
+mod upload;
+mod verify;
 mod watch;
+mod work;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::broadcast;
 
 pub use actor::Actor;
-pub use later::{Adopted, PlanStatus, TestStep};
+pub use destinations::{Adopted, TestStep};
 pub use request::Work;
+pub use status::PlanStatus;
 pub use watch::{Progress, RunEvent};
 
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::hooks::Hook;
+use crate::progress::Cancel;
 use crate::source::SourceFactory;
 
 /// Gives the environment whenever a source asks.
@@ -61,6 +81,10 @@ pub struct Engine {
     own: String,
     events: broadcast::Sender<RunEvent>,
     running: Mutex<HashMap<String, watch::Handle>>,
+    /// This process ends.
+    ending: Cancel,
+    /// How long telling somebody may take, as the catalog says.
+    outbound_seconds: AtomicU64,
 }
 
 impl Engine {
@@ -98,4 +122,26 @@ impl Engine {
     pub fn watch(&self) -> broadcast::Receiver<RunEvent> {
         self.events.subscribe()
     }
+
+    fn running(&self) -> MutexGuard<'_, HashMap<String, watch::Handle>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Does something on a thread that may wait. A panic there is an error here.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let failed = match tokio::task::spawn_blocking(work).await {
+        Ok(done) => return done,
+        Err(failed) => failed,
+    };
+    let why = match failed.try_into_panic() {
+        Ok(panic) => match panic.downcast::<String>() {
+            Ok(text) => *text,
+            Err(panic) => panic.downcast_ref::<&str>().map_or_else(String::new, |text| (*text).to_owned()),
+        },
+        Err(_) => return Err(Error::cancelled()),
+    };
+    Err(Error::new(ErrorKind::Failed, "panicked", "This is a mistake in recoup or in the application that embeds it")
+        .because(why)
+        .hint("please report it, with the log; nothing else is affected"))
 }

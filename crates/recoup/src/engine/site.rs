@@ -5,14 +5,12 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use super::Environment;
 use crate::clock::Clock;
 use crate::config::{DestinationSettings, Settings};
 use crate::destination::local::LocalDestination;
 use crate::destination::{Destination, Staging};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::hooks::{self, Hook, Occasion};
 use crate::model::Plan;
 use crate::source::{SourceFactory, factory};
@@ -27,6 +25,8 @@ pub(super) struct Site {
     pub host: Option<String>,
     pub hooks: HashMap<String, Vec<Arc<dyn Hook>>>,
     pub sources: HashMap<String, Vec<SourceFactory>>,
+    /// The catalog's file, when it is one.
+    pub catalog: Option<PathBuf>,
 }
 
 /// An open destination.
@@ -37,14 +37,28 @@ pub(super) struct Place {
 }
 
 impl Site {
-    /// What a plan's document means. Plans of the file are what the file says.
-    pub fn meant(&self, name: &str, body: &Value) -> Result<Plan> {
-        self.settings.plan_of(name, body)
+    /// Folders that people who are no admins may name.
+    pub fn roots(&self) -> &[PathBuf] {
+        &self.settings.server.roots
     }
 
-    /// A destination by its name, or a directory.
+    /// A destination by its name, or a directory. Errors: `destination_missing` for a name that recoup.toml does not have.
     pub fn destination(&self, name: &str) -> Result<DestinationSettings> {
-        self.settings.destination(name, &self.settings.base)
+        let found = self.settings.destination(name, &self.settings.base)?;
+        // A name that is gone must not become a folder in the current directory.
+        if found.name != name && !name.contains('/') && !name.starts_with('.') {
+            let text = format!("There is no destination {name}");
+            return Err(Error::new(ErrorKind::NotFound, "destination_missing", text)
+                .hint(format!("add [destination.{name}] to recoup.toml")));
+        }
+        Ok(found)
+    }
+
+    /// What the list calls a destination: a folder that has a name goes by it, whatever a plan calls it.
+    pub fn usual_name(&self, name: &str) -> String {
+        let Ok(found) = self.destination(name) else { return name.to_owned() };
+        let named = self.settings.destinations.iter().find(|known| known.path == found.path);
+        named.map_or(found.name, |known| known.name.clone())
     }
 
     /// Opens a destination; its directory is made when it is not there, unless it must carry a marker.
@@ -63,7 +77,7 @@ impl Site {
         let (mut open, mut closed) = (Vec::new(), Vec::new());
         for name in names {
             match self.store(name) {
-                Ok(store) => open.push(Place { name: name.clone(), store }),
+                Ok(store) => open.push(Place { name: self.usual_name(name), store }),
                 Err(error) => closed.push((name.clone(), error)),
             }
         }

@@ -67,8 +67,8 @@ struct Told {
 pub(super) struct Handle {
     /// Stops it.
     pub cancel: Cancel,
-    /// The process ends: what is stopped now is interrupted and not cancelled.
-    pub ending: Cancel,
+    /// Somebody asked for that: it is cancelled and not interrupted.
+    pub asked: Cancel,
 }
 
 impl Watcher {

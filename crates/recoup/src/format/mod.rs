@@ -5,6 +5,7 @@
 
 pub mod adopt;
 pub mod archive;
+pub mod bundle;
 pub mod csv;
 pub mod foreign;
 mod fresh_file;

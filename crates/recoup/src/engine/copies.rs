@@ -1,0 +1,230 @@
+//! What can be done with one backup: look at it, hand it out, compare, protect, delete.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::audit::event;
+use super::fence::{backup_missing, find};
+use super::site::Site;
+use super::{Actor, Engine, blocking};
+use crate::catalog::BackupRow;
+use crate::config::from_origins;
+use crate::diff::{self, Right};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::bundle;
+use crate::model::user::Role;
+use crate::model::{BackupId, Manifest, Plan};
+use crate::progress::{Cancel, Context, Silent};
+use crate::source::factory;
+use crate::store::{Listed, Store};
+
+/// How long what was made for a download is kept, in seconds.
+const DOWNLOAD: u64 = 60 * 60;
+
+impl Site {
+    /// Where files are put together for downloads.
+    pub fn downloads(&self) -> PathBuf {
+        self.data.join("downloads")
+    }
+
+    /// Tells nobody.
+    pub fn context(&self) -> Context {
+        Context { observer: Arc::new(Silent), cancel: Cancel::default(), clock: self.clock.clone() }
+    }
+
+    /// The first of these copies that is there and whole, else the first that is there.
+    pub fn open_copy(&self, copies: &[BackupRow]) -> Result<(Arc<dyn Store>, String, Listed)> {
+        let (mut lacking, mut failed) = (None, None);
+        for copy in copies {
+            let opened = self.store(&copy.destination).and_then(|store| {
+                let listing = store.list(Some(&copy.plan))?;
+                let listed = find(&listing, &copy.id)?.clone();
+                Ok((store, copy.destination.clone(), listed))
+            });
+            match opened {
+                Ok(found) if found.2.missing.is_empty() => return Ok(found),
+                Ok(found) => drop(lacking.get_or_insert(found)),
+                Err(error) => failed = Some(error),
+            }
+        }
+        let id = copies.first().map_or("", |copy| copy.id.as_str());
+        lacking.ok_or_else(|| failed.unwrap_or_else(|| backup_missing(id)))
+    }
+
+    fn object(&self, copies: &[BackupRow]) -> Result<(File, String, u64)> {
+        let (store, _, listed) = self.open_copy(copies)?;
+        let manifest = &listed.manifest;
+        let _held = store.hold(manifest)?;
+        let context = self.context();
+        let open = |path: PathBuf, name: String| {
+            let file = File::open(&path).map_err(|e| Error::at("opening", &path, e))?;
+            let length = file.metadata().map_err(|e| Error::at("looking at", &path, e))?.len();
+            Ok((file, name, length))
+        };
+        if let [only] = manifest.objects.as_slice() {
+            let scratch = self.scratch()?;
+            return open(store.fetch(manifest, only, scratch.path(), &context)?, only.name.clone());
+        }
+        self.sweep_downloads();
+        let made = self.downloads().join(format!("{}.zip", manifest.id));
+        if !made.exists() {
+            let scratch = self.scratch()?;
+            let mut files = Vec::new();
+            for object in &manifest.objects {
+                files.push((object.name.clone(), store.fetch(manifest, object, scratch.path(), &context)?));
+            }
+            let parts = scratch.path().join("download.zip");
+            bundle::write(&parts, &files, &context)?;
+            std::fs::rename(&parts, &made).map_err(|e| Error::at("keeping", &made, e))?;
+        }
+        open(made, format!("{}.zip", manifest.file_stem()))
+    }
+
+    /// Forgets downloads that were made an hour ago. Who reads one still has it open.
+    fn sweep_downloads(&self) {
+        let now = self.clock.now();
+        for entry in std::fs::read_dir(self.downloads()).into_iter().flatten().flatten() {
+            let made = entry.metadata().and_then(|meta| meta.modified()).ok();
+            let made = made.and_then(|made| jiff::Timestamp::try_from(made).ok());
+            if made.is_none_or(|made| now.duration_since(made).unsigned_abs().as_secs() > DOWNLOAD) {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
+    }
+
+    fn delete(&self, copy: &BackupRow, force: bool) -> Result<()> {
+        let id: BackupId = copy.id.parse()?;
+        match self.store(&copy.destination)?.delete(&id, force) {
+            // It is gone, as it should be.
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+
+    fn protect(&self, copies: &[BackupRow], protected: bool) -> Result<()> {
+        for copy in copies {
+            let id: BackupId = copy.id.parse()?;
+            self.store(&copy.destination)?.set_protected(&id, protected, &self.context())?;
+        }
+        Ok(())
+    }
+
+    fn compare(&self, left: &[BackupRow], right: Option<&[BackupRow]>, plan: Option<&Plan>) -> Result<diff::Report> {
+        let (store, _, listed) = self.open_copy(left)?;
+        let scratch = self.scratch()?;
+        let context = self.context();
+        let Some(right) = right else {
+            let live = match plan {
+                Some(plan) => self.factories(plan),
+                None => {
+                    let (sources, _) = from_origins(&listed.manifest);
+                    let base = &self.settings.base;
+                    sources.iter().map(|spec| factory(spec, base, false, self.environment.clone())).collect()
+                }
+            };
+            return diff::run(store.as_ref(), &listed, Right::Live(&live), scratch.path(), &context);
+        };
+        let (other, _, right) = self.open_copy(right)?;
+        diff::run(store.as_ref(), &listed, Right::Backup(other.as_ref(), &right), scratch.path(), &context)
+    }
+}
+
+impl Engine {
+    /// A backup's manifest, from a copy that can be read, and all copies.
+    pub async fn manifest(&self, who: &Actor, id: &str) -> Result<(Manifest, Vec<BackupRow>)> {
+        let copies = self.backup(who, id).await?;
+        let (site, rows) = (self.site.clone(), copies.clone());
+        let manifest = blocking(move || site.open_copy(&rows).map(|(_, _, listed)| listed.manifest)).await?;
+        Ok((manifest, copies))
+    }
+
+    /// A backup's bytes for handing out: file, name, length. Several files become one ZIP, kept for an hour.
+    pub async fn open_object(&self, who: &Actor, id: &str) -> Result<(File, String, u64)> {
+        let copies = self.backup(who, id).await?;
+        let id = copies.first().map(|copy| copy.id.clone()).unwrap_or_default();
+        let site = self.site.clone();
+        let object = blocking(move || site.object(&copies)).await?;
+        let details = json!({ "name": object.1, "bytes": object.2 });
+        self.record(who, event("backup.downloaded", ("backup", &id), "read", true, details)).await;
+        Ok(object)
+    }
+
+    /// Protects every copy from retention, or lifts that.
+    pub async fn set_protected(&self, who: &Actor, id: &str, protected: bool) -> Result<()> {
+        who.must_be(Role::Operator)?;
+        let copies = self.backup(who, id).await?;
+        let (site, rows) = (self.site.clone(), copies.clone());
+        let name = if protected { "backup.protected" } else { "backup.unprotected" };
+        let id = copies.first().map(|copy| copy.id.clone()).unwrap_or_default();
+        if !protected {
+            // From then on retention may take it.
+            self.audit(who, event(name, ("backup", &id), "update", true, json!({}))).await?;
+        }
+        blocking(move || site.protect(&rows, protected)).await?;
+        for copy in copies {
+            self.catalog.put_backup(&BackupRow { protected, ..copy }).await?;
+        }
+        if protected {
+            self.record(who, event(name, ("backup", &id), "update", true, json!({}))).await;
+        }
+        Ok(())
+    }
+
+    /// Deletes every copy for good; protected ones with `force` only. Recorded before it happens, and it does not happen when
+    /// that fails. Errors: `backup_protected`, `backup_in_use`.
+    pub async fn delete_backup(&self, who: &Actor, id: &str, force: bool) -> Result<()> {
+        who.must_be(Role::Operator)?;
+        let copies = self.backup(who, id).await?;
+        let Some(first) = copies.first().cloned() else { return Err(backup_missing(id)) };
+        let is_protected = |copy: &BackupRow| copy.protected || copy.kind.is_protected();
+        if !force && copies.iter().any(is_protected) {
+            let text = format!("{} is protected", first.id);
+            return Err(Error::new(ErrorKind::Denied, "backup_protected", text).hint("force deletes it all the same"));
+        }
+        let places: Vec<&str> = copies.iter().map(|copy| copy.destination.as_str()).collect();
+        let details = json!({
+            "plan": first.plan, "kind": first.kind, "created_at": first.created_at, "destinations": places, "force": force,
+        });
+        self.audit(who, event("backup.deleted", ("backup", &first.id), "delete", true, details)).await?;
+        let mut failed = None;
+        for copy in copies {
+            let (site, row) = (self.site.clone(), copy.clone());
+            match blocking(move || site.delete(&row, force)).await {
+                Ok(()) => self.catalog.forget_backup(&copy.id, Some(&copy.destination)).await?,
+                Err(error) => {
+                    let mut details = super::audit::wrong(&error);
+                    details["destination"] = json!(copy.destination);
+                    let wrong = event("backup.deleted", ("backup", &copy.id), "delete", false, details);
+                    self.record(who, wrong).await;
+                    failed.get_or_insert(error.while_(format!("deleting the copy at {}", copy.destination)));
+                }
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// What differs between two backups, or between one and the live data (`None`).
+    pub async fn diff(&self, who: &Actor, left: &str, right: Option<&str>) -> Result<diff::Report> {
+        let left = self.backup(who, left).await?;
+        let right = match right {
+            Some(right) => Some(self.backup(who, right).await?),
+            None => None,
+        };
+        let name = left.first().map(|copy| copy.plan.clone()).unwrap_or_default();
+        let plan = match self.catalog.plan(&name, who.owner_filter()).await? {
+            Some(row) => {
+                let plan = self.plan_of(&row)?;
+                self.site.within_roots(self.role_of(&row.owner).await?, &plan)?;
+                Some(plan)
+            }
+            // Where an unknown plan's data was is not for everybody to read.
+            None if right.is_none() => who.must_be(Role::Admin).map(|()| None)?,
+            None => None,
+        };
+        let site = self.site.clone();
+        blocking(move || site.compare(&left, right.as_deref(), plan.as_ref())).await
+    }
+}

@@ -1,0 +1,197 @@
+//! The list of backups: rows made from manifests, a look at the destinations, finding one by its id.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use super::fence::backup_missing;
+use super::site::Site;
+use super::{Actor, Engine, blocking};
+use crate::catalog::{BackupRow, Filter};
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::{Listed, Listing};
+
+/// Rows that are compared with what a destination has.
+const ALL: i64 = i64::MAX;
+/// Rows that are read at a time.
+const PAGE: i64 = 500;
+
+/// What the list says of a backup at a destination.
+pub(super) fn row(listed: &Listed, destination: &str, owner: &str) -> BackupRow {
+    let manifest = &listed.manifest;
+    BackupRow {
+        id: manifest.id.to_string(),
+        destination: destination.to_owned(),
+        plan: manifest.plan.clone(),
+        owner: owner.to_owned(),
+        kind: manifest.kind,
+        format: manifest.format,
+        label: manifest.label.clone(),
+        created_at: manifest.created_at,
+        bytes: i64::try_from(manifest.stored_bytes()).unwrap_or(i64::MAX),
+        verified: manifest.verified,
+        verified_at: manifest.verified.map(|_| manifest.created_at),
+        protected: listed.protected,
+        damaged: match listed.missing.as_slice() {
+            [] => None,
+            missing => Some(format!("{LACKS}{}", missing.join(", "))),
+        },
+    }
+}
+
+/// How the trouble begins that every look sees anew.
+const LACKS: &str = "missing: ";
+
+/// What a look found, with what was known before and no look can see.
+fn merged(seen: BackupRow, known: Option<&BackupRow>) -> BackupRow {
+    let Some(known) = known else { return seen };
+    let found_wrong = known.damaged.clone().filter(|damaged| !damaged.starts_with(LACKS));
+    BackupRow {
+        verified: known.verified.max(seen.verified),
+        verified_at: known.verified_at.max(seen.verified_at),
+        damaged: seen.damaged.clone().or(found_wrong),
+        ..seen
+    }
+}
+
+impl Site {
+    /// Everything of a plan, or of all, at a destination; `None` when its folder is not there, and none is made.
+    pub fn look(&self, destination: &str, plan: Option<&str>) -> Result<Option<Listing>> {
+        let settings = self.destination(destination)?;
+        if !settings.marker && fs::symlink_metadata(&settings.path).is_err() {
+            return Ok(None);
+        }
+        self.store(destination)?.list(plan).map(Some)
+    }
+
+    /// Whether two names lead to the same folder.
+    fn is_same(&self, one: &str, other: &str) -> bool {
+        let real = |name: &str| {
+            let path = self.destination(name).ok()?.path;
+            Some(fs::canonicalize(&path).unwrap_or(path))
+        };
+        one == other || real(one).is_some_and(|one| real(other) == Some(one))
+    }
+}
+
+impl Engine {
+    /// Looks at the destinations of a plan, or at all of them, and makes the list of backups what is there. A destination
+    /// that cannot be looked at keeps its rows; the first such error is given after everything else was done.
+    pub async fn refresh(&self, plan: Option<&str>) -> Result<()> {
+        let mut wanted: BTreeSet<String> = BTreeSet::new();
+        match plan {
+            Some(name) => {
+                let row = self.catalog.plan(name, None).await?.ok_or_else(|| super::plans::missing(name))?;
+                wanted.extend(self.plan_of(&row)?.destinations.iter().map(|name| self.site.usual_name(name)));
+            }
+            None => {
+                for name in self.catalog.backup_destinations().await? {
+                    match self.site.destination(&name) {
+                        Err(error) if error.code() == "destination_missing" => {
+                            self.catalog.forget_destination(&name).await?;
+                        }
+                        _ => {}
+                    }
+                }
+                wanted.extend(self.everywhere().await?);
+            }
+        }
+        let mut failed = None;
+        for destination in wanted {
+            let (site, name) = (self.site.clone(), destination.clone());
+            let only = plan.map(str::to_owned);
+            match blocking(move || site.look(&name, only.as_deref())).await {
+                Ok(Some(listing)) => self.note_listing(&destination, plan, &listing).await.map(drop)?,
+                // What is in the list stays there: the folder may be mounted again.
+                Ok(None) => {}
+                Err(error) => drop(failed.get_or_insert(error.while_(format!("looking at {destination}")))),
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Every destination that has a name or that a plan uses; each folder once.
+    async fn everywhere(&self) -> Result<BTreeSet<String>> {
+        let mut all: BTreeSet<String> = self.destinations().into_iter().collect();
+        let mut after = String::new();
+        loop {
+            let rows = self.catalog.plans(None, &after, PAGE).await?;
+            let Some(last) = rows.last() else { break };
+            after = last.name.clone();
+            let plans = rows.iter().filter_map(|row| self.meant(&row.name, &row.body).ok());
+            for name in plans.flat_map(|plan| plan.destinations).map(|name| self.site.usual_name(&name)) {
+                if !all.contains(&name) && !all.iter().any(|known| self.site.is_same(known, &name)) {
+                    all.insert(name);
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// Makes the rows of a destination what was seen there, of one plan or of all. Gives the plans that have backups.
+    pub(super) async fn note_listing(
+        &self,
+        destination: &str,
+        plan: Option<&str>,
+        listing: &Listing,
+    ) -> Result<BTreeSet<String>> {
+        let filter = Filter { plan: plan.map(str::to_owned), limit: ALL, ..Filter::default() };
+        let known = self.catalog.backups(&filter).await?;
+        let mut known: BTreeMap<String, BackupRow> = known
+            .into_iter()
+            .filter(|row| row.destination == destination)
+            .map(|row| (row.id.clone(), row))
+            .collect();
+        let mut owners: BTreeMap<String, String> = BTreeMap::new();
+        for listed in &listing.backups {
+            let manifest = &listed.manifest;
+            if !owners.contains_key(&manifest.plan) {
+                let row = self.catalog.plan(&manifest.plan, None).await?;
+                let owner = row.map_or_else(|| self.own.clone(), |row| row.owner);
+                owners.insert(manifest.plan.clone(), owner);
+            }
+            let owner = owners.get(&manifest.plan).map_or(self.own.as_str(), String::as_str);
+            let before = known.remove(manifest.id.as_str());
+            let now = merged(row(listed, destination, owner), before.as_ref());
+            if before.as_ref() != Some(&now) {
+                self.catalog.put_backup(&now).await?;
+            }
+        }
+        // A manifest that cannot be read right now does not mean that its backup is gone.
+        let unread = |id: &str| {
+            let tail = id.get(20..).unwrap_or_default().to_ascii_lowercase();
+            listing.damaged.iter().any(|(key, _)| key.contains(&tail))
+        };
+        for id in known.keys().filter(|id| !unread(id)) {
+            self.catalog.forget_backup(id, Some(destination)).await?;
+        }
+        Ok(owners.into_keys().collect())
+    }
+
+    /// Every copy of a backup, by its id or a beginning of it that no other has. Errors: `backup_missing`, also for what is
+    /// not theirs; `backup_ambiguous`.
+    pub async fn backup(&self, who: &Actor, id: &str) -> Result<Vec<BackupRow>> {
+        let id = id.to_ascii_uppercase();
+        let fits = id.len() <= 26 && !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric());
+        if !fits {
+            return Err(backup_missing(&id));
+        }
+        let owner = who.owner_filter();
+        if id.len() == 26 {
+            let copies = self.catalog.copies(&id, owner).await?;
+            return if copies.is_empty() { Err(backup_missing(&id)) } else { Ok(copies) };
+        }
+        let found = self.catalog.backup_ids(&id, owner, 6).await?;
+        match found.as_slice() {
+            [] => Err(backup_missing(&id)),
+            [one] => self.catalog.copies(one, owner).await,
+            several => {
+                let mut names: Vec<&str> = several.iter().take(5).map(String::as_str).collect();
+                if several.len() > names.len() {
+                    names.push("…");
+                }
+                let text = format!("{id} could be any of {}", names.join(", "));
+                Err(Error::new(ErrorKind::Usage, "backup_ambiguous", text).hint("give more of the id"))
+            }
+        }
+    }
+}

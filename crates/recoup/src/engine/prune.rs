@@ -1,0 +1,225 @@
+//! Retention: previewed, confirmed, carried out, at each destination of a plan. Every backup that goes is recorded before
+//! it goes, and stays when that fails.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::audit::event;
+use super::site::Place;
+use super::work::{Done, Task, document};
+use super::{Actor, Engine, Work, blocking};
+use crate::catalog::{Kept, RunRow};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::guard::Trigger;
+use crate::model::retention::Policy;
+use crate::model::user::Role;
+use crate::model::{BackupId, Outcome, Warning};
+use crate::prune::{self, Preview, Report, Request, Rule};
+
+/// How long a preview is good for.
+pub(super) const PREVIEW: SignedDuration = SignedDuration::from_mins(15);
+/// How long nothing is removed after the clock was wrong.
+const DISTRUST: SignedDuration = SignedDuration::from_hours(24);
+
+/// One series and what is wanted of it.
+pub(super) struct Pruning {
+    pub plan: String,
+    pub policy: Policy,
+    pub trigger: Trigger,
+    /// The set that somebody said yes to.
+    pub confirmed: Option<String>,
+}
+
+impl Pruning {
+    fn request(&self) -> Request<'_> {
+        let rule = Rule::Policy { policy: &self.policy, once: false };
+        Request { plan: &self.plan, rule, trigger: self.trigger, confirmed: self.confirmed.as_deref() }
+    }
+}
+
+impl Engine {
+    /// What retention would remove now, by destination. Good for [`Engine::start_prune`] for 15 minutes. Errors:
+    /// `no_retention` when the plan keeps everything.
+    pub async fn preview_prune(&self, who: &Actor, plan: &str) -> Result<(String, Vec<(String, Preview)>)> {
+        let row = self.plan(who, plan).await?;
+        let plan = self.plan_of(&row)?;
+        let policy = plan.retention.clone().ok_or_else(|| {
+            let text = format!("{} keeps everything", plan.name);
+            Error::usage("no_retention", text).hint("say under retention what is kept")
+        })?;
+        let (site, now) = (self.site.clone(), self.clock().now());
+        let previews = blocking(move || {
+            let (places, closed) = site.places(&plan.destinations);
+            if let (true, Some((_, error))) = (places.is_empty(), closed.into_iter().next()) {
+                return Err(error);
+            }
+            let (plan, confirmed) = (plan.name.clone(), None);
+            let pruning = Pruning { plan, policy, trigger: Trigger::Command, confirmed };
+            let look = |place: Place| {
+                let preview = prune::preview(place.store.as_ref(), &pruning.request(), now)?;
+                Ok((place.name, preview))
+            };
+            places.into_iter().map(look).collect::<Result<Vec<_>>>()
+        })
+        .await?;
+        let sets: Vec<(String, String)> =
+            previews.iter().map(|(name, preview)| (name.clone(), preview.set.clone())).collect();
+        let id = self.keep(who, "prune_preview", json!({ "plan": row.id, "sets": sets })).await?;
+        Ok((id, previews))
+    }
+
+    /// Removes exactly what a preview showed. Each preview can be used once. Errors: `preview_missing`.
+    pub async fn start_prune(&self, who: &Actor, preview: &str) -> Result<RunRow> {
+        who.must_be(Role::Operator)?;
+        let kept = self.kept(who, "prune_preview", preview).await?;
+        let row = self.plan(who, kept["plan"].as_str().unwrap_or_default()).await?;
+        let sets = serde_json::from_value(kept["sets"].clone()).unwrap_or_default();
+        let details = json!({ "plan": row.name, "preview": preview });
+        self.audit(who, event("backup_retention.confirmed", ("plan", &row.id), "delete", true, details)).await?;
+        self.queue(who, Some(&row), &row.name, Work::Prune { sets }).await
+    }
+
+    pub(super) async fn run_prune(&self, task: &Task, sets: Vec<(String, String)>) -> Result<Done> {
+        let (_, plan) = task.plan()?;
+        let policy = plan.retention.clone().unwrap_or_default();
+        let (mut done, mut results) = (Done::default(), Vec::new());
+        for (destination, set) in sets {
+            let pruning = Pruning {
+                plan: plan.name.clone(),
+                policy: policy.clone(),
+                trigger: Trigger::Command,
+                confirmed: Some(set),
+            };
+            let site = self.site.clone();
+            let name = destination.clone();
+            let store = blocking(move || site.store(&name)).await?;
+            let told = self.prune_at(task, &Place { name: destination, store }, pruning).await?;
+            let failed = told["failed"].as_array().is_some_and(|failed| !failed.is_empty());
+            if failed {
+                let text = format!("Not everything could be removed at {}", told["destination"]);
+                done.warnings.push(Warning::new("not_removed", text));
+            }
+            results.push(told);
+        }
+        done.outcome = if done.warnings.is_empty() { Outcome::Good } else { Outcome::Warnings };
+        done.result = json!({ "retention": results });
+        Ok(done)
+    }
+
+    /// Applies retention at one destination; gives what is told of it.
+    pub(super) async fn prune_at(&self, task: &Task, place: &Place, pruning: Pruning) -> Result<Value> {
+        let plan_id = task.run.plan.as_str();
+        let details = |more: Value| {
+            let mut details = json!({ "plan": pruning.plan, "destination": place.name, "run": task.run.id });
+            if let (Some(details), Value::Object(more)) = (details.as_object_mut(), more) {
+                details.extend(more);
+            }
+            details
+        };
+        if pruning.confirmed.is_none()
+            && let Some(since) = self.clock_was_wrong().await?
+        {
+            let reason = format!("the clock was wrong at {since}; nothing is removed for a day");
+            let paused = details(json!({ "code": "clock", "reason": reason }));
+            let check = event("backup_retention.safety_check", ("plan", plan_id), "check", false, paused);
+            self.record(&task.who, check).await;
+            return Ok(json!({ "destination": place.name, "deleted": [], "failed": [], "paused": reason }));
+        }
+        let (store, context) = (self.guard(task).store(place), task.context.clone());
+        let confirmed = pruning.confirmed.clone();
+        let (plan, policy, trigger) = (pruning.plan.clone(), pruning.policy.clone(), pruning.trigger);
+        let pruned = blocking(move || {
+            let pruning = Pruning { plan, policy, trigger, confirmed };
+            prune::run(store.as_ref(), &pruning.request(), &context)
+        })
+        .await;
+        let report = match pruned {
+            Ok(report) => report,
+            Err(error) => {
+                if error.kind() != ErrorKind::Cancelled && task.run.kind != crate::model::job::RunKind::Prune {
+                    let wrong = details(super::audit::wrong(&error));
+                    let failed = event("backup_retention.error", ("plan", plan_id), "delete", false, wrong);
+                    self.record(&task.who, failed).await;
+                }
+                return Err(error);
+            }
+        };
+        for id in &report.deleted {
+            self.catalog.forget_backup(id.as_str(), Some(&place.name)).await?;
+        }
+        self.record_pruned(task, &report, &details).await;
+        let pause = report.preview.paused.as_ref().map(|pause| pause.sentence());
+        let failed: Vec<Value> =
+            report.failed.iter().map(|(id, error)| json!({ "id": id.as_str(), "error": document(error) })).collect();
+        Ok(json!({
+            "destination": place.name,
+            "deleted": ids(&report.deleted),
+            "failed": failed,
+            "freed_bytes": report.freed_bytes,
+            "trashed": report.trashed,
+            "paused": pause,
+        }))
+    }
+
+    async fn record_pruned(&self, task: &Task, report: &Report, details: &impl Fn(Value) -> Value) {
+        let plan = ("plan", task.run.plan.as_str());
+        let mut events = Vec::new();
+        if let Some(pause) = &report.preview.paused {
+            let paused = json!({ "code": pause.code, "reason": pause.reason, "set": report.preview.set });
+            events.push(event("backup_retention.safety_check", plan, "check", false, details(paused)));
+        } else if !report.deleted.is_empty() {
+            let applied = json!({
+                "deleted": ids(&report.deleted), "freed_bytes": report.freed_bytes,
+                "kept": report.preview.entries.len() - report.preview.going().count(),
+            });
+            events.push(event("backup_retention.applied", plan, "delete", true, details(applied)));
+        }
+        for (id, error) in &report.failed {
+            let wrong = details(super::audit::wrong(error));
+            events.push(event("backup_retention.delete_error", ("backup", id.as_str()), "delete", false, wrong));
+        }
+        if !report.waste.is_empty() {
+            let waste = details(json!({ "removed": report.waste }));
+            events.push(event("backup_retention.cleanup_empty", plan, "delete", true, waste));
+        }
+        for event in events {
+            self.record(&task.who, event).await;
+        }
+    }
+
+    /// Since when the clock is not to be trusted with what is old.
+    async fn clock_was_wrong(&self) -> Result<Option<Timestamp>> {
+        let at = self.catalog.setting("clock_anomaly").await?;
+        let at: Option<Timestamp> = at.and_then(|at| serde_json::from_str(&at).ok());
+        let now = self.clock().now();
+        Ok(at.filter(|at| now.duration_since(*at).abs() < DISTRUST))
+    }
+
+    /// Keeps a preview for whoever saw it.
+    pub(super) async fn keep(&self, who: &Actor, kind: &str, body: Value) -> Result<String> {
+        let now = self.clock().now();
+        let id = BackupId::generate(now).to_string();
+        let expires_at = now.saturating_add(PREVIEW).unwrap_or(now);
+        let kept = Kept { kind: kind.to_owned(), id: id.clone(), owner: owner(who), body, expires_at };
+        self.catalog.keep_once(&kept, now).await?;
+        Ok(id)
+    }
+
+    /// Takes a preview: only one caller gets it.
+    pub(super) async fn kept(&self, who: &Actor, kind: &str, id: &str) -> Result<Value> {
+        let missing = || {
+            Error::new(ErrorKind::NotFound, "preview_missing", "There is no such preview any more")
+                .hint("make a new one; a preview is good for 15 minutes and for one use")
+        };
+        let kept = self.catalog.kept(kind, id, &owner(who), self.clock().now()).await?.ok_or_else(missing)?;
+        if self.catalog.forget(kind, id, &owner(who)).await? { Ok(kept.body) } else { Err(missing()) }
+    }
+}
+
+fn owner(who: &Actor) -> String {
+    who.account.clone().unwrap_or_default()
+}
+
+fn ids(all: &[BackupId]) -> Vec<&str> {
+    all.iter().map(BackupId::as_str).collect()
+}
