@@ -405,6 +405,9 @@ pub struct Demo {
     /// Directory of the demo
     #[arg(default_value = "./recoup-demo", value_hint = ValueHint::DirPath)]
     pub directory: PathBuf,
+    /// Then run the daemon on it, until Ctrl-C
+    #[arg(long)]
+    pub serve: bool,
 }
 
 #[derive(Debug, Args)]

@@ -57,6 +57,7 @@ pub fn run(cli: Cli, screen: Screen) -> Result<Reply> {
         Command::Config(Config::Print { origin }) => config::print(*origin, &session()?),
         Command::Notify(Notify::Test(args)) => notify::test(args, &session()?),
         // These look at no configuration: they work for somebody who has none, or a wrong one.
+        Command::Demo(args) if args.serve => demo::serve(args, &screen),
         Command::Demo(args) => demo::run(args, &screen),
         Command::DemoWriter(args) => demo::writer::run(args),
         Command::Completions(args) => completions::run(args),

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use recoup::engine::{Actor, Work};
+use recoup::model::Kind;
 use recoup::scheduler::{Options as Schedule, Scheduler};
 use recoup::{Error, ErrorKind, Result};
 use recoup_server::server::{Bounds, serve};
@@ -22,9 +24,18 @@ use crate::session::Session;
 const GRACE: Duration = Duration::from_secs(10);
 
 pub fn run(args: &Serve, session: &Session) -> Result<Reply> {
+    start(args, session, None)
+}
+
+/// The daemon of the demo: begins with a backup of one plan.
+pub fn with_plan(session: &Session, plan: &str) -> Result<Reply> {
+    start(&Serve { listen: None, data: None, log_json: false }, session, Some(plan))
+}
+
+fn start(args: &Serve, session: &Session, first: Option<&str>) -> Result<Reply> {
     log(args.log_json);
     let runtime = engine::runtime()?;
-    runtime.block_on(daemon(args, session))?;
+    runtime.block_on(daemon(args, session, first))?;
     runtime.shutdown_timeout(Duration::from_secs(5));
     Ok(Reply { json: json!({ "outcome": "good" }), text: String::new(), quiet: String::new(), exit: exit::GOOD })
 }
@@ -37,7 +48,7 @@ fn log(as_json: bool) {
     let _ = if as_json { lines.json().try_init() } else { lines.with_ansi(false).try_init() };
 }
 
-async fn daemon(args: &Serve, session: &Session) -> Result<()> {
+async fn daemon(args: &Serve, session: &Session, first: Option<&str>) -> Result<()> {
     let screen = &session.screen;
     let server = &session.settings.server;
     let address = args.listen.unwrap_or(server.listen);
@@ -56,7 +67,6 @@ async fn daemon(args: &Serve, session: &Session) -> Result<()> {
     screen.say(format!("{} is at {}", screen.bold("Recoup"), screen.bold(&url)));
     screen.say(format!("  The API: {url}/api/docs"));
     if let Some(code) = app.setup_code().await? {
-        screen.say("");
         screen.say(format!("  Nobody can sign in yet. The set-up code, shown this once: {}", screen.bold(&code)));
         screen.say("  Make the first admin with it:");
         let body = format!("{{\"code\":\"{code}\",\"name\":\"admin\",\"password\":\"at least 12 characters\"}}");
@@ -68,6 +78,11 @@ async fn daemon(args: &Serve, session: &Session) -> Result<()> {
     screen.say("");
     tracing::info!(address = %address, data = %engine.data().display(), "Recoup serves");
 
+    if let Some(plan) = first {
+        let work = Work::Backup { kind: Kind::Manual, label: None, protect: false };
+        engine.enqueue(&Actor::daemon(), plan, work).await?;
+        scheduler.wake();
+    }
     // What lies at the destinations may have changed while nobody looked; nobody waits for that.
     let looking = engine.clone();
     tokio::spawn(async move {

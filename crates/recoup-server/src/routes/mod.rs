@@ -11,6 +11,7 @@ mod plans;
 mod restores;
 mod retention;
 mod runs;
+mod scheduler;
 mod session;
 mod settings;
 mod tokens;
@@ -48,6 +49,7 @@ fn quick() -> OpenApiRouter<App> {
         .merge(retention::routes())
         .merge(restores::routes())
         .merge(places::routes())
+        .merge(scheduler::routes())
         .merge(health::routes())
 }
 
