@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use recoup::catalog::{Account, PlanRow, RunRow};
+use recoup::catalog::{Account, PlanRow, RunRow, Runs};
 use recoup::clock::Clock;
 use recoup::config::{Inputs, Settings};
 use recoup::engine::{Actor, Engine, Options, Work};
-use recoup::hooks::Hook;
+use recoup::hooks::{Event, Hook, Occasion};
+use recoup::model::job::State;
 use recoup::model::user::Role;
 use recoup::model::{BackupId, Kind, Level, Outcome};
+use recoup::progress::Context;
 use recoup::source::SourceFactory;
 use recoup_testkit::hand_clock::HandClock;
 use rusqlite::Connection;
@@ -143,6 +145,11 @@ impl Desk {
         let links = self.engine.catalog().audit_after(0, 1000).await.unwrap();
         links.into_iter().map(|link| link.event.event).collect()
     }
+    /// Runs that wait.
+    pub async fn waiting(&self) -> Vec<RunRow> {
+        let wanted = Runs { state: Some(State::Queued), limit: 100, ..Runs::default() };
+        self.engine.catalog().runs(&wanted).await.unwrap()
+    }
     pub async fn user(&self, name: &str, role: Role) -> Actor {
         let account = Account {
             id: BackupId::generate(self.clock.now()).to_string(),
@@ -185,6 +192,41 @@ pub fn settings(folder: &Path, toml: &str) -> Settings {
     fs::write(&file, toml).unwrap();
     let inputs = Inputs { file: Some((&file, toml)), environment: &[], current_directory: folder, zone: "UTC" };
     Settings::resolve(inputs).unwrap()
+}
+
+/// Opens an engine on a folder that is there.
+pub async fn open(
+    folder: &Path,
+    toml: &str,
+    clock: Arc<HandClock>,
+    embedded: Embedded,
+) -> Result<Arc<Engine>, recoup::Error> {
+    Engine::open(options(folder, toml, clock, embedded)).await
+}
+
+/// Says that it is there, and stays there for ever.
+struct Stops(Occasion);
+impl Hook for Stops {
+    fn describe(&self) -> String {
+        "stops".into()
+    }
+    fn before(&self, _: &Event<'_>, _: &Context) -> recoup::Result<()> {
+        Ok(())
+    }
+    fn after(&self, event: &Event<'_>, _: &Context) -> recoup::Result<()> {
+        if event.occasion == self.0 {
+            println!("it is there");
+            std::thread::sleep(std::time::Duration::from_secs(600));
+        }
+        Ok(())
+    }
+}
+
+/// Hooks that stop the shop's runs of an occasion where the data has been read or replaced.
+pub fn stops_at(occasion: &str) -> Embedded {
+    let occasion = if occasion == "backup" { Occasion::Backup } else { Occasion::Restore };
+    let hooks = HashMap::from([("shop".to_owned(), vec![Arc::new(Stops(occasion)) as Arc<dyn Hook>])]);
+    Embedded { hooks, ..Embedded::default() }
 }
 
 fn options(folder: &Path, toml: &str, clock: Arc<HandClock>, embedded: Embedded) -> Options {
