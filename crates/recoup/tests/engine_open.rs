@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
-use engine_kit::{Desk, SHOP, at, good, outcome};
+use engine_kit::{Desk, SHOP, at, good};
 use recoup::ErrorKind;
 use recoup::clock::Clock;
 use recoup::engine::Actor;
@@ -195,9 +195,15 @@ fn works_until_it_is_killed() {
     let folder = std::path::PathBuf::from(std::env::var("ENGINE_FOLDER").unwrap());
     let toml = fs::read_to_string(folder.join("recoup.toml")).unwrap();
     let clock = HandClock::at(std::env::var("ENGINE_NOW").unwrap().parse().unwrap());
+    let stop = std::env::var("ENGINE_STOP").unwrap();
     tokio::runtime::Runtime::new().unwrap().block_on(async {
-        let engine = engine_kit::open(&folder, &toml, clock, engine_kit::stops_at(&std::env::var("ENGINE_STOP").unwrap()));
-        let _ = engine.await.unwrap().work("doomed").await;
+        let engine = engine_kit::open(&folder, &toml, clock.clone(), engine_kit::stops()).await.unwrap();
+        if stop == "backup" {
+            let _ = engine.work("doomed").await;
+            return;
+        }
+        let run = engine.catalog().claim_run("doomed", clock.now()).await.unwrap().unwrap();
+        tokio::task::spawn_blocking(move || engine_kit::restore_and_stop(&engine, &run, &stop)).await.unwrap();
     });
 }
 
@@ -253,24 +259,30 @@ async fn a_backup_that_was_killed_is_interrupted_repeated_once_and_leaves_no_hal
 }
 
 #[tokio::test]
-async fn a_restore_that_was_killed_is_dealt_with_when_the_engine_opens_and_never_repeated() {
-    let desk = Desk::new(SHOP).await;
+async fn a_restore_that_was_killed_is_finished_or_taken_back_when_the_engine_opens_and_never_repeated() {
+    let mut desk = Desk::new(SHOP).await;
     let id = good(&desk.back_up("shop").await)["backup"].as_str().unwrap().to_owned();
     desk.work_all().await;
-    desk.sql("DELETE FROM product WHERE id > 1");
     let daemon = Actor::daemon();
-    for stop in ["restore"] {
+    for (stop, products) in [("Restoring into place", 1), ("Comparing shop", 3)] {
+        desk.sql("DELETE FROM product WHERE id > 1");
         let (preview, _) = desk.engine.preview_restore(&daemon, &id, vec![]).await.unwrap();
         let run = desk.engine.start_restore(&daemon, &preview, true).await.unwrap();
         work_and_be_killed(&desk, stop);
-        let desk = desk.reopened(None).await.unwrap();
-        nobody_was_heard(&desk).await;
+        assert!(desk.path().join("app/.recoup-restore").exists());
+        desk = desk.reopened(None).await.unwrap();
         let row = desk.engine.catalog().run(&run.id, None).await.unwrap().unwrap();
-        assert_eq!(row.outcome, Some(Outcome::Interrupted), "{row:?}");
-        assert!(desk.work_all().await.is_empty(), "a restore is never repeated by itself");
-        assert!([1, 3].contains(&desk.products()));
+        assert_eq!(row.outcome, Some(Outcome::Interrupted), "{stop} {row:?}");
+        assert_eq!(desk.products(), products, "{stop}");
         assert!(!desk.path().join("app/.recoup-restore").exists());
+        assert!(desk.work_all().await.is_empty(), "a restore is never repeated by itself");
+        desk.clock.forward(1);
     }
-    let run = desk.back_up("shop").await;
-    assert_eq!(outcome(&run).0, Outcome::Good, "{:?}", run.error);
+    let links = desk.engine.catalog().audit_before(i64::MAX, Some("restore.failed"), None, None, 9).await.unwrap();
+    assert_eq!((links.len(), &links[0].event.details["code"]), (2, &serde_json::json!("interrupted")));
+    // What was finished can be taken back.
+    let undo = desk.engine.undo(&daemon, "shop").await.unwrap();
+    good(&desk.done(&undo).await);
+    assert_eq!(desk.products(), 1);
+    good(&desk.back_up("shop").await);
 }

@@ -11,11 +11,12 @@ use recoup::catalog::{Account, PlanRow, RunRow, Runs};
 use recoup::clock::Clock;
 use recoup::config::{Inputs, Settings};
 use recoup::engine::{Actor, Engine, Options, Work};
-use recoup::hooks::{Event, Hook, Occasion};
+use recoup::hooks::{Event, Hook};
 use recoup::model::job::State;
 use recoup::model::user::Role;
 use recoup::model::{BackupId, Kind, Level, Outcome};
-use recoup::progress::Context;
+use recoup::progress::{Context, Observer, Phase};
+use recoup::restore::{self, Opened, Places, Request};
 use recoup::source::SourceFactory;
 use recoup_testkit::hand_clock::HandClock;
 use rusqlite::Connection;
@@ -204,8 +205,13 @@ pub async fn open(
     Engine::open(options(folder, toml, clock, embedded)).await
 }
 
-/// Says that it is there, and stays there for ever.
-struct Stops(Occasion);
+fn stay() {
+    println!("it is there");
+    std::thread::sleep(std::time::Duration::from_secs(600));
+}
+
+/// Says that a backup has read its data, and stays there for ever.
+struct Stops;
 impl Hook for Stops {
     fn describe(&self) -> String {
         "stops".into()
@@ -213,20 +219,52 @@ impl Hook for Stops {
     fn before(&self, _: &Event<'_>, _: &Context) -> recoup::Result<()> {
         Ok(())
     }
-    fn after(&self, event: &Event<'_>, _: &Context) -> recoup::Result<()> {
-        if event.occasion == self.0 {
-            println!("it is there");
-            std::thread::sleep(std::time::Duration::from_secs(600));
-        }
+    fn after(&self, _: &Event<'_>, _: &Context) -> recoup::Result<()> {
+        stay();
         Ok(())
     }
 }
 
-/// Hooks that stop the shop's runs of an occasion where the data has been read or replaced.
-pub fn stops_at(occasion: &str) -> Embedded {
-    let occasion = if occasion == "backup" { Occasion::Backup } else { Occasion::Restore };
-    let hooks = HashMap::from([("shop".to_owned(), vec![Arc::new(Stops(occasion)) as Arc<dyn Hook>])]);
+/// A hook that stops the shop's backups where the data has been read.
+pub fn stops() -> Embedded {
+    let hooks = HashMap::from([("shop".to_owned(), vec![Arc::new(Stops) as Arc<dyn Hook>])]);
     Embedded { hooks, ..Embedded::default() }
+}
+
+/// Stops at a phase, for ever.
+struct StopsAt(String);
+impl Observer for StopsAt {
+    fn phase(&self, phase: Phase, what: &str, _: Option<u64>) {
+        if format!("{} {what}", phase.words()) == self.0 {
+            stay();
+        }
+    }
+}
+
+/// What the engine does with a restore, up to a phase of it.
+pub fn restore_and_stop(engine: &Engine, run: &RunRow, stop: &str) {
+    let stores = vec![engine.store("here").unwrap()];
+    let listing = stores[0].list(Some("shop")).unwrap();
+    let listed = listing.find(run.request["backup"].as_str().unwrap()).unwrap();
+    let context = Context { observer: Arc::new(StopsAt(stop.to_owned())), ..Context::quiet() };
+    let scratch = tempfile::tempdir().unwrap();
+    let mut opened = Opened::stored(stores[0].as_ref(), listed, scratch.path(), &context).unwrap();
+    let plan = engine.settings().plan("shop").unwrap();
+    let places = Places::of_plan(&listed.manifest, &plan.sources, &engine.settings().base).unwrap();
+    let request = Request {
+        only: &[],
+        places: &places,
+        stores: &stores,
+        undoes: None,
+        force: true,
+        hooks: &[],
+        busy: std::time::Duration::from_secs(1),
+        seen: None,
+        environment: Arc::new(Vec::new),
+        host: None,
+        audit: None,
+    };
+    restore::run(&mut opened, &request, &context).unwrap();
 }
 
 fn options(folder: &Path, toml: &str, clock: Arc<HandClock>, embedded: Embedded) -> Options {
