@@ -13,10 +13,10 @@ use engine_kit::{Desk, SHOP, at, good};
 use recoup::ErrorKind;
 use recoup::clock::Clock;
 use recoup::engine::Actor;
+use recoup::model::Outcome;
 use recoup::model::job::{RunKind, State};
 use recoup::model::notice::{Event, Notice};
 use recoup::model::user::Role;
-use recoup::model::Outcome;
 use recoup_testkit::hand_clock::HandClock;
 
 #[tokio::test]
@@ -84,12 +84,12 @@ async fn a_look_makes_the_list_what_is_there() {
     // Somebody deletes one by hand, or with the command line.
     desk.engine.store("here").unwrap().delete(&second.parse().unwrap(), true).unwrap();
     desk.engine.refresh(Some("shop")).await.unwrap();
-    assert_eq!(desk.listed().await, [first.clone()]);
+    assert_eq!(desk.listed().await, std::slice::from_ref(&first));
     assert_eq!(desk.engine.backup(&Actor::daemon(), &first).await.unwrap(), copies, "what was proven stays proven");
     // A folder that is gone may be mounted again.
     fs::rename(desk.path().join("backups"), desk.path().join("away")).unwrap();
     desk.engine.refresh(None).await.unwrap();
-    assert_eq!(desk.listed().await, [first.clone()]);
+    assert_eq!(desk.listed().await, std::slice::from_ref(&first));
     assert!(!desk.path().join("backups").exists());
     fs::rename(desk.path().join("away"), desk.path().join("backups")).unwrap();
     // A destination that has no name any more leads nowhere.
@@ -144,7 +144,9 @@ async fn a_destination_is_tried_step_by_step() {
 
 #[tokio::test]
 async fn people_hear_of_trouble_once_and_of_its_end() {
-    let toml = format!("{SHOP}[notify.ops]\nntfy = \"https://ntfy.sh/topic\"\n[notify.watch]\nheartbeat = \"https://hc.example/x\"\n");
+    let toml = format!(
+        "{SHOP}[notify.ops]\nntfy = \"https://ntfy.sh/topic\"\n[notify.watch]\nheartbeat = \"https://hc.example/x\"\n"
+    );
     let toml = toml.replace("destinations = [\"here\"]", "destinations = [\"here\"]\nnotify = [\"ops\", \"watch\"]");
     let desk = Desk::new(&toml).await;
     let told = async |channel: &str| {

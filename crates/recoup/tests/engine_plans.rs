@@ -99,7 +99,8 @@ async fn a_plan_is_changed_by_a_merge_patch_if_nobody_changed_it_since() {
     assert_eq!(changed.body["schedule"], json!({"every": "daily", "at": "05:00", "zone": "UTC"}));
     assert_eq!((changed.body.get("format"), &changed.body["retention"]), (None, &json!({"days": 7})));
     assert_eq!(changed.timing.next_nominal, Some(at("2026-05-02T05:00:00Z")));
-    let stale = desk.engine.update_plan(&daemon, "mine", json!({"compact": true}), Some(made.version)).await.unwrap_err();
+    let stale =
+        desk.engine.update_plan(&daemon, "mine", json!({"compact": true}), Some(made.version)).await.unwrap_err();
     assert_eq!(stale.code(), "plan_changed");
     let wrong = desk.engine.update_plan(&daemon, "mine", json!({"formt": "json"}), None).await.unwrap_err();
     assert_eq!((wrong.code(), wrong.message()), ("bad_config", "plan.mine.formt: unknown key"));
@@ -152,7 +153,10 @@ async fn hooks_and_commands_cannot_be_said_through_the_api_by_anybody() {
     }
     desk.engine.create_plan(&Actor::daemon(), "mine", document(&desk.database())).await.unwrap();
     let patch = json!({"hooks": {"after_backup": [["id"]]}});
-    assert_eq!(desk.engine.update_plan(&Actor::daemon(), "mine", patch, None).await.unwrap_err().code(), "not_from_api");
+    assert_eq!(
+        desk.engine.update_plan(&Actor::daemon(), "mine", patch, None).await.unwrap_err().code(),
+        "not_from_api"
+    );
 }
 
 #[tokio::test]
@@ -216,7 +220,8 @@ async fn what_is_another_users_is_not_there() {
     std::fs::write(&file, "x").unwrap();
     codes = vec![engine.upload(&bob, "hers", file).await.unwrap_err()];
     assert!(codes.iter().all(|error| error.code() == "plan_missing"), "{codes:?}");
-    let proof = |id: &str| recoup::engine::Work::Verify { backup: Some(id.into()), level: Level::Checksum, also: vec![] };
+    let proof =
+        |id: &str| recoup::engine::Work::Verify { backup: Some(id.into()), level: Level::Checksum, also: vec![] };
     engine.create_plan(&bob, "his", own).await.unwrap();
     codes = vec![
         engine.backup(&bob, &id).await.unwrap_err(),

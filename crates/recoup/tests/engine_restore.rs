@@ -226,7 +226,10 @@ async fn an_upload_of_one_of_our_archives_is_previewed_and_restored_to_the_plans
     desk.engine.create_plan(&daemon, "other", body).await.unwrap();
     desk.sql("DELETE FROM product");
     let (preview, told) = desk.engine.upload(&daemon, "other", file).await.unwrap();
-    assert!(told.parts.iter().all(|part| part.path.as_ref().unwrap().starts_with(desk.path().join("other"))), "{told:?}");
+    assert!(
+        told.parts.iter().all(|part| part.path.as_ref().unwrap().starts_with(desk.path().join("other"))),
+        "{told:?}"
+    );
     let run = desk.engine.start_restore(&daemon, &preview, true).await.unwrap();
     let done = desk.done(&run).await;
     assert!(matches!(done.outcome, Some(Outcome::Good | Outcome::Warnings)), "{:?}\n{}", done.error, done.log);

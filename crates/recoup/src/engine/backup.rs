@@ -234,11 +234,8 @@ impl Engine {
 fn described(stored: &Stored) -> Value {
     let manifest = &stored.report.manifest;
     let places: Vec<&str> = stored.places.iter().map(|place| place.name.as_str()).collect();
-    let failed: Vec<Value> = stored
-        .failed
-        .iter()
-        .map(|(name, error)| json!({ "destination": name, "error": document(error) }))
-        .collect();
+    let failed: Vec<Value> =
+        stored.failed.iter().map(|(name, error)| json!({ "destination": name, "error": document(error) })).collect();
     json!({
         "backup": manifest.id.as_str(),
         "kind": manifest.kind,

@@ -136,11 +136,8 @@ impl Engine {
     ) -> Result<BTreeSet<String>> {
         let filter = Filter { plan: plan.map(str::to_owned), limit: ALL, ..Filter::default() };
         let known = self.catalog.backups(&filter).await?;
-        let mut known: BTreeMap<String, BackupRow> = known
-            .into_iter()
-            .filter(|row| row.destination == destination)
-            .map(|row| (row.id.clone(), row))
-            .collect();
+        let mut known: BTreeMap<String, BackupRow> =
+            known.into_iter().filter(|row| row.destination == destination).map(|row| (row.id.clone(), row)).collect();
         let mut owners: BTreeMap<String, String> = BTreeMap::new();
         for listed in &listing.backups {
             let manifest = &listed.manifest;

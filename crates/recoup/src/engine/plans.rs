@@ -36,7 +36,9 @@ impl Engine {
         if row.origin == Origin::File && !declared {
             let text = format!("{} is declared in another recoup.toml, or was when it was changed last", row.name);
             let error = Error::new(ErrorKind::NotFound, "plan_elsewhere", text);
-            return Err(error.hint("daemons that share a catalog need the same recoup.toml; restart those that changed"));
+            return Err(
+                error.hint("daemons that share a catalog need the same recoup.toml; restart those that changed")
+            );
         }
         self.meant(&row.name, &row.body)
     }
@@ -70,13 +72,7 @@ impl Engine {
 
     /// Merges `patch` into a plan's document (RFC 7386: `null` takes a key away). With `version` only when nobody changed
     /// it since: `plan_changed`. Errors besides: those of [`Engine::create_plan`], `plan_read_only`.
-    pub async fn update_plan(
-        &self,
-        who: &Actor,
-        name: &str,
-        patch: Value,
-        version: Option<i64>,
-    ) -> Result<PlanRow> {
+    pub async fn update_plan(&self, who: &Actor, name: &str, patch: Value, version: Option<i64>) -> Result<PlanRow> {
         who.must_be(Role::Operator)?;
         let row = self.plan(who, name).await?;
         writable(&row)?;

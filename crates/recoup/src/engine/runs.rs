@@ -43,13 +43,7 @@ impl Engine {
     }
 
     /// Queues work that has been checked.
-    pub(super) async fn queue(
-        &self,
-        who: &Actor,
-        row: Option<&PlanRow>,
-        name: &str,
-        work: Work,
-    ) -> Result<RunRow> {
+    pub(super) async fn queue(&self, who: &Actor, row: Option<&PlanRow>, name: &str, work: Work) -> Result<RunRow> {
         let now = self.clock().now();
         let kind = work.kind();
         let owner = row.map_or(self.own.as_str(), |row| row.owner.as_str());

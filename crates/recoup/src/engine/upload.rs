@@ -39,9 +39,9 @@ impl Site {
         let store = self.store(destination)?;
         let listing = store.list(None)?;
         let first = listing.backups.first();
-        first.map(|listed| listed.manifest.plan.clone()).ok_or_else(|| {
-            Error::new(ErrorKind::NotFound, "preview_missing", "What was uploaded is not kept any more")
-        })
+        first
+            .map(|listed| listed.manifest.plan.clone())
+            .ok_or_else(|| Error::new(ErrorKind::NotFound, "preview_missing", "What was uploaded is not kept any more"))
     }
 
     /// Takes a file apart and puts what it is into a private folder of its own.

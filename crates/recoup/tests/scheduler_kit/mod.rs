@@ -12,8 +12,8 @@ use recoup::clock::Clock;
 use recoup::config::{Inputs, Settings};
 use recoup::engine::{Actor, Engine};
 use recoup::model::Sink;
-use recoup::source::application::{Dump, application};
 use recoup::scheduler::{Handle, Looked, Options, Scheduler};
+use recoup::source::application::{Dump, application};
 use recoup_testkit::hand_clock::HandClock;
 use serde_json::{Value, json};
 
