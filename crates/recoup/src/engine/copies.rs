@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -71,7 +71,7 @@ impl Site {
             return open(store.fetch(manifest, only, scratch.path(), &context)?, only.name.clone());
         }
         let scratch = self.scratch()?;
-        self.sweep_downloads(modified(scratch.path()));
+        self.sweep_downloads();
         let made = self.downloads().join(format!("{}.zip", manifest.id));
         if !made.exists() {
             let mut files = Vec::new();
@@ -85,10 +85,9 @@ impl Site {
         open(made, format!("{}.zip", manifest.file_stem()))
     }
 
-    /// Forgets downloads that were made an hour before `now`, by the clock of the file system. Who reads one still has
-    /// it open.
-    fn sweep_downloads(&self, now: Option<SystemTime>) {
-        let Some(now) = now else { return };
+    /// Forgets downloads that were made an hour ago. Who reads one still has it open.
+    fn sweep_downloads(&self) {
+        let Some(now) = self.file_time() else { return };
         for entry in std::fs::read_dir(self.downloads()).into_iter().flatten().flatten() {
             let age = modified(&entry.path()).and_then(|made| now.duration_since(made).ok());
             if age.is_some_and(|age| age > DOWNLOAD) {
@@ -135,6 +134,19 @@ impl Site {
 }
 
 impl Engine {
+    /// Forgets what was kept for a while: previews, answers, uploads, files made for a download. The scheduler asks for it
+    /// every hour.
+    pub async fn tidy(&self) -> Result<()> {
+        self.catalog.forget_expired(self.clock().now()).await?;
+        let site = self.site.clone();
+        blocking(move || {
+            site.sweep_downloads();
+            site.sweep_uploads(None);
+            Ok(())
+        })
+        .await
+    }
+
     /// A backup's manifest, from a copy that can be read, and all copies.
     pub async fn manifest(&self, who: &Actor, id: &str) -> Result<(Manifest, Vec<BackupRow>)> {
         let copies = self.backup(who, id).await?;

@@ -30,7 +30,7 @@ mod work;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::broadcast;
@@ -46,7 +46,6 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hooks::Hook;
-use crate::progress::Cancel;
 use crate::source::SourceFactory;
 
 /// Gives the environment whenever a source asks.
@@ -81,8 +80,8 @@ pub struct Engine {
     own: String,
     events: broadcast::Sender<RunEvent>,
     running: Mutex<HashMap<String, watch::Handle>>,
-    /// This process ends.
-    ending: Cancel,
+    /// Nothing is to be begun, because this process ends or its scheduler stops.
+    ending: AtomicBool,
     /// How long telling somebody may take, as the catalog says.
     outbound_seconds: AtomicU64,
 }

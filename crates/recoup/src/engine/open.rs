@@ -83,7 +83,7 @@ impl Engine {
             own,
             events,
             running: Default::default(),
-            ending: Cancel::default(),
+            ending: Default::default(),
             outbound_seconds: AtomicU64::new(OUTBOUND.as_secs()),
         });
         if before > 0 && before < Catalog::newest() {

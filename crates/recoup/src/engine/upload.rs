@@ -46,7 +46,7 @@ impl Site {
 
     /// Takes a file apart and puts what it is into a private folder of its own.
     fn take_in(&self, file: &Path, plan: &Plan) -> Result<(String, Listed)> {
-        self.sweep_uploads(file);
+        self.sweep_uploads(Some(file));
         let context = self.context();
         let scratch = self.scratch()?;
         let adopted = adopt(file, &Limits::upload(), scratch.path(), &context)?;
@@ -75,13 +75,18 @@ impl Site {
         listed.map(|listed| (name, listed)).ok_or_else(|| Error::corrupted("what was stored of it cannot be read"))
     }
 
-    /// Forgets what was uploaded a day before `arrived`, by the clock of the file system.
-    fn sweep_uploads(&self, arrived: &Path) {
-        let Some(now) = modified(arrived) else { return };
+    /// What time it is by the clock of the file system, which is the one that ages of files are told by.
+    pub fn file_time(&self) -> Option<SystemTime> {
+        self.scratch().ok().and_then(|scratch| modified(scratch.path()))
+    }
+
+    /// Forgets what was uploaded a day ago, and what never became anything. `arrived` stays.
+    pub fn sweep_uploads(&self, arrived: Option<&Path>) {
+        let Some(now) = self.file_time() else { return };
         for entry in std::fs::read_dir(self.uploads()).into_iter().flatten().flatten() {
             let path = entry.path();
             let age = modified(&path).and_then(|made| now.duration_since(made).ok());
-            if path == arrived || age.is_none_or(|age| age <= KEPT) {
+            if Some(path.as_path()) == arrived || age.is_none_or(|age| age <= KEPT) {
                 continue;
             }
             let gone = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
