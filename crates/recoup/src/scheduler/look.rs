@@ -8,10 +8,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::chores;
 use super::steps::Watch;
-use super::takeover::Beats;
-use crate::catalog::{PlanRow, Timing};
+use super::{chores, takeover};
+use crate::catalog::{PlanRow, Timing, leases};
 use crate::engine::{Actor, Engine};
 use crate::error::{Error, Result};
 use crate::model::audit::Event;
@@ -54,7 +53,7 @@ impl Looked {
 pub(super) struct Looker {
     engine: Arc<Engine>,
     watch: Watch,
-    beats: Beats,
+    beats: leases::Watch,
     /// When to look at everything again, by the clock that only moves forward.
     everything: Duration,
     /// Why a plan could not be scheduled, by its id: told once.
@@ -65,7 +64,8 @@ pub(super) struct Looker {
 impl Looker {
     pub fn new(engine: Arc<Engine>) -> Self {
         let everything = engine.clock().elapsed();
-        let (watch, beats, broken) = (Watch::default(), Beats::default(), HashMap::new());
+        let (watch, broken) = (Watch::default(), HashMap::new());
+        let beats = leases::Watch::new(leases::SILENCE);
         Looker { engine, watch, beats, everything, broken, impossible: false }
     }
 
@@ -76,7 +76,7 @@ impl Looker {
         let mut looked =
             Looked { at: now, queued: 0, waiting: 0, broken: 0, clock_wrong: false, next: None, told: false };
         // By whatever clock: what is left behind by a crash does not wait.
-        looked.told |= self.beats.look(&self.engine).await? > 0;
+        looked.told |= takeover::look(&mut self.beats, &self.engine).await? > 0;
         let before = std::mem::replace(&mut self.impossible, schedule::impossible(now));
         if self.impossible {
             // Nothing is judged by such a clock, and the hour at which it is right again is not known.
