@@ -152,6 +152,7 @@ impl Ground {
             seen: None,
             environment: std::sync::Arc::new(Vec::new),
             host: None,
+            audit: None,
         };
         restore::run(&mut opened, &request, context)
     }
