@@ -163,6 +163,7 @@ impl FromRequestParts<App> for Caller {
             return Ok(known.clone());
         }
         let caller = find(parts, app).await?;
+        door::is_of(&caller.account.id);
         app.limits().account(&caller.account.id, caller.now)?;
         parts.extensions.insert(caller.clone());
         Ok(caller)

@@ -9,23 +9,44 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, he
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
+use serde_json::json;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, OnceLock};
 
 use crate::App;
+use crate::caller::event;
 use crate::problem::Problem;
 
+/// What is known of the request that is being answered.
+struct Trace {
+    id: String,
+    /// Id of the account, once somebody asked who it is.
+    account: OnceLock<String>,
+}
+
 tokio::task_local! {
-    static REQUEST: String;
+    static REQUEST: Arc<Trace>;
 }
 
 /// The id of the request that is being answered; empty outside of one.
 pub fn request_id() -> String {
-    REQUEST.try_with(Clone::clone).unwrap_or_default()
+    REQUEST.try_with(|trace| trace.id.clone()).unwrap_or_default()
+}
+
+/// Notes whose request it is, for what is written down at its end.
+pub fn is_of(account: &str) {
+    let _ = REQUEST.try_with(|trace| trace.account.set(account.to_owned()));
 }
 
 /// Goes on with the same request id in another task.
 pub fn same_request<F: Future + Send>(work: F) -> impl Future<Output = F::Output> + Send {
-    REQUEST.scope(request_id(), work)
+    let trace = REQUEST.try_with(Clone::clone);
+    async move {
+        match trace {
+            Ok(trace) => REQUEST.scope(trace, work).await,
+            Err(_) => work.await,
+        }
+    }
 }
 
 /// The address of whoever connected, when the server that we stand in tells.
@@ -38,14 +59,20 @@ pub async fn door(State(app): State<App>, mut request: Request, next: Next) -> R
     // For layers inside, which are made before there is an application.
     request.extensions_mut().insert(app.clone());
     let id = ulid::Ulid::from_datetime(app.system_time()).to_string();
+    let trace = Arc::new(Trace { id: id.clone(), account: OnceLock::new() });
     REQUEST
-        .scope(id.clone(), async move {
+        .scope(trace.clone(), async move {
             let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-            let secure = app.options().is_secure();
+            let (secure, peer) = (app.options().is_secure(), address(request.extensions()));
             let mut answer = match enter(&app, &request) {
                 Ok(()) => inside(request, next).await,
                 Err(problem) => problem.into_response(),
             };
+            if answer.status() == StatusCode::FORBIDDEN
+                && let Some(account) = trace.account.get()
+            {
+                denied(&app, account, peer, &method, &path).await;
+            }
             let status = answer.status().as_u16();
             tracing::debug!(request = id, %method, path, status, "answered");
             dress(answer.headers_mut(), &path, secure);
@@ -55,6 +82,18 @@ pub async fn door(State(app): State<App>, mut request: Request, next: Next) -> R
             answer
         })
         .await
+}
+
+/// Writes down that somebody was refused; once in a while, because they may ask again and again.
+async fn denied(app: &App, account: &str, peer: Option<IpAddr>, method: &Method, path: &str) {
+    if !app.limits().tells_denied(account, app.now()) {
+        return;
+    }
+    let details = json!({"method": method.as_str(), "path": path});
+    let event = event("user.denied", Some(account), peer, ("user", account), "denied", false, details);
+    if let Err(error) = app.catalog().append_audit(event, app.now()).await {
+        tracing::error!(request = request_id(), detail = error.detail(), "{error}");
+    }
 }
 
 /// Runs the route. What changes something runs on even when its client goes away in the middle.

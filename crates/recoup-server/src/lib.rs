@@ -16,13 +16,13 @@ pub mod options;
 mod passwords;
 pub mod problem;
 mod routes;
-mod secret;
+pub mod secret;
 pub mod server;
 mod session;
 mod setup;
 pub mod views;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use axum::Router;
@@ -31,6 +31,7 @@ use recoup::Result;
 use recoup::catalog::Catalog;
 use recoup::engine::Engine;
 use recoup::model::audit::Event;
+use recoup::scheduler;
 use tokio::sync::{Semaphore, watch};
 
 pub use caller::{Authenticate, Caller, Identity};
@@ -50,6 +51,7 @@ struct Inner {
     limits: limits::Limits,
     passwords: Semaphore,
     closing: watch::Sender<bool>,
+    scheduler: OnceLock<scheduler::Handle>,
 }
 
 impl App {
@@ -57,7 +59,19 @@ impl App {
     pub fn new(engine: Arc<Engine>, options: Options) -> Self {
         let limits = limits::Limits::new(options.rate);
         let passwords = Semaphore::new(PASSWORDS_AT_ONCE);
-        App(Arc::new(Inner { engine, options, limits, passwords, closing: watch::Sender::new(false) }))
+        let (closing, scheduler) = (watch::Sender::new(false), OnceLock::new());
+        App(Arc::new(Inner { engine, options, limits, passwords, closing, scheduler }))
+    }
+
+    /// With the scheduler that works on this engine; only the first is taken.
+    pub fn with_scheduler(self, scheduler: scheduler::Handle) -> Self {
+        let _ = self.0.scheduler.set(scheduler);
+        self
+    }
+
+    /// The scheduler, where there is one.
+    pub fn scheduler(&self) -> Option<&scheduler::Handle> {
+        self.0.scheduler.get()
     }
 
     /// The engine.

@@ -30,6 +30,7 @@ pub struct Limits {
     accounts: Mutex<HashMap<String, Bucket>>,
     wrong_accounts: Mutex<HashMap<String, Wrong>>,
     wrong_addresses: Mutex<HashMap<IpAddr, Wrong>>,
+    denied: Mutex<HashMap<String, Timestamp>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +55,7 @@ impl Limits {
             accounts: Mutex::default(),
             wrong_accounts: Mutex::default(),
             wrong_addresses: Mutex::default(),
+            denied: Mutex::default(),
         }
     }
 
@@ -88,6 +90,19 @@ impl Limits {
         }
         bucket.left -= 1.0;
         Ok(())
+    }
+
+    /// Whether it is to be written down that an account was refused something: once a minute.
+    pub fn tells_denied(&self, account: &str, now: Timestamp) -> bool {
+        let mut all = self.denied.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.get(account).is_some_and(|at| now.duration_since(*at).abs() < SignedDuration::from_mins(1)) {
+            return false;
+        }
+        if all.len() >= REMEMBERED {
+            all.clear();
+        }
+        all.insert(account.to_owned(), now);
+        true
     }
 
     /// Whether a password may be tried now for this name from this address. A wait is the same for names that nobody

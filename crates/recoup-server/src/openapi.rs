@@ -40,6 +40,9 @@ pub fn finish(document: &mut OpenApi) {
     for item in document.paths.paths.values_mut() {
         let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
         for operation in operations.into_iter().flatten() {
+            // Two files may both have a `list`; a client that is generated needs one name for each.
+            let tag = operation.tags.iter().flatten().next().cloned().unwrap_or_default();
+            operation.operation_id = operation.operation_id.take().map(|name| format!("{tag}_{name}"));
             let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
             let answer = ResponseBuilder::new().description("A problem").content(CONTENT_TYPE, problem).build();
             operation.responses.responses.entry("default".into()).or_insert(RefOr::T(answer));

@@ -3,12 +3,15 @@
 
 mod audit;
 mod backups;
+mod docs;
 mod health;
+mod metrics;
 mod places;
 mod plans;
 mod restores;
 mod retention;
 mod runs;
+mod scheduler;
 mod session;
 mod settings;
 mod tokens;
@@ -46,6 +49,7 @@ fn quick() -> OpenApiRouter<App> {
         .merge(retention::routes())
         .merge(restores::routes())
         .merge(places::routes())
+        .merge(scheduler::routes())
         .merge(health::routes())
 }
 
@@ -65,7 +69,7 @@ fn api() -> (Router<App>, OpenApi) {
     let quick = quick().layer(middleware::from_fn(in_time)).layer(DefaultBodyLimit::max(BODY));
     let (router, mut document) = OpenApiRouter::with_openapi(crate::openapi::start())
         .nest("/api/v1", quick.merge(long()))
-        .merge(health::probes())
+        .merge(health::probes().merge(metrics::routes()).layer(middleware::from_fn(in_time)))
         .routes(routes!(openapi_json))
         .split_for_parts();
     crate::openapi::finish(&mut document);
@@ -75,6 +79,7 @@ fn api() -> (Router<App>, OpenApi) {
 pub fn router(app: App) -> Router {
     let (router, _) = api();
     router
+        .merge(docs::routes())
         .fallback(nothing)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(app.clone(), door::door))

@@ -34,11 +34,21 @@ pub struct Stand {
 }
 
 /// An answer.
-#[derive(Debug)]
 pub struct Reply {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub text: String,
+}
+
+impl std::fmt::Debug for Reply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let own = ["x-content-type-options", "content-security-policy", "referrer-policy", "connection", "date"];
+        write!(f, "{}", self.status)?;
+        for (name, value) in self.headers.iter().filter(|(name, _)| !own.contains(&name.as_str())) {
+            write!(f, "; {name}: {value}")?;
+        }
+        write!(f, "\n{}", self.text)
+    }
 }
 
 impl Reply {
@@ -75,11 +85,18 @@ impl Stand {
     }
 
     pub fn with(options: Options, bounds: Bounds) -> Self {
+        Stand::on("", options, bounds)
+    }
+
+    /// On a recoup.toml.
+    pub fn on(toml: &str, options: Options, bounds: Bounds) -> Self {
         let runtime = Runtime::new().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let clock = HandClock::at(start());
         let handed: Arc<dyn Clock> = clock.clone();
-        let inputs = Inputs { file: None, current_directory: folder.path(), environment: &[], zone: "UTC" };
+        let file = folder.path().join("recoup.toml");
+        let inputs =
+            Inputs { file: Some((&file, toml)), current_directory: folder.path(), environment: &[], zone: "UTC" };
         let options_of_engine = engine::Options {
             data: folder.path().join("data"),
             catalog_url: None,
