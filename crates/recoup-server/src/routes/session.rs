@@ -126,7 +126,7 @@ async fn set_up(State(app): State<App>, from: Peer, Input(given): Input<SetUp>) 
             .hint("the daemon prints a new one each time it starts"));
     }
     let name = named(&given.name)?;
-    let password = passwords::hash(&app, &given.password).await?;
+    let password = passwords::hash(&app, &given.password, &name).await?;
     if !setup::use_up(&app).await? {
         return Err(Problem::new(StatusCode::CONFLICT, "set_up_already", "There is an admin already"));
     }
@@ -218,7 +218,7 @@ async fn change_password(
     };
     let name = &caller.account.name;
     let mut account = passwords::prove(&app, name, &given.old, caller.address).await.map_err(not_401)?;
-    account.password = Some(passwords::hash(&app, &given.new).await?);
+    account.password = Some(passwords::hash(&app, &given.new, &account.name).await?);
     let changed = caller.event("user.changed", ("user", &account.id), "update", json!({"changed": ["password"]}));
     app.audited(changed, app.catalog().update_account(&account)).await?;
     let cookie = session::begin(&app, &account.id, None, app.now()).await?;
