@@ -75,6 +75,10 @@ pub async fn door(State(app): State<App>, mut request: Request, next: Next) -> R
                 Ok(()) => inside(request, next).await,
                 Err(problem) => problem.into_response(),
             };
+            if is_bare(&answer) {
+                let text = "The request could not be read";
+                answer = Problem::new(answer.status(), "bad_request", text).into_response();
+            }
             if answer.status() == StatusCode::FORBIDDEN
                 && let Some(account) = trace.account.get()
             {
@@ -94,6 +98,13 @@ pub async fn door(State(app): State<App>, mut request: Request, next: Next) -> R
 fn mount(request: &Request) -> String {
     let whole = request.extensions().get::<OriginalUri>().map(|uri| uri.path()).unwrap_or_default();
     whole.strip_suffix(request.uri().path()).unwrap_or_default().to_owned()
+}
+
+/// Whether a framework's extractor refused with a text of its own.
+fn is_bare(answer: &Response) -> bool {
+    let failed = answer.status().is_client_error() || answer.status().is_server_error();
+    let kind = answer.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    failed && kind.is_none_or(|kind| kind.starts_with("text/plain"))
 }
 
 /// Writes down that somebody was refused; once in a while, because they may ask again and again.

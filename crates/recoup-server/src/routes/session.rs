@@ -169,7 +169,7 @@ async fn sign_in(
     responses((status = 204)))]
 async fn sign_out(State(app): State<App>, caller: Caller) -> Result<Response, Problem> {
     let Via::Session { id, .. } = &caller.via else {
-        return Err(Problem::invalid("no_session", "This request has no sign-in that could end"));
+        return Err(Problem::new(StatusCode::FORBIDDEN, "no_session", "This request has no sign-in that could end"));
     };
     app.catalog().end_login(id).await?;
     let logout = caller.event("user.logout", ("user", &caller.account.id), "logout", json!({}));
@@ -182,7 +182,7 @@ async fn sign_out(State(app): State<App>, caller: Caller) -> Result<Response, Pr
     request_body = Proof, responses((status = 204)))]
 async fn prove(State(app): State<App>, caller: Caller, Input(given): Input<Proof>) -> Result<Response, Problem> {
     let Via::Session { id, .. } = &caller.via else {
-        return Err(Problem::invalid("no_session", "Only a sign-in with a password can be proven"));
+        return Err(Problem::new(StatusCode::FORBIDDEN, "no_session", "Only a sign-in with a password can be proven"));
     };
     passwords::prove(&app, &caller.account.name, &given.password, caller.address).await.map_err(not_401)?;
     let cookie = session::begin(&app, &caller.account.id, Some(id), app.now()).await?;
@@ -214,7 +214,11 @@ async fn change_password(
     Input(given): Input<NewPassword>,
 ) -> Result<Response, Problem> {
     let Via::Session { .. } = &caller.via else {
-        return Err(Problem::invalid("no_session", "Only somebody who signed in with a password can change it"));
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "no_session",
+            "Only somebody who signed in with a password can change it",
+        ));
     };
     let name = &caller.account.name;
     let mut account = passwords::prove(&app, name, &given.old, caller.address).await.map_err(not_401)?;
