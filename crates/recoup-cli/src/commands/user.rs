@@ -50,7 +50,7 @@ fn event(name: &str, (kind, id): (&str, &str), action: &str, details: Value) -> 
 }
 
 /// The password of a file (`-` is standard input), or a new one that is shown once.
-fn chosen(file: Option<&Path>) -> Result<(String, Option<String>)> {
+fn chosen(name: &str, file: Option<&Path>) -> Result<(String, Option<String>)> {
     let Some(file) = file else {
         let made = secret::new()?;
         return Ok((password::hash(&made)?, Some(made)));
@@ -62,7 +62,7 @@ fn chosen(file: Option<&Path>) -> Result<(String, Option<String>)> {
     };
     read.map_err(|error| Error::at("reading", file, error))?;
     let text = text.trim_end_matches(['\n', '\r']);
-    password::check(text)?;
+    password::check(text, name)?;
     Ok((password::hash(text)?, None))
 }
 
@@ -80,7 +80,7 @@ async fn add(engine: &Engine, name: &str, role: recoup::model::user::Role, file:
     if name.is_empty() || name.chars().count() > 64 || name.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return Err(Error::usage("bad_name", "A user's name has 1 to 64 characters and no spaces"));
     }
-    let (hash, made) = chosen(file)?;
+    let (hash, made) = chosen(name, file)?;
     let now = engine.clock().now();
     let id = BackupId::generate(now).to_string();
     let account = Account { id, name: name.to_owned(), role, password: Some(hash), disabled: false, created_at: now };
@@ -121,7 +121,7 @@ async fn reset(engine: &Engine, name: &str, file: Option<&Path>) -> Result<Reply
     if account.id == engine.own_account() {
         return Err(Error::new(ErrorKind::Denied, "own_account", "Nobody signs in as recoup"));
     }
-    let (hash, made) = chosen(file)?;
+    let (hash, made) = chosen(name, file)?;
     let changed = Account { password: Some(hash), disabled: false, ..account };
     engine
         .audit(&Actor::daemon(), event("user.changed", ("user", &changed.id), "update", json!({ "password": true })))
