@@ -4,6 +4,7 @@
 mod audit;
 mod backups;
 mod docs;
+mod download;
 mod health;
 mod metrics;
 mod places;
@@ -67,6 +68,7 @@ fn long() -> OpenApiRouter<App> {
         .merge(audit::export_routes())
         .merge(runs::streams())
         .merge(backups::streams())
+        .merge(download::routes())
         .merge(retention::streams())
         .merge(places::streams())
         // An upload counts its own bytes.
