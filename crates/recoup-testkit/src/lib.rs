@@ -11,6 +11,7 @@ pub mod mail_sink;
 pub mod matrix;
 pub mod memory;
 pub mod place;
+pub mod postgres;
 pub mod random;
 pub mod refusing;
 pub mod restoring;

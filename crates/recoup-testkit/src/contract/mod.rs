@@ -1,5 +1,6 @@
 //! Contract suites: one per trait, run on every implementation.
 
+pub mod catalog;
 pub mod destination;
 pub mod source;
 pub mod store;

@@ -3,8 +3,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::row::{Columns, ms};
-use super::{Catalog, failed, is_taken};
+use super::Catalog;
+use super::failure::{failed, is_taken};
+use super::row::{Columns, ms, only};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::user::{Role, Scope};
 
@@ -128,25 +129,40 @@ impl Catalog {
     /// Changes role, password and whether it is disabled. Ends every sign-in of an account whose password changed or that
     /// is disabled. The last admin who can sign in stays one: code `last_admin`.
     pub async fn update_account(&self, changed: &Account) -> Result<()> {
+        let doing = |error| failed("changing a user", error);
+        let mut change = self.pool.begin().await.map_err(doing)?;
+        if self.is_postgres() {
+            // Two admins who take the role from each other at once would both see the other one still there.
+            let lock = "SELECT id FROM account WHERE role = 'admin' ORDER BY id FOR NO KEY UPDATE";
+            sqlx::query(lock).fetch_all(&mut *change).await.map_err(doing)?;
+        }
+        // A change first: SQLite then has its lock from the beginning and sees what is.
+        let ended = "DELETE FROM login WHERE account = $1 AND EXISTS (
+            SELECT 1 FROM account a WHERE a.id = $1 AND ($3 = 1 OR a.password IS DISTINCT FROM $2))";
+        sqlx::query(ended)
+            .bind(&changed.id)
+            .bind(&changed.password)
+            .bind(i64::from(changed.disabled))
+            .execute(&mut *change)
+            .await
+            .map_err(doing)?;
         let sql = "UPDATE account SET role = $2, password = $3, disabled = $4 WHERE id = $1 AND (
-            ($2 = 'admin' AND $4 = 0) OR role <> 'admin' OR disabled = 1 OR EXISTS (
+            ($2 = 'admin' AND $3 IS NOT NULL AND $4 = 0) OR role <> 'admin' OR password IS NULL OR disabled = 1 OR EXISTS (
                 SELECT 1 FROM account o WHERE o.id <> $1 AND o.role = 'admin' AND o.disabled = 0 AND o.password IS NOT NULL))";
-        let before = self.account(&changed.id).await?.ok_or_else(user_missing)?;
         let done = sqlx::query(sql)
             .bind(&changed.id)
             .bind(changed.role.word())
             .bind(&changed.password)
             .bind(i64::from(changed.disabled))
-            .execute(&self.pool)
+            .execute(&mut *change)
             .await
-            .map_err(|error| failed("changing a user", error))?;
+            .map_err(doing)?;
         if done.rows_affected() == 0 {
+            change.rollback().await.map_err(doing)?;
+            self.account(&changed.id).await?.ok_or_else(user_missing)?;
             return Err(Error::new(ErrorKind::WouldOverwrite, "last_admin", "The last admin stays one"));
         }
-        if changed.disabled || changed.password != before.password {
-            self.end_logins(&changed.id, None).await?;
-        }
-        Ok(())
+        change.commit().await.map_err(doing)
     }
 
     /// Notes that somebody signed in. `id` is the hash of the session's secret.
@@ -237,8 +253,8 @@ impl Catalog {
     pub async fn use_token(&self, hash: &str, now: Timestamp) -> Result<Option<(Token, Account)>> {
         let sql = "UPDATE token SET used_at = $2 WHERE hash = $1 AND expires_at > $2
                    RETURNING id, account, name, scope, created_at, expires_at, used_at";
-        let row = sqlx::query(sql).bind(hash).bind(ms(now)).fetch_optional(&self.pool).await;
-        let Some(row) = row.map_err(|error| failed("reading a token", error))? else { return Ok(None) };
+        let rows = sqlx::query(sql).bind(hash).bind(ms(now)).fetch_all(&self.pool).await;
+        let Some(row) = only(rows.map_err(|error| failed("reading a token", error))?) else { return Ok(None) };
         let token = token(&row)?;
         let owner = self.account(&token.account).await?.filter(|owner| !owner.disabled);
         Ok(owner.map(|owner| (token, owner)))

@@ -3,9 +3,10 @@
 
 use jiff::Timestamp;
 
+use super::Catalog;
+use super::failure::{failed, is_taken};
 use super::row::ms;
 use super::runs::NewRun;
-use super::{Catalog, failed, is_taken};
 use crate::error::Result;
 
 impl Catalog {

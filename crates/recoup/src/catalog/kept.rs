@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 
+use super::Catalog;
+use super::failure::failed;
 use super::row::{Columns, ms};
-use super::{Catalog, failed};
 use crate::error::Result;
 
 /// A small document that expires.

@@ -8,6 +8,7 @@ mod accounts;
 mod audit;
 mod backups;
 mod calendar;
+mod failure;
 mod kept;
 pub mod leases;
 mod outbox;
@@ -15,6 +16,7 @@ pub mod password;
 mod plans;
 mod row;
 mod runs;
+mod schema;
 mod settings;
 
 use std::path::{Path, PathBuf};
@@ -22,21 +24,19 @@ use std::sync::Once;
 use std::time::Duration;
 
 use sqlx::any::AnyPoolOptions;
-use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::{AnyPool, Executor, SqlSafeStr};
+use sqlx::{AnyPool, Executor};
 
 pub use accounts::{Account, Login, Token};
-pub use backups::{BackupRow, Filter, Seen};
+pub use backups::{BackupRow, Filter};
 pub use kept::Kept;
 pub use outbox::Outgoing;
 pub use plans::{NewPlan, Origin, PlanRow, Timing};
 pub use runs::{NewRun, RunRow, Runs};
 pub use settings::DaemonSettings;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
-const UP: &str = include_str!("migrations/1_first.up.sql");
-const DOWN: &str = include_str!("migrations/1_first.down.sql");
+use failure::failed;
 
 /// Recoup's own database. Cheap to clone; everybody shares one pool.
 #[derive(Debug, Clone)]
@@ -44,6 +44,7 @@ pub struct Catalog {
     pool: AnyPool,
     /// The file, when it is one of ours.
     file: Option<PathBuf>,
+    postgres: bool,
 }
 
 impl Catalog {
@@ -78,12 +79,17 @@ impl Catalog {
                         connection.execute("PRAGMA journal_mode = WAL").await?;
                         connection.execute("PRAGMA synchronous = FULL").await?;
                         connection.execute("PRAGMA foreign_keys = ON").await?;
+                    } else {
+                        // What every statement here counts on, whatever the database's default is.
+                        connection.execute("SET default_transaction_isolation = 'read committed'").await?;
+                        // A daemon that is held up in the middle holds up the others no longer than a lease.
+                        connection.execute("SET idle_in_transaction_session_timeout = '60s'").await?;
                     }
                     Ok(())
                 })
             });
         let pool = options.connect(url).await.map_err(|error| failed("opening the catalog", error))?;
-        Ok(Catalog { pool, file: None })
+        Ok(Catalog { pool, file: None, postgres: !sqlite })
     }
 
     /// The SQLite file, when the catalog is one.
@@ -93,38 +99,7 @@ impl Catalog {
 
     /// Whether PostgreSQL keeps it.
     pub fn is_postgres(&self) -> bool {
-        self.file.is_none()
-    }
-
-    /// The schema version found: 0 before the first migration. Fails with [`ErrorKind::Unsupported`] when a newer Recoup
-    /// made it.
-    pub async fn version(&self) -> Result<i64> {
-        let found: Result<Option<i64>, _> =
-            sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations").fetch_one(&self.pool).await;
-        // The table is not there before the first migration, and both databases say so in other words.
-        let version = found.unwrap_or(None).unwrap_or(0);
-        if version > Self::newest() {
-            let text = "The catalog was made by a newer version";
-            return Err(Error::new(ErrorKind::Unsupported, "catalog_newer", text)
-                .hint("use that version, or restore the copy made before its migration"));
-        }
-        Ok(version)
-    }
-
-    /// The schema version that this build works with.
-    pub fn newest() -> i64 {
-        1
-    }
-
-    /// Brings the schema up to date. Several daemons may do so at once; whoever wants a copy first makes it before.
-    pub async fn migrate(&self) -> Result<()> {
-        self.version().await?;
-        migrator().run(&self.pool).await.map_err(|error| migration_failed("migrating the catalog", error))
-    }
-
-    /// Takes the schema back to `version`.
-    pub async fn migrate_down(&self, version: i64) -> Result<()> {
-        migrator().undo(&self.pool, version).await.map_err(|error| migration_failed("taking the catalog back", error))
+        self.postgres
     }
 
     /// Whether it answers.
@@ -160,14 +135,6 @@ impl Catalog {
     }
 }
 
-fn migrator() -> Migrator {
-    let migration = |kind, sql: &'static str| Migration::new(1, "first".into(), kind, sql.into_sql_str(), false);
-    Migrator::with_migrations(vec![
-        migration(MigrationType::ReversibleUp, UP),
-        migration(MigrationType::ReversibleDown, DOWN),
-    ])
-}
-
 /// The file is made with mode 0600 before SQLite opens it: it holds hashes of passwords.
 fn prepare(path: &Path) -> Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
@@ -186,32 +153,4 @@ fn percent(byte: u8) -> String {
     } else {
         format!("%{byte:02X}")
     }
-}
-
-/// An error of the database, as ours. The text of a PostgreSQL URL never gets in.
-fn failed(doing: &str, error: sqlx::Error) -> Error {
-    let (kind, code, text) = match &error {
-        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => {
-            (ErrorKind::Unreachable, "catalog_unreachable", "The catalog cannot be reached")
-        }
-        sqlx::Error::Database(cause) => match cause.message() {
-            text if text.contains("database is locked") => (ErrorKind::Busy, "catalog_busy", "The catalog is in use"),
-            text if text.contains("disk is full") => (ErrorKind::NoSpace, "disk_full", "Not enough disk space"),
-            text if text.contains("malformed") || text.contains("not a database") => {
-                (ErrorKind::Corrupted, "catalog_corrupted", "The catalog is corrupted")
-            }
-            _ => (ErrorKind::Failed, "catalog_failed", "The catalog did not do what was asked"),
-        },
-        _ => (ErrorKind::Failed, "catalog_failed", "The catalog did not do what was asked"),
-    };
-    Error::new(kind, code, text).while_(doing).because(error)
-}
-
-fn migration_failed(doing: &str, error: sqlx::migrate::MigrateError) -> Error {
-    Error::new(ErrorKind::Failed, "catalog_migration", "The catalog could not be migrated").while_(doing).because(error)
-}
-
-/// Whether a statement failed because what it adds is there already.
-fn is_taken(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::Database(cause) if cause.is_unique_violation())
 }

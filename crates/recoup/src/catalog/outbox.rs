@@ -3,8 +3,9 @@
 
 use jiff::Timestamp;
 
-use super::row::{Columns, ms};
-use super::{Catalog, failed};
+use super::Catalog;
+use super::failure::failed;
+use super::row::{Columns, ms, only, plain};
 use crate::error::Result;
 
 /// A notice on its way to one channel.
@@ -67,8 +68,8 @@ impl Catalog {
                 ORDER BY o.due_at, o.id LIMIT 1{lock})
              RETURNING *"
         );
-        let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(ms(now)).bind(hold_ms).fetch_optional(&self.pool).await;
-        row.map_err(|error| failed("reading the outbox", error))?.as_ref().map(outgoing).transpose()
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(ms(now)).bind(hold_ms).fetch_all(&self.pool).await;
+        only(rows.map_err(|error| failed("reading the outbox", error))?).as_ref().map(outgoing).transpose()
     }
 
     /// Notes that a notice arrived.
@@ -81,14 +82,8 @@ impl Catalog {
     pub async fn not_told(&self, id: &str, error: &str, again: Option<Timestamp>, now: Timestamp) -> Result<()> {
         let sql = "UPDATE outbox SET error = $2, due_at = COALESCE($3, due_at),
                    given_up_at = CASE WHEN $3 IS NULL THEN $4 ELSE NULL END WHERE id = $1";
-        let sql = if self.is_postgres() { sql.replace("$3", "CAST($3 AS BIGINT)") } else { sql.to_owned() };
-        let done = sqlx::query(sqlx::AssertSqlSafe(sql))
-            .bind(id)
-            .bind(error)
-            .bind(again.map(ms))
-            .bind(ms(now))
-            .execute(&self.pool)
-            .await;
+        let done =
+            sqlx::query(sql).bind(id).bind(plain(error)).bind(again.map(ms)).bind(ms(now)).execute(&self.pool).await;
         done.map(drop).map_err(|error| failed("noting a notice", error))
     }
 

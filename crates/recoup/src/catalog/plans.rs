@@ -3,8 +3,9 @@
 
 use jiff::Timestamp;
 
-use super::row::{Columns, ms, word};
-use super::{Catalog, failed, is_taken};
+use super::Catalog;
+use super::failure::{failed, is_taken};
+use super::row::{Columns, ms, only, word};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Outcome;
 
@@ -140,7 +141,9 @@ impl Catalog {
 
     /// The plan of a name or an id that `owner` owns (anybody's with `None`).
     pub async fn plan(&self, name: &str, owner: Option<&str>) -> Result<Option<PlanRow>> {
-        let sql = "SELECT * FROM plan WHERE (name = $1 OR id = $1) AND ($2 = '' OR owner = $2)";
+        // An id comes before a name that somebody made look like it.
+        let sql = "SELECT * FROM plan WHERE (name = $1 OR id = $1) AND ($2 = '' OR owner = $2)
+                   ORDER BY CASE WHEN id = $1 THEN 0 ELSE 1 END LIMIT 1";
         let row = sqlx::query(sql).bind(name).bind(owner.unwrap_or("")).fetch_optional(&self.pool).await;
         row.map_err(|error| failed("reading a plan", error))?.as_ref().map(plan).transpose()
     }
@@ -198,7 +201,7 @@ impl Catalog {
     ) -> Result<Option<PlanRow>> {
         let sql = "UPDATE plan SET body = $3, enabled = $4, next_nominal = $5, next_due = $6, last_nominal = $7, updated_at = $8,
                    version = version + 1 WHERE id = $1 AND ($2 = 0 OR version = $2) RETURNING *";
-        let row = sqlx::query(sql)
+        let rows = sqlx::query(sql)
             .bind(id)
             .bind(version.unwrap_or(0))
             .bind(body.to_string())
@@ -207,9 +210,9 @@ impl Catalog {
             .bind(timing.next_due.map(ms))
             .bind(timing.last_nominal.map(ms))
             .bind(ms(now))
-            .fetch_optional(&self.pool)
+            .fetch_all(&self.pool)
             .await;
-        row.map_err(|error| failed("changing a plan", error))?.as_ref().map(plan).transpose()
+        only(rows.map_err(|error| failed("changing a plan", error))?).as_ref().map(plan).transpose()
     }
 
     /// Notes what the scheduler found, if it still stands where the scheduler read it; tells whether it did.

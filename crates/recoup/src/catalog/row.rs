@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
-use super::failed;
+use super::failure::failed;
 use crate::error::{Error, ErrorKind, Result};
 
 /// A row that is taken apart column by column.
@@ -50,6 +50,17 @@ impl Columns<'_> {
 
 fn odd(name: &str) -> Error {
     Error::new(ErrorKind::Corrupted, "catalog_corrupted", format!("The catalog has an odd value in {name}"))
+}
+
+/// The row that a change gave back. `RETURNING` is always read to its end: not before is the change committed, and a
+/// commit that fails would go unnoticed.
+pub(super) fn only(rows: Vec<AnyRow>) -> Option<AnyRow> {
+    rows.into_iter().next()
+}
+
+/// A text that comes from elsewhere, as PostgreSQL can keep it: without NUL characters.
+pub(super) fn plain(text: &str) -> String {
+    text.replace('\0', "\u{2400}")
 }
 
 /// A time as it is kept.

@@ -6,8 +6,9 @@
 
 use jiff::Timestamp;
 
-use super::row::{Columns, ms, word};
-use super::{Catalog, failed, is_taken};
+use super::Catalog;
+use super::failure::{failed, is_taken};
+use super::row::{Columns, ms, only, plain, word};
 use crate::error::Result;
 use crate::model::Outcome;
 use crate::model::job::{Cause, RunKind, State};
@@ -184,15 +185,12 @@ impl Catalog {
         );
         // Between the look and the change another worker may have started a run of the same resource: look again.
         for _ in 0..8 {
-            let claimed = sqlx::query(sqlx::AssertSqlSafe(sql.clone()))
-                .bind(worker)
-                .bind(ms(now))
-                .fetch_optional(&self.pool)
-                .await;
+            let claimed =
+                sqlx::query(sqlx::AssertSqlSafe(sql.clone())).bind(worker).bind(ms(now)).fetch_all(&self.pool).await;
             match claimed {
                 Err(error) if is_taken(&error) => continue,
                 Err(error) => return Err(failed("claiming a run", error)),
-                Ok(row) => return row.as_ref().map(run).transpose(),
+                Ok(rows) => return only(rows).as_ref().map(run).transpose(),
             }
         }
         Ok(None)
@@ -209,15 +207,15 @@ impl Catalog {
     ) -> Result<Option<bool>> {
         let sql = "UPDATE run SET beat = beat + 1, progress = COALESCE($3, progress), log = log || $4
                    WHERE id = $1 AND lease = $2 AND state = 'running' RETURNING cancel";
-        let row = sqlx::query(sql)
+        let rows = sqlx::query(sql)
             .bind(id)
             .bind(worker)
             .bind(progress.map(ToString::to_string))
-            .bind(log)
-            .fetch_optional(&self.pool)
+            .bind(plain(log))
+            .fetch_all(&self.pool)
             .await
             .map_err(|error| failed("keeping a run", error))?;
-        row.map(|row| Columns(&row).truth("cancel")).transpose()
+        only(rows).map(|row| Columns(&row).truth("cancel")).transpose()
     }
 
     /// Ends a run that `worker` has; `false` when it was taken away meanwhile, and then nothing is changed.
@@ -241,7 +239,7 @@ impl Catalog {
             .bind(word(outcome))
             .bind(result.map(ToString::to_string))
             .bind(error.map(ToString::to_string))
-            .bind(log)
+            .bind(plain(log))
             .bind(ms(now))
             .execute(&self.pool)
             .await;
@@ -263,7 +261,7 @@ impl Catalog {
             .bind(id)
             .bind(worker)
             .bind(error.to_string())
-            .bind(log)
+            .bind(plain(log))
             .bind(ms(due_at))
             .execute(&self.pool)
             .await;
@@ -275,19 +273,20 @@ impl Catalog {
         let sql =
             "UPDATE run SET state = 'done', outcome = 'interrupted', finished_at = $3, lease = NULL, progress = NULL
                    WHERE id = $1 AND beat = $2 AND state = 'running' RETURNING *";
-        let row = sqlx::query(sql).bind(id).bind(beat).bind(ms(now)).fetch_optional(&self.pool).await;
-        row.map_err(|error| failed("closing an interrupted run", error))?.as_ref().map(run).transpose()
+        let rows = sqlx::query(sql).bind(id).bind(beat).bind(ms(now)).fetch_all(&self.pool).await;
+        only(rows.map_err(|error| failed("closing an interrupted run", error))?).as_ref().map(run).transpose()
     }
 
     /// Asks a run to stop. One that waits is ended at once.
     pub async fn cancel_run(&self, id: &str, now: Timestamp) -> Result<()> {
-        let waiting = "UPDATE run SET state = 'done', outcome = 'cancelled', cancel = 1, finished_at = $2 WHERE id = $1 AND state = 'queued'";
-        let done = sqlx::query(waiting).bind(id).bind(ms(now)).execute(&self.pool).await;
-        if done.map_err(|error| failed("cancelling a run", error))?.rows_affected() == 0 {
-            let running = sqlx::query("UPDATE run SET cancel = 1 WHERE id = $1 AND state = 'running'").bind(id);
-            running.execute(&self.pool).await.map_err(|error| failed("cancelling a run", error))?;
-        }
-        Ok(())
+        // One statement: between two, the run could begin or go back to waiting.
+        let sql = "UPDATE run SET cancel = 1,
+                   outcome = CASE WHEN state = 'queued' THEN 'cancelled' ELSE outcome END,
+                   finished_at = CASE WHEN state = 'queued' THEN $2 ELSE finished_at END,
+                   state = CASE WHEN state = 'queued' THEN 'done' ELSE state END
+                   WHERE id = $1 AND state IN ('queued', 'running')";
+        let done = sqlx::query(sql).bind(id).bind(ms(now)).execute(&self.pool).await;
+        done.map(drop).map_err(|error| failed("cancelling a run", error))
     }
 
     /// A run that `owner` owns (anybody's with `None`).
@@ -300,20 +299,21 @@ impl Catalog {
     /// Runs, newest first.
     pub async fn runs(&self, wanted: &Runs) -> Result<Vec<RunRow>> {
         // Only the conditions that are asked for, so that an index fits.
-        let mut sql = String::from("SELECT * FROM run WHERE id < $1");
+        let mut sql = String::from("SELECT * FROM run WHERE 1 = 1");
         let mut values: Vec<String> = Vec::new();
-        let mut also = |column: &str, value: Option<String>| {
+        let mut also = |condition: &str, value: Option<String>| {
             if let Some(value) = value {
                 values.push(value);
-                sql.push_str(&format!(" AND {column} = ${}", values.len() + 1));
+                sql.push_str(&format!(" AND {condition} ${}", values.len()));
             }
         };
-        also("owner", wanted.owner.clone());
-        also("plan", wanted.plan.clone());
-        also("state", wanted.state.map(|state| state.word().to_owned()));
-        also("kind", wanted.kind.map(|kind| kind.word().to_owned()));
+        also("owner =", wanted.owner.clone());
+        also("plan =", wanted.plan.clone());
+        also("state =", wanted.state.map(|state| state.word().to_owned()));
+        also("kind =", wanted.kind.map(|kind| kind.word().to_owned()));
+        also("id <", wanted.before.clone());
         sql.push_str(&format!(" ORDER BY id DESC LIMIT {}", wanted.limit.max(0)));
-        let mut query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(wanted.before.clone().unwrap_or_else(|| "~".into()));
+        let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
         for value in values {
             query = query.bind(value);
         }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Catalog, failed};
+use super::Catalog;
+use super::failure::failed;
 use crate::error::{Error, ErrorKind, Result};
 
 const NAME: &str = "daemon";

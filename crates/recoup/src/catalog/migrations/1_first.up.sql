@@ -78,7 +78,8 @@ CREATE TABLE run (
 );
 -- What is worked on at one time is one run for each resource, whoever works.
 CREATE UNIQUE INDEX run_alone ON run (resource) WHERE state = 'running';
-CREATE INDEX run_open ON run (state, due_at, id);
+CREATE INDEX run_due ON run (due_at, id) WHERE state = 'queued';
+CREATE INDEX run_state ON run (state, id);
 CREATE INDEX run_of_plan ON run (plan, id);
 CREATE INDEX run_of_owner ON run (owner, id);
 CREATE TABLE backup (
@@ -97,8 +98,10 @@ CREATE TABLE backup (
     damaged TEXT,
     PRIMARY KEY (id, destination)
 );
-CREATE INDEX backup_newest ON backup (owner, created_at, id);
-CREATE INDEX backup_of_plan ON backup (plan, created_at, id);
+CREATE INDEX backup_newest ON backup (created_at, id, destination);
+CREATE INDEX backup_of_owner ON backup (owner, created_at, id, destination);
+CREATE INDEX backup_of_plan ON backup (plan, created_at, id, destination);
+CREATE INDEX backup_at ON backup (destination, plan);
 CREATE TABLE audit (
     seq BIGINT PRIMARY KEY,
     at BIGINT NOT NULL,

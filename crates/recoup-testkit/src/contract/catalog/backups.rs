@@ -1,0 +1,201 @@
+//! The list of backups.
+
+use recoup::catalog::{BackupRow, Filter};
+use recoup::model::{Format, Kind, Level};
+
+use super::{Place, after, id, noon};
+
+fn copy(id: &str, destination: &str) -> BackupRow {
+    BackupRow {
+        id: id.into(),
+        destination: destination.into(),
+        plan: "shop".into(),
+        owner: "anna".into(),
+        kind: Kind::Scheduled,
+        format: Format::Archive,
+        label: None,
+        created_at: noon(),
+        bytes: 100,
+        verified: None,
+        verified_at: None,
+        protected: false,
+        damaged: None,
+    }
+}
+
+impl Place {
+    async fn put(&self, row: &BackupRow) {
+        self.catalog.put_backup(row).await.unwrap();
+    }
+    async fn copies_of(&self, id: &str) -> Vec<BackupRow> {
+        self.catalog.copies(id, None).await.unwrap()
+    }
+}
+
+pub async fn a_copy_comes_back_as_it_went_in(place: Place) {
+    let row = BackupRow {
+        kind: Kind::PreRestore,
+        format: Format::Both,
+        label: Some("before the ü-pdate".into()),
+        bytes: i64::MAX,
+        verified: Some(Level::Restore),
+        verified_at: Some(after(5)),
+        protected: true,
+        damaged: Some("hash differs".into()),
+        ..copy("A", "s3")
+    };
+    place.put(&row).await;
+    place.put(&copy("A", "disk")).await;
+    assert_eq!(place.copies_of("A").await, [copy("A", "disk"), row.clone()]);
+    assert_eq!(place.catalog.copies("A", Some("anna")).await.unwrap().len(), 2);
+    assert!(place.catalog.copies("A", Some("bert")).await.unwrap().is_empty());
+    assert_eq!(place.catalog.backup_destinations().await.unwrap(), ["disk", "s3"]);
+    let now = BackupRow { damaged: None, protected: false, label: None, ..row };
+    place.put(&now).await;
+    assert_eq!(place.copies_of("A").await, [copy("A", "disk"), now]);
+    place.catalog.own_backups("shop", "bert").await.unwrap();
+    assert_eq!(place.catalog.copies("A", Some("bert")).await.unwrap().len(), 2);
+}
+
+pub async fn what_was_proven_stays_proven(place: Place) {
+    let told = |verified, at: Option<i64>| BackupRow { verified, verified_at: at.map(after), ..copy("A", "disk") };
+    let levels = [
+        (Some(Level::Checksum), Some(1), Some(Level::Checksum), Some(1)),
+        (Some(Level::Restore), Some(2), Some(Level::Restore), Some(2)),
+        (Some(Level::Integrity), Some(3), Some(Level::Restore), Some(3)),
+        (None, None, Some(Level::Restore), Some(3)),
+        (Some(Level::Checksum), Some(2), Some(Level::Restore), Some(3)),
+    ];
+    for (verified, at, expected, expected_at) in levels {
+        place.put(&told(verified, at)).await;
+        assert_eq!(place.copies_of("A").await, [told(expected, expected_at)]);
+    }
+}
+
+pub async fn backups_are_listed_by_what_is_asked_newest_first(place: Place) {
+    let mut all = Vec::new();
+    for n in 0..24_usize {
+        let row = BackupRow {
+            plan: ["shop", "blog"][n % 2].into(),
+            owner: ["anna", "bert", "cleo"][n % 3].into(),
+            kind: [Kind::Scheduled, Kind::Manual][n / 12],
+            protected: n % 4 == 0,
+            created_at: after(n as i64 / 2),
+            ..copy(&format!("{n:02}"), "disk")
+        };
+        place.put(&row).await;
+        all.push(row);
+    }
+    all.reverse();
+    let any = Filter { limit: 100, ..Filter::default() };
+    let check = async |filter: Filter, fits: &dyn Fn(&BackupRow) -> bool| {
+        let expected: Vec<BackupRow> = all.iter().filter(|row| fits(row)).cloned().collect();
+        assert!(!expected.is_empty() && expected.len() <= all.len());
+        assert_eq!(place.catalog.backups(&filter).await.unwrap(), expected, "{filter:?}");
+    };
+    check(any.clone(), &|_| true).await;
+    check(Filter { owner: Some("cleo".into()), ..any.clone() }, &|row| row.owner == "cleo").await;
+    check(Filter { plan: Some("blog".into()), ..any.clone() }, &|row| row.plan == "blog").await;
+    check(Filter { kind: Some(Kind::Manual), ..any.clone() }, &|row| row.kind == Kind::Manual).await;
+    check(Filter { protected: Some(true), ..any.clone() }, &|row| row.protected).await;
+    check(Filter { protected: Some(false), ..any.clone() }, &|row| !row.protected).await;
+    check(Filter { since: Some(after(7)), ..any.clone() }, &|row| row.created_at >= after(7)).await;
+    check(Filter { until: Some(after(7)), ..any.clone() }, &|row| row.created_at < after(7)).await;
+    let filter = Filter {
+        owner: Some("anna".into()),
+        plan: Some("shop".into()),
+        kind: Some(Kind::Scheduled),
+        since: Some(after(1)),
+        until: Some(after(11)),
+        after: Some((after(11), "23".into())),
+        protected: Some(false),
+        limit: 10,
+    };
+    check(filter, &|row| row.id == "06").await;
+}
+
+pub async fn pages_show_every_backup_once(place: Place) {
+    let mut rows = Vec::new();
+    for n in 0..30 {
+        for destination in ["disk", "s3"] {
+            // Ten of one millisecond: the id decides.
+            rows.push(BackupRow { created_at: after(n / 10), ..copy(&id(), destination) });
+            let last = rows.len() - 1;
+            if destination == "s3" {
+                rows[last].id = rows[last - 1].id.clone();
+            }
+        }
+    }
+    place.catalog.put_backups(&rows).await.unwrap();
+    let mut seen: Vec<(i64, String, String)> = Vec::new();
+    let mut filter = Filter { limit: 6, ..Filter::default() };
+    loop {
+        let page = place.catalog.backups(&filter).await.unwrap();
+        let Some(last) = page.last() else { break };
+        filter.after = Some((last.created_at, last.id.clone()));
+        seen.extend(page.into_iter().map(|row| (row.created_at.as_millisecond(), row.id, row.destination)));
+    }
+    assert_eq!(seen.len(), 60);
+    assert!(seen.is_sorted_by(|a, b| a > b), "{seen:?}");
+}
+
+pub async fn a_copy_is_forgotten_at_one_place_or_at_all(place: Place) {
+    for id in ["A", "B"] {
+        for destination in ["disk", "s3", "dav"] {
+            place.put(&copy(id, destination)).await;
+        }
+    }
+    place.catalog.forget_backup("A", Some("s3")).await.unwrap();
+    assert_eq!(place.copies_of("A").await, [copy("A", "dav"), copy("A", "disk")]);
+    place.catalog.forget_backup("A", None).await.unwrap();
+    assert!(place.copies_of("A").await.is_empty());
+    place.catalog.forget_destination("disk").await.unwrap();
+    assert_eq!(place.copies_of("B").await, [copy("B", "dav"), copy("B", "s3")]);
+}
+
+pub async fn sums_count_a_backup_once_and_its_copies_each(place: Place) {
+    assert_eq!(place.catalog.sum_backups("").await.unwrap(), (0, 0));
+    place.put(&copy("A", "disk")).await;
+    place.put(&copy("A", "s3")).await;
+    place.put(&BackupRow { bytes: 1 << 40, ..copy("B", "disk") }).await;
+    place.put(&BackupRow { plan: "blog".into(), ..copy("C", "disk") }).await;
+    assert_eq!(place.catalog.sum_backups("shop").await.unwrap(), (2, 200 + (1 << 40)));
+    assert_eq!(place.catalog.sum_backups("").await.unwrap(), (3, 300 + (1 << 40)));
+    assert_eq!(place.catalog.sum_backups("none").await.unwrap(), (0, 0));
+}
+
+pub async fn a_backup_is_found_by_the_beginning_or_the_end_of_its_id(place: Place) {
+    let ids = ["01J0000000AAAAAAAAAAXXXXXX", "01J0000000AAAAAAAAAAYYYYYY", "01J1ZZZZZZAAAAAAAAAAXXXXXX"];
+    for id in ids {
+        place.put(&copy(id, "disk")).await;
+        place.put(&copy(id, "s3")).await;
+    }
+    place.put(&BackupRow { owner: "bert".into(), ..copy("01K00000000000000000000000", "disk") }).await;
+    let find = async |prefix: &str, owner: Option<&str>| place.catalog.backup_ids(prefix, owner, 9).await.unwrap();
+    assert_eq!(find("01J0", None).await, ids[..2]);
+    assert_eq!(find("01J1Z", Some("anna")).await, ids[2..]);
+    assert_eq!(find(ids[1], None).await, ids[1..2]);
+    assert_eq!(find("XXXXXX", None).await, [ids[0], ids[2]]);
+    assert_eq!(find("01J000", None).await, ids[..2]);
+    assert_eq!(find("01K", Some("anna")).await, [""; 0]);
+    assert_eq!(find("", Some("anna")).await, ids);
+    for nothing in ["%", "-01J", "01J~", "'", "01J0000000AAAAAAAAAAXXXXXXX"] {
+        assert_eq!(find(nothing, None).await, [""; 0], "{nothing}");
+    }
+}
+
+pub async fn two_looks_at_once_end_with_what_both_saw(place: Place) {
+    let rows: Vec<BackupRow> = (0..1200).map(|n| copy(&format!("{n:05}"), "disk")).collect();
+    let backwards: Vec<BackupRow> = rows.iter().rev().cloned().collect();
+    let catalog = &place.catalog;
+    let (a, b, c, d) = tokio::join!(
+        catalog.put_backups(&rows),
+        catalog.put_backups(&backwards),
+        catalog.own_backups("shop", "anna"),
+        catalog.put_backups(&rows[600..])
+    );
+    for done in [a, b, c, d] {
+        done.unwrap();
+    }
+    assert_eq!(catalog.sum_backups("shop").await.unwrap().0, 1200);
+}
