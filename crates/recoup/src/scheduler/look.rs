@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::json;
+use tokio::task::JoinHandle;
 
 use super::steps::Watch;
 use super::{chores, takeover};
@@ -22,6 +23,9 @@ use crate::model::schedule::{self, Anomaly, Due, Planned, Schedule, Skipped, Sta
 const PAGE: i64 = 100;
 /// So often every plan is looked at, due or not: the law of a zone may have changed, or the catalog behind our back.
 const EVERYTHING: Duration = Duration::from_secs(3600);
+
+/// So often the destinations are looked at: somebody may have added or removed backups behind our back.
+const DESTINATIONS: Duration = Duration::from_secs(24 * 3600);
 
 /// What a look found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +60,8 @@ pub(super) struct Looker {
     beats: leases::Watch,
     /// When to look at everything again, by the clock that only moves forward.
     everything: Duration,
+    /// When to look at the destinations again, and the look that goes on.
+    destinations: (Duration, Option<JoinHandle<()>>),
     /// Why a plan could not be scheduled, by its id: told once.
     broken: HashMap<String, &'static str>,
     impossible: bool,
@@ -66,7 +72,8 @@ impl Looker {
         let everything = engine.clock().elapsed();
         let (watch, broken) = (Watch::default(), HashMap::new());
         let beats = leases::Watch::new(leases::SILENCE);
-        Looker { engine, watch, beats, everything, broken, impossible: false }
+        let destinations = (everything, None);
+        Looker { engine, watch, beats, everything, destinations, broken, impossible: false }
     }
 
     pub async fn look(&mut self) -> Result<Looked> {
@@ -113,11 +120,28 @@ impl Looker {
         if everything {
             looked.told |= chores::hourly(&self.engine, now).await;
             self.everything = clock.elapsed() + EVERYTHING;
+            self.look_at_destinations(clock.elapsed());
         }
         let catalog = self.engine.catalog();
         let (plan, run) = (catalog.next_due_after(now).await?, catalog.next_run_after(now).await?);
         looked.next = plan.into_iter().chain(run).min();
         Ok(looked)
+    }
+
+    /// Beside everything else, because a destination may take its time.
+    fn look_at_destinations(&mut self, elapsed: Duration) {
+        let (next, going) = &mut self.destinations;
+        if elapsed < *next || going.as_ref().is_some_and(|going| !going.is_finished()) {
+            return;
+        }
+        let engine = self.engine.clone();
+        let look = async move {
+            if let Err(error) = engine.refresh(None).await {
+                tracing::warn!("{error}");
+            }
+        };
+        *going = Some(tokio::spawn(look));
+        *next = elapsed + DESTINATIONS;
     }
 
     async fn all(&mut self, now: Timestamp, looked: &mut Looked, ahead: &mut Vec<String>) -> Result<()> {

@@ -21,6 +21,7 @@ use tokio::sync::{Mutex, oneshot};
 
 pub use look::Looked;
 
+use crate::config::ServerSettings;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use turn::Turn;
@@ -31,7 +32,8 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 /// How a scheduler works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
-    /// How often the plans are looked at when nothing is known to be due (60 s).
+    /// How often the plans are looked at when nothing is known to be due (60 s), unless the catalog says otherwise. The
+    /// clocks are read every half minute anyway.
     pub check_interval: Duration,
     /// How many runs are worked on at a time (2).
     pub workers: usize,
@@ -40,6 +42,24 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Options { check_interval: Duration::from_secs(60), workers: 2 }
+    }
+}
+
+impl Options {
+    /// What `recoup.toml` says.
+    pub fn of(settings: &ServerSettings) -> Self {
+        let usual = Options::default();
+        let workers = usize::try_from(settings.concurrency).unwrap_or(usual.workers);
+        Options { check_interval: settings.check_interval.unwrap_or(usual.check_interval), workers }
+    }
+
+    /// The interval as it is now: that of the catalog can be changed at any time, and gives way to that of the file.
+    async fn interval(&self, engine: &Engine) -> Result<Duration> {
+        if let Some(written) = engine.settings().server.check_interval {
+            return Ok(written);
+        }
+        let kept = engine.catalog().daemon_settings().await?.check_interval();
+        Ok(kept.unwrap_or(self.check_interval))
     }
 }
 
@@ -143,10 +163,11 @@ impl Handle {
         let (plans, enabled) = catalog.count_plans().await?;
         let (queued, working) = catalog.queue().await?;
         let next_due = catalog.next_due().await?;
+        let interval = self.0.options.interval(&self.0.engine).await?;
         let turn = self.turn();
         Ok(State {
             running: turn.is_some(),
-            check_interval_seconds: self.0.options.check_interval.as_secs(),
+            check_interval_seconds: interval.as_secs(),
             workers: self.0.options.workers,
             last_check: turn.as_ref().and_then(Turn::last_check),
             next_due: next_due.filter(|_| turn.is_some()),

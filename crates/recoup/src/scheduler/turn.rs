@@ -215,7 +215,7 @@ async fn plans(engine: Arc<Engine>, options: Options, signals: Arc<Signals>) {
     while !signals.is_stopping() {
         let asked = std::mem::take(&mut *signals.asked.lock().unwrap_or_else(PoisonError::into_inner));
         let looked = looker.look().await;
-        let mut sleep = LONGEST_SLEEP.min(options.check_interval);
+        let mut sleep = LONGEST_SLEEP.min(options.interval(&engine).await.unwrap_or(options.check_interval));
         let code = looked.as_ref().err().map(Error::code);
         if let Err(error) = &looked {
             tracing::error!("{error}");
