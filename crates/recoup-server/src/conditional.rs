@@ -27,11 +27,13 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
         if text == "*" && more.is_none() {
             return Ok(IfMatch(None));
         }
-        let version = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).and_then(|text| text.parse().ok());
-        match (version, more) {
-            (Some(version), None) => Ok(IfMatch(Some(version))),
-            // A tag that was never ours matches nothing.
-            _ => Err(Problem::new(StatusCode::PRECONDITION_FAILED, "no_match", "If-Match names no version of this")),
-        }
+        let tag = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).filter(|_| more.is_none());
+        let Some(tag) = tag else {
+            return Err(Problem::unreadable("bad_if_match", "If-Match is the ETag of what was read, in its quotes"));
+        };
+        // A tag that was never ours matches nothing.
+        let text = "If-Match names no version of this";
+        let stale = || Problem::new(StatusCode::PRECONDITION_FAILED, "no_match", text);
+        Ok(IfMatch(Some(tag.parse().map_err(|_| stale())?)))
     }
 }

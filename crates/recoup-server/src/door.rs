@@ -4,7 +4,7 @@
 
 use std::panic::AssertUnwindSafe;
 
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{ConnectInfo, OriginalUri, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -22,6 +22,8 @@ struct Trace {
     id: String,
     /// Id of the account, once somebody asked who it is.
     account: OnceLock<String>,
+    /// The path under which an embedding application has us; empty when we stand alone.
+    mount: String,
 }
 
 tokio::task_local! {
@@ -31,6 +33,11 @@ tokio::task_local! {
 /// The id of the request that is being answered; empty outside of one.
 pub fn request_id() -> String {
     REQUEST.try_with(|trace| trace.id.clone()).unwrap_or_default()
+}
+
+/// A path of ours as a client sees it.
+pub fn place(path: &str) -> String {
+    REQUEST.try_with(|trace| format!("{}{path}", trace.mount)).unwrap_or_else(|_| path.to_owned())
 }
 
 /// Notes whose request it is, for what is written down at its end.
@@ -59,7 +66,7 @@ pub async fn door(State(app): State<App>, mut request: Request, next: Next) -> R
     // For layers inside, which are made before there is an application.
     request.extensions_mut().insert(app.clone());
     let id = ulid::Ulid::from_datetime(app.system_time()).to_string();
-    let trace = Arc::new(Trace { id: id.clone(), account: OnceLock::new() });
+    let trace = Arc::new(Trace { id: id.clone(), account: OnceLock::new(), mount: mount(&request) });
     REQUEST
         .scope(trace.clone(), async move {
             let (method, path) = (request.method().clone(), request.uri().path().to_owned());
@@ -68,6 +75,10 @@ pub async fn door(State(app): State<App>, mut request: Request, next: Next) -> R
                 Ok(()) => inside(request, next).await,
                 Err(problem) => problem.into_response(),
             };
+            if is_bare(&answer) {
+                let text = "The request could not be read";
+                answer = Problem::new(answer.status(), "bad_request", text).into_response();
+            }
             if answer.status() == StatusCode::FORBIDDEN
                 && let Some(account) = trace.account.get()
             {
@@ -82,6 +93,18 @@ pub async fn door(State(app): State<App>, mut request: Request, next: Next) -> R
             answer
         })
         .await
+}
+
+fn mount(request: &Request) -> String {
+    let whole = request.extensions().get::<OriginalUri>().map(|uri| uri.path()).unwrap_or_default();
+    whole.strip_suffix(request.uri().path()).unwrap_or_default().to_owned()
+}
+
+/// Whether a framework's extractor refused with a text of its own.
+fn is_bare(answer: &Response) -> bool {
+    let failed = answer.status().is_client_error() || answer.status().is_server_error();
+    let kind = answer.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    failed && kind.is_none_or(|kind| kind.starts_with("text/plain"))
 }
 
 /// Writes down that somebody was refused; once in a while, because they may ask again and again.

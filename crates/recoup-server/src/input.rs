@@ -93,7 +93,15 @@ pub fn unreadable(rejection: BytesRejection) -> Problem {
 
 /// Reads a JSON document strictly, then as `T`.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    let value = strict(bytes)?;
+    shaped(strict(bytes)?)
+}
+
+/// Reads an object that was read before as `T`.
+pub fn shaped<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
+    if value.is_array() {
+        // serde would take a list for an object, field by field.
+        return Err(Problem::invalid("bad_field", "The document does not fit").detail("it is an object"));
+    }
     T::deserialize(value).map_err(|error| {
         // serde quotes what it was given; a password must not come back.
         let text = error.to_string();
@@ -167,6 +175,10 @@ impl<'de> Visitor<'de> for Strict {
         Ok(value.into())
     }
     fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        // To JSON 1.0 and 1 are one number, to serde they are not. Below 2^53 each whole number is exact.
+        if value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0 {
+            return Ok((value as i64).into());
+        }
         Ok(value.into())
     }
     fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Value, E> {

@@ -1,9 +1,11 @@
 //! What the OpenAPI document says beyond the routes: its title, how to sign in, and that any operation may answer with a
 //! problem document.
 
+use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
-    ContentBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, ResponseBuilder,
+    ContentBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Required, ResponseBuilder,
 };
 use utoipa::{PartialSchema, ToSchema};
 
@@ -38,6 +40,18 @@ pub fn finish(document: &mut OpenApi) {
         ApiKeyValue::with_description("__Host-session", "POST /api/v1/session sets it; recoup-session on plain http");
     components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
     for item in document.paths.paths.values_mut() {
+        if let Some(operation) = item.post.as_mut().filter(|post| post.responses.responses.contains_key("202")) {
+            let key = ParameterBuilder::new()
+                .name("Idempotency-Key")
+                .parameter_in(ParameterIn::Header)
+                .required(Required::False)
+                .description(Some(
+                    "The same request with the same key is done once; for 24 hours its first answer is given again",
+                ))
+                .schema(Some(ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(255))))
+                .build();
+            operation.parameters.get_or_insert_default().push(RefOr::T(key));
+        }
         let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
         for operation in operations.into_iter().flatten() {
             // Two files may both have a `list`; a client that is generated needs one name for each.

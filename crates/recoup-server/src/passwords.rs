@@ -12,17 +12,12 @@ use crate::App;
 use crate::caller::event;
 use crate::problem::Problem;
 
-/// Longer ones are refused before they cost anything.
-const LONGEST: usize = 1024;
 /// How long a request waits for its turn.
 const TURN: Duration = Duration::from_secs(20);
 
-/// What is kept of a new password.
-pub async fn hash(app: &App, text: &str) -> Result<String, Problem> {
-    if text.len() > LONGEST {
-        return Err(Problem::invalid("bad_password", "The password is too long"));
-    }
-    password::check(text)?;
+/// What is kept of a new password for an account of this name.
+pub async fn hash(app: &App, text: &str, name: &str) -> Result<String, Problem> {
+    password::check(text, name)?;
     let text = text.to_owned();
     Ok(in_turn(app, move || password::hash(&text)).await??)
 }
@@ -34,7 +29,8 @@ pub async fn prove(app: &App, name: &str, text: &str, address: Option<IpAddr>) -
     let account = app.catalog().account_named(name).await?.filter(|account| !account.disabled);
     let kept = account.as_ref().and_then(|account| account.password.clone());
     let given = text.to_owned();
-    let right = text.len() <= LONGEST && in_turn(app, move || password::verify(&given, kept.as_deref())).await?;
+    let right =
+        text.len() <= password::LONGEST && in_turn(app, move || password::verify(&given, kept.as_deref())).await?;
     if let (true, Some(account)) = (right, &account) {
         app.limits().right(name);
         return Ok(account.clone());

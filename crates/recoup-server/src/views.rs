@@ -9,6 +9,7 @@ use recoup::model::{Format, Kind, Level, Outcome, Warning};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::door;
 use crate::problem::Problem;
 
 /// What a person may do; each may do what the ones before it may.
@@ -170,7 +171,7 @@ impl From<Warning> for Note {
 
 /// 202 with the id of a run and where to look for it.
 pub fn accepted(run: String) -> Response {
-    let place = format!("/api/v1/runs/{run}");
+    let place = door::place(&format!("/api/v1/runs/{run}"));
     (StatusCode::ACCEPTED, [(header::LOCATION, place)], Json(Accepted { run })).into_response()
 }
 

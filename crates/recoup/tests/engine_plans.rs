@@ -273,3 +273,24 @@ async fn a_viewer_changes_nothing() {
         assert_eq!((error.kind(), error.code()), (ErrorKind::Denied, "not_allowed"));
     }
 }
+
+#[tokio::test]
+async fn the_name_of_a_plan_that_is_no_more_does_not_give_its_backups_away() {
+    let (desk, ada) = with_user().await;
+    let bob = desk.user("bob", Role::Operator).await;
+    let own = document(&desk.path().join("users/own.db"));
+    desk.engine.create_plan(&ada, "hers", own.clone()).await.unwrap();
+    let id = good(&desk.back_up("hers").await)["backup"].as_str().unwrap().to_owned();
+    desk.work_all().await;
+    desk.engine.remove_plan(&ada, "hers").await.unwrap();
+    let error = desk.engine.create_plan(&bob, "hers", own.clone()).await.unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::WouldOverwrite, "name_taken"));
+    // Nor when the catalog has forgotten them.
+    desk.engine.catalog().forget_backup(&id, None).await.unwrap();
+    assert_eq!(desk.engine.create_plan(&bob, "hers", own.clone()).await.unwrap_err().code(), "name_taken");
+    desk.engine.adopt(&Actor::daemon(), "here").await.unwrap();
+    assert_eq!(desk.engine.create_plan(&ada, "hers", own.clone()).await.unwrap_err().code(), "name_taken");
+    desk.engine.catalog().own_backups("hers", ada.account.as_deref().unwrap()).await.unwrap();
+    desk.engine.create_plan(&ada, "hers", own).await.unwrap();
+    assert_eq!(desk.engine.backup(&ada, &id).await.unwrap().len(), 1);
+}

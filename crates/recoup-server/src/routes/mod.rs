@@ -30,6 +30,7 @@ use utoipa_axum::routes;
 
 use crate::App;
 use crate::door;
+use crate::idempotency;
 use crate::problem::Problem;
 
 /// The largest body of a request that is not an upload, in bytes.
@@ -43,14 +44,21 @@ fn quick() -> OpenApiRouter<App> {
         .merge(tokens::routes())
         .merge(audit::routes())
         .merge(settings::routes())
+        .merge(places::routes())
+        .merge(scheduler::routes())
+        .merge(health::routes())
+        .merge(starting())
+}
+
+/// Routes that start work; a POST with an `Idempotency-Key` starts it once. Their answers hold no secret.
+fn starting() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
         .merge(plans::routes())
         .merge(runs::routes())
         .merge(backups::routes())
         .merge(retention::routes())
         .merge(restores::routes())
-        .merge(places::routes())
-        .merge(scheduler::routes())
-        .merge(health::routes())
+        .layer(middleware::from_fn(idempotency::once))
 }
 
 /// Routes that stream, up or down.

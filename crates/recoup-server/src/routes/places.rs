@@ -7,13 +7,14 @@ use jiff::Timestamp;
 use recoup::model::schedule::{Schedule, Written};
 use recoup::model::user::Scope;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::App;
 use crate::caller::Caller;
-use crate::input::{Input, Path};
+use crate::input::{Input, Path, shaped};
 use crate::problem::Problem;
 
 /// Routes that answer soon.
@@ -107,7 +108,7 @@ async fn adopt(State(app): State<App>, caller: Caller, Path(name): Path<String>)
 struct ScheduleRequest {
     /// As `schedule` in a plan: `every`, `at`, `zone` (UTC when absent), `weekday`, `day`.
     #[schema(value_type = Object)]
-    schedule: Written,
+    schedule: Map<String, Value>,
     /// After this time; now when absent. For a rolling one it is the last time.
     #[serde(default)]
     #[schema(format = DateTime, value_type = Option<String>)]
@@ -140,7 +141,8 @@ async fn schedule(
     if !(1..=100).contains(&count) {
         return Err(Problem::invalid("bad_count", "Ask for 1 to 100 times"));
     }
-    let schedule: Schedule = given.schedule.meant(Some("UTC")).map_err(|wrong| {
+    let written: Written = shaped(Value::Object(given.schedule))?;
+    let schedule: Schedule = written.meant(Some("UTC")).map_err(|wrong| {
         let problem = Problem::from(*wrong.error);
         problem.detail(format!("schedule.{}", wrong.key))
     })?;

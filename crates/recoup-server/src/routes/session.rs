@@ -126,7 +126,7 @@ async fn set_up(State(app): State<App>, from: Peer, Input(given): Input<SetUp>) 
             .hint("the daemon prints a new one each time it starts"));
     }
     let name = named(&given.name)?;
-    let password = passwords::hash(&app, &given.password).await?;
+    let password = passwords::hash(&app, &given.password, &name).await?;
     if !setup::use_up(&app).await? {
         return Err(Problem::new(StatusCode::CONFLICT, "set_up_already", "There is an admin already"));
     }
@@ -169,7 +169,7 @@ async fn sign_in(
     responses((status = 204)))]
 async fn sign_out(State(app): State<App>, caller: Caller) -> Result<Response, Problem> {
     let Via::Session { id, .. } = &caller.via else {
-        return Err(Problem::invalid("no_session", "This request has no sign-in that could end"));
+        return Err(Problem::new(StatusCode::FORBIDDEN, "no_session", "This request has no sign-in that could end"));
     };
     app.catalog().end_login(id).await?;
     let logout = caller.event("user.logout", ("user", &caller.account.id), "logout", json!({}));
@@ -182,7 +182,7 @@ async fn sign_out(State(app): State<App>, caller: Caller) -> Result<Response, Pr
     request_body = Proof, responses((status = 204)))]
 async fn prove(State(app): State<App>, caller: Caller, Input(given): Input<Proof>) -> Result<Response, Problem> {
     let Via::Session { id, .. } = &caller.via else {
-        return Err(Problem::invalid("no_session", "Only a sign-in with a password can be proven"));
+        return Err(Problem::new(StatusCode::FORBIDDEN, "no_session", "Only a sign-in with a password can be proven"));
     };
     passwords::prove(&app, &caller.account.name, &given.password, caller.address).await.map_err(not_401)?;
     let cookie = session::begin(&app, &caller.account.id, Some(id), app.now()).await?;
@@ -214,11 +214,15 @@ async fn change_password(
     Input(given): Input<NewPassword>,
 ) -> Result<Response, Problem> {
     let Via::Session { .. } = &caller.via else {
-        return Err(Problem::invalid("no_session", "Only somebody who signed in with a password can change it"));
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "no_session",
+            "Only somebody who signed in with a password can change it",
+        ));
     };
     let name = &caller.account.name;
     let mut account = passwords::prove(&app, name, &given.old, caller.address).await.map_err(not_401)?;
-    account.password = Some(passwords::hash(&app, &given.new).await?);
+    account.password = Some(passwords::hash(&app, &given.new, &account.name).await?);
     let changed = caller.event("user.changed", ("user", &account.id), "update", json!({"changed": ["password"]}));
     app.audited(changed, app.catalog().update_account(&account)).await?;
     let cookie = session::begin(&app, &account.id, None, app.now()).await?;

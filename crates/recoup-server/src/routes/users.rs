@@ -131,7 +131,7 @@ async fn create(
         let text = format!("There is a user of that name: {name}");
         return Err(Problem::new(StatusCode::CONFLICT, "user_exists", text));
     }
-    let password = Some(passwords::hash(&app, &given.password).await?);
+    let password = Some(passwords::hash(&app, &given.password, &name).await?);
     let role = given.role.into();
     let account = Account { id: app.new_id(), name, role, password, disabled: false, created_at: app.now() };
     let details = json!({"name": account.name, "role": account.role.word()});
@@ -169,7 +169,7 @@ async fn change(
         changed.push("role");
     }
     if let Some(password) = &given.password {
-        account.password = Some(passwords::hash(&app, password).await?);
+        account.password = Some(passwords::hash(&app, password, &account.name).await?);
         changed.push("password");
     }
     if let Some(disabled) = given.disabled {

@@ -1,38 +1,157 @@
-//! Passwords: argon2id in PHC form.
+//! Passwords: which may be chosen, what is kept of one, whether one is right. argon2id with 19 MiB and two passes, the
+//! least that OWASP's password storage page and ASVS 5.0 11.4.2 ask for.
+//!
+//! Both [`hash`] and [`verify`] take tens of milliseconds and 19 MiB: call them on a blocking thread, a few at a time.
+//! Not here: waits after wrong ones, and secrets that are random (nobody can guess those; a fast hash is enough).
+
+use std::collections::HashSet;
 
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use argon2::{Algorithm, Argon2, Params, Version};
 
 use crate::error::{Error, ErrorKind, Result};
 
+/// The shortest password, in characters (ASVS 5.0 6.2.1).
+pub const SHORTEST: usize = 12;
+/// The longest, in bytes: longer ones cost time and prove nothing.
+pub const LONGEST: usize = 1024;
+
+/// The hash of nothing anybody knows, with the same cost as every other.
+const NOBODYS: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$0ZyzWjYlLQ7gVtHq2vU6nvMZLRQ4BWkE6lXm5bYCkGs";
+
+/// Passwords of twelve characters and more that lists of leaked ones have near their top, without their digits at the
+/// end and in small letters.
+const COMMON: [&str; 34] = [
+    "password",
+    "passwordpassword",
+    "passw0rd",
+    "p@ssw0rd",
+    "p@ssword",
+    "qwertyuiop",
+    "qwertyuiopasdfghjkl",
+    "qwerty",
+    "qwertyqwerty",
+    "asdfghjkl",
+    "asdfghjklqwertyuiop",
+    "zxcvbnm",
+    "qazwsxedc",
+    "qazwsxedcrfv",
+    "1q2w3e4r5t6y",
+    "1qaz2wsx3edc",
+    "q1w2e3r4t5y6",
+    "letmein",
+    "letmeinletmein",
+    "iloveyou",
+    "iloveyouiloveyou",
+    "welcome",
+    "administrator",
+    "adminadmin",
+    "adminadminadmin",
+    "changeme",
+    "changemechangeme",
+    "correcthorsebatterystaple",
+    "unbelievable",
+    "computer",
+    "princess",
+    "superman",
+    "backup",
+    "recoup",
+];
+
 fn argon() -> Argon2<'static> {
     Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(19 << 10, 2, 1, None).unwrap_or_default())
 }
 
-/// Whether a password may be chosen.
-pub fn check(password: &str) -> Result<()> {
-    if password.chars().count() < 12 {
-        return Err(Error::usage("weak_password", "The password is too short").hint("at least 12 characters"));
+/// Whether a password may be chosen for an account of this name. Any characters may be in it, and none must. Errors:
+/// `weak_password` ([`ErrorKind::Usage`]); the password is never in them.
+pub fn check(password: &str, name: &str) -> Result<()> {
+    let weak = |text: &str, hint: &str| Err(Error::usage("weak_password", text).hint(hint.to_owned()));
+    if password.chars().count() < SHORTEST {
+        return weak("The password is too short", "at least 12 characters");
+    }
+    if password.len() > LONGEST {
+        return weak("The password is too long", "at most 1024 bytes");
+    }
+    let small = password.to_lowercase();
+    let different: HashSet<char> = small.chars().collect();
+    let stem = small.trim_end_matches(|c: char| !c.is_alphabetic());
+    let named = !name.is_empty() && stem == name.to_lowercase();
+    if different.len() < 5 || is_row(&small) || COMMON.contains(&stem) || named {
+        return weak("The password is easy to guess", "a few words that do not belong together are harder");
     }
     Ok(())
 }
 
-/// What is kept of a password. Takes tens of milliseconds and 19 MiB.
-pub fn hash(password: &str) -> Result<String> {
-    let bytes: [u8; 16] = rand::random();
-    let salt = SaltString::encode_b64(&bytes).map_err(|error| {
-        Error::new(ErrorKind::Failed, "no_hash", "The password could not be hashed").because(error.to_string())
-    })?;
-    let hashed = argon().hash_password(password.as_bytes(), &salt);
-    hashed.map(|hash| hash.to_string()).map_err(|error| {
-        Error::new(ErrorKind::Failed, "no_hash", "The password could not be hashed").because(error.to_string())
-    })
+/// Whether each character follows the one before it: `123456789012`, `abcdefghijkl`.
+fn is_row(text: &str) -> bool {
+    let letters: Vec<u32> = text.chars().map(u32::from).collect();
+    letters.windows(2).all(|pair| pair[1] == pair[0] + 1 || (pair[0] == u32::from('9') && pair[1] == u32::from('0')))
 }
 
-/// Whether a password is the one of a hash. Takes as long when there is none.
+/// What is kept of a password: argon2id in PHC form, with a salt of its own.
+pub fn hash(password: &str) -> Result<String> {
+    let failed = |error: argon2::password_hash::Error| {
+        Error::new(ErrorKind::Failed, "no_hash", "The password could not be hashed").because(error.to_string())
+    };
+    let bytes: [u8; 16] = rand::random();
+    let salt = SaltString::encode_b64(&bytes).map_err(failed)?;
+    Ok(argon().hash_password(password.as_bytes(), &salt).map_err(failed)?.to_string())
+}
+
+/// Whether a password is the one of a hash. Takes as long when there is no hash, so that nobody can tell by the time
+/// which accounts there are.
 pub fn verify(password: &str, hash: Option<&str>) -> bool {
-    const NOBODYS: &str =
-        "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$0ZyzWjYlLQ7gVtHq2vU6nvMZLRQ4BWkE6lXm5bYCkGs";
     let Ok(parsed) = PasswordHash::new(hash.unwrap_or(NOBODYS)) else { return false };
     argon().verify_password(password.as_bytes(), &parsed).is_ok() && hash.is_some()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_right_only_for_its_own_hash() {
+        let (one, other) = (hash("correct horse battery").unwrap(), hash("correct horse battery").unwrap());
+        assert_ne!(one, other);
+        assert!(one.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{one}");
+        assert!(verify("correct horse battery", Some(&one)) && verify("correct horse battery", Some(&other)));
+        assert!(!verify("correct horse batterY", Some(&one)) && !verify("", Some(&one)));
+        assert!(!verify("correct horse battery", None) && !verify("x", Some("not a hash")));
+    }
+
+    #[test]
+    fn a_name_that_nobody_has_costs_the_same() {
+        let (nobodys, ours) = (PasswordHash::new(NOBODYS).unwrap(), hash("correct horse battery").unwrap());
+        let ours = PasswordHash::new(&ours).unwrap();
+        assert_eq!((nobodys.algorithm, nobodys.version, &nobodys.params), (ours.algorithm, ours.version, &ours.params));
+        assert_eq!(nobodys.hash.unwrap().len(), ours.hash.unwrap().len());
+    }
+
+    #[test]
+    fn short_and_famous_passwords_cannot_be_chosen() {
+        let famous = [
+            "short",
+            "elevenchars",
+            "password1234",
+            "Password2026!",
+            "aaaaaaaaaaaa",
+            "abababababab",
+            "123456789012",
+            "abcdefghijkl",
+            "qwertyuiop123",
+            "administrator",
+            "Correcthorsebatterystaple",
+            "marguerite-2026",
+        ];
+        for password in famous {
+            assert_eq!(check(password, "marguerite").unwrap_err().code(), "weak_password", "{password}");
+        }
+        for password in ["correct horse battery", "пароль из слов", "a 12 long one", "\u{1F600}\u{1F601} smile wide"]
+        {
+            check(password, "marguerite").unwrap();
+        }
+        assert!(check(&"x1y2z3".repeat(200), "").is_err());
+    }
 }

@@ -127,6 +127,20 @@ impl Engine {
     }
 }
 
+/// Tells the catalog something that must not be lost because it did not answer for a moment: tried for half a minute.
+async fn insist<T, F: Future<Output = Result<T>>>(tell: impl Fn() -> F) -> Result<T> {
+    for wait in [1, 2, 4, 8, 15] {
+        match tell().await {
+            Err(error) if matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::Busy) => {
+                tracing::warn!("The catalog is told again in {wait} s: {error}");
+                tokio::time::sleep(std::time::Duration::from_secs(wait)).await;
+            }
+            other => return other,
+        }
+    }
+    tell().await
+}
+
 /// Does something on a thread that may wait. A panic there is an error here.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let failed = match tokio::task::spawn_blocking(work).await {

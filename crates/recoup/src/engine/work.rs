@@ -13,7 +13,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use super::audit::event;
 use super::fence::Fence;
 use super::watch::{Handle, Watcher};
-use super::{Actor, Engine, Work};
+use super::{Actor, Engine, Work, insist};
 use crate::catalog::{PlanRow, RunRow};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::job::{Cause, RunKind, State};
@@ -228,7 +228,8 @@ impl Engine {
             End::Again(error, at) => {
                 watcher.line(&format!("{}; tried again at {at}", told(&error)));
                 let document = document(&error);
-                self.catalog.retry_run(&run.id, worker, &document, &watcher.take_unkept(), at).await?;
+                let lines = watcher.take_unkept();
+                insist(|| self.catalog.retry_run(&run.id, worker, &document, &lines, at)).await?;
                 return self.finished(run, watcher).await;
             }
         };
@@ -238,12 +239,13 @@ impl Engine {
         for warning in &done.warnings {
             watcher.line(&format!("Warning: {}", warning.text));
         }
-        let previous = self.outcome_before(run).await?;
+        let previous = insist(|| self.outcome_before(run)).await?;
         let log = watcher.take_unkept();
         let result = (!done.result.is_null()).then_some(&done.result);
         let error_document = error.as_ref().map(document);
         let kept = (result, error_document.as_ref());
-        let ours = self.catalog.finish_run(&run.id, worker, outcome, kept.0, kept.1, &log, now).await?;
+        let finish = || self.catalog.finish_run(&run.id, worker, outcome, kept.0, kept.1, &log, now);
+        let ours = insist(finish).await?;
         if !ours {
             return self.finished(run, watcher).await;
         }
