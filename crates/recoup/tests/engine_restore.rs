@@ -114,12 +114,15 @@ async fn what_cannot_be_recorded_is_not_destroyed_and_a_backup_goes_on_with_an_a
     let (desk, id) = backed_up(&toml).await;
     let daemon = Actor::daemon();
     let (preview, _) = desk.engine.preview_restore(&daemon, &id, vec![]).await.unwrap();
+    desk.engine.create_plan(&daemon, "mine", document(&desk.database())).await.unwrap();
     desk.sql("DELETE FROM product");
     without_audit(&desk);
     let engine = &desk.engine;
     let refused = |error: Error| assert_eq!(error.code(), "catalog_failed", "{error} {}", error.detail());
     refused(engine.delete_backup(&daemon, &id, true).await.unwrap_err());
     refused(engine.set_protected(&daemon, &id, false).await.unwrap_err());
+    refused(engine.remove_plan(&daemon, "mine").await.unwrap_err());
+    assert_eq!(desk.plan("mine").await.name, "mine");
     let run = engine.start_restore(&daemon, &preview, true).await.unwrap();
     let done = desk.done(&run).await;
     assert_eq!(outcome(&done), (Outcome::Failed, "catalog_failed".into()));
@@ -240,6 +243,26 @@ async fn an_upload_of_one_of_our_archives_is_previewed_and_restored_to_the_plans
     let undone = desk.done(&undo).await;
     assert!(matches!(undone.outcome, Some(Outcome::Good | Outcome::Warnings)), "{:?}", undone.error);
     assert!(!desk.path().join("other/pictures/one.jpg").exists());
+}
+
+#[tokio::test]
+async fn a_bare_database_or_export_goes_where_the_plan_has_its_only_database() {
+    let (desk, _) = backed_up(SHOP).await;
+    let daemon = Actor::daemon();
+    let brought = desk.data().join("uploads/arrived");
+    let bare = format!("VACUUM INTO '{}'", brought.display());
+    desk.sql(&bare);
+    desk.sql("DELETE FROM product");
+    let (preview, told) = desk.engine.upload(&daemon, "shop", brought).await.unwrap();
+    assert_eq!((told.parts.len(), told.parts[0].path.as_deref()), (1, Some(desk.database().as_path())));
+    assert_eq!(told.differences.databases[0].tables[0].added, 3);
+    let run = desk.engine.start_restore(&daemon, &preview, false).await.unwrap();
+    let done = desk.done(&run).await;
+    assert!(matches!(done.outcome, Some(Outcome::Good | Outcome::Warnings)), "{:?}", done.error);
+    assert_eq!(desk.products(), 3);
+    // The safety backup is the plan's.
+    let safety = done.result.unwrap()["safety_backup"].as_str().unwrap().to_owned();
+    assert_eq!(desk.engine.backup(&daemon, &safety).await.unwrap()[0].plan, "shop");
 }
 
 #[tokio::test]
