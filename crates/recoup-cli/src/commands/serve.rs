@@ -58,9 +58,7 @@ async fn daemon(args: &Serve, session: &Session, first: Option<&str>) -> Result<
     let (mut interrupt, mut terminate) = (watch(SignalKind::interrupt())?, watch(SignalKind::terminate())?);
 
     let engine = engine::open(session, args.data.clone()).await?;
-    let workers = usize::try_from(server.concurrency).unwrap_or(2);
-    let check_interval = server.check_interval.unwrap_or(Schedule::default().check_interval);
-    let scheduler = Scheduler::start(engine.clone(), Schedule { check_interval, workers }).await?;
+    let scheduler = Scheduler::start(engine.clone(), Schedule::of(server)).await?;
     let app = App::new(engine.clone(), Options::of(server)).with_scheduler(scheduler.clone());
 
     let url = server.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
@@ -83,13 +81,6 @@ async fn daemon(args: &Serve, session: &Session, first: Option<&str>) -> Result<
         engine.enqueue(&Actor::daemon(), plan, work).await?;
         scheduler.wake();
     }
-    // What lies at the destinations may have changed while nobody looked; nobody waits for that.
-    let looking = engine.clone();
-    tokio::spawn(async move {
-        if let Err(error) = looking.refresh(None).await {
-            tracing::warn!(error = %error, detail = error.detail(), "the destinations could not be looked at");
-        }
-    });
     notify(&[sd_notify::NotifyState::Ready]);
     let alive = tokio::spawn(watchdog());
     let served = serve(listener, app, Bounds::default(), async {
@@ -99,10 +90,13 @@ async fn daemon(args: &Serve, session: &Session, first: Option<&str>) -> Result<
         }
         notify(&[sd_notify::NotifyState::Stopping]);
         tracing::info!("stopping");
-        engine.interrupt();
+        // Beside the last answers, so that both together take no longer than this.
+        let stopping = scheduler.clone();
+        tokio::spawn(async move { stopping.stop(GRACE).await });
     });
     let served = served.await;
     alive.abort();
+    // Waits for that one.
     scheduler.stop(GRACE).await;
     engine.catalog().close().await;
     tracing::info!("stopped");

@@ -97,7 +97,10 @@ impl Looker {
         if look.step.is_some() {
             self.everything = Duration::ZERO;
         }
-        if look.leapt() && !before {
+        if before {
+            // Told when it began; but what is old is no clearer now.
+            self.engine.distrust_clock().await?;
+        } else if look.leapt() {
             let seconds = look.step.unwrap_or_default().as_secs();
             self.wrong_clock(now, json!({"why": "step", "seconds": seconds})).await?;
             (looked.clock_wrong, looked.told) = (true, true);
