@@ -1,4 +1,4 @@
-# run: the demo · test: everything that decides · check: the quick part of it · bench: speed beside the peers
+# run: the demo and the daemon on it · test: everything that decides · check: the quick part of it · bench: speed beside the peers
 # soak: the full sizes · fuzz: hostile bytes, FUZZ=seconds for each target
 # Everything a test needs is installed here, once, each step tried again when a download fails.
 
@@ -15,7 +15,7 @@ FUZZ ?= 60
 .PHONY: fuzz run test check fmt clippy deny doc unit soak bench docs tools packages
 
 run:
-	$(CARGO) run --quiet -p recoup-cli -- demo
+	$(CARGO) run --quiet -p recoup-cli -- demo --serve
 
 test: check unit doc
 

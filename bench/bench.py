@@ -29,14 +29,14 @@ z.close()
 """
 
 
-def run(command, **kwargs):
+def run(command, good=(0,), **kwargs):
     """Wall seconds and peak memory in MiB of one command, with everything it started."""
     started = time.monotonic()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **kwargs)
     error = process.stderr.read()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = 0
-    if os.waitstatus_to_exitcode(status) != 0:
+    if os.waitstatus_to_exitcode(status) not in good:
         raise SystemExit(f"{command} failed: {error.decode(errors='replace')[-2000:]}")
     return time.monotonic() - started, usage.ru_maxrss / 1024
 
@@ -146,7 +146,7 @@ def main():
 
 # An application that asks for the write lock again and again without writing anything: how long does it wait at most?
 WAITER = """
-import sqlite3, sys, time
+import os, sqlite3, sys, time
 db = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=600)
 print("ready", flush=True)
 longest = 0.0
@@ -154,7 +154,8 @@ while True:
     started = time.monotonic()
     db.execute("BEGIN IMMEDIATE"); db.execute("ROLLBACK")
     longest = max(longest, time.monotonic() - started)
-    with open(sys.argv[2], "w") as file: file.write(str(longest))
+    with open(sys.argv[2] + "~", "w") as file: file.write(str(longest))
+    os.rename(sys.argv[2] + "~", sys.argv[2])
     time.sleep(0.005)
 """
 
@@ -203,7 +204,7 @@ def waiting(bench, recoup, live, kept, copy, in_place):
     restore = lambda which: [recoup, "restore", which, "--at", at, "--yes", "--quiet"]
 
     def shifted():
-        run(restore(states[1]))
+        run(restore(states[1]), (0, 3))
         os.sync()
         return restore(states[0])
 
@@ -222,7 +223,7 @@ def waiting(bench, recoup, live, kept, copy, in_place):
             command = before()[0]
             waiter = subprocess.Popen([sys.executable, "-c", WAITER, live, os.path.join(bench.out, "longest")], stdout=subprocess.PIPE)
             waiter.stdout.readline()
-            run(command)
+            run(command, (0, 3))
             waiter.kill()
             waiter.wait()
             waits.append(float(open(os.path.join(bench.out, "longest")).read()))

@@ -1,6 +1,7 @@
 //! The command line as clap sees it: names, flags and their help. A contract: scripts depend on it.
 //! What the commands do is in [`crate::commands`].
 
+mod daemon;
 mod plan;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use recoup::model::retention::Policy;
 use recoup::model::{Format, Kind, Level};
 
+pub use daemon::{Adopt, Audit, Run, Serve, User};
 pub use plan::{Plan, PlanNext};
 
 const EXIT_CODES: &str = "\
@@ -76,6 +78,18 @@ pub enum Command {
     /// Plans and when they run
     #[command(subcommand)]
     Plan(Plan),
+    /// Run the daemon: schedules, users, the REST API
+    Serve(Serve),
+    /// Run what is due, without a daemon
+    Run(Run),
+    /// Users of the daemon, their passwords and tokens
+    #[command(subcommand)]
+    User(User),
+    /// The audit: check it, export it
+    #[command(subcommand)]
+    Audit(Audit),
+    /// Take what lies at a destination into the catalog's list
+    Adopt(Adopt),
     /// Check this machine, the configuration, sources and destinations
     Doctor(Doctor),
     /// Make a small shop, back it up while it is written to, and look at the result
@@ -391,6 +405,9 @@ pub struct Demo {
     /// Directory of the demo
     #[arg(default_value = "./recoup-demo", value_hint = ValueHint::DirPath)]
     pub directory: PathBuf,
+    /// Then run the daemon on it, until Ctrl-C
+    #[arg(long)]
+    pub serve: bool,
 }
 
 #[derive(Debug, Args)]

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use recoup::model::{Manifest, RestoreRecord, SourceSpec};
 use recoup::progress::Context;
-use recoup::restore::recover::{self, Recovered};
 use recoup::restore::Places;
+use recoup::restore::recover::{self, Recovered};
 use recoup::store::Store;
 use recoup::{ErrorKind, Result};
 

@@ -16,7 +16,7 @@ pub mod options;
 mod passwords;
 pub mod problem;
 mod routes;
-mod secret;
+pub mod secret;
 pub mod server;
 mod session;
 mod setup;

@@ -187,7 +187,7 @@ pub fn request(plan: &str, sources: Vec<SourceFactory>, format: Format, scratch:
         protect: false,
         host: None,
         hooks: vec![],
-        scratch: scratch.to_owned(),
         audit: None,
+        scratch: scratch.to_owned(),
     }
 }

@@ -124,7 +124,8 @@ async fn one_plan_that_fails_does_not_stop_another() {
     assert_eq!(outcome(&of(&bad)), (Outcome::Failed, "source_missing".into()));
     good(&of(&fine));
     assert_eq!(desk.plan("gone").await.last_outcome, Some(Outcome::Failed));
-    let links = desk.engine.catalog().audit_before(i64::MAX, Some("backup_scheduler.backup_error"), None, None, 9).await;
+    let links =
+        desk.engine.catalog().audit_before(i64::MAX, Some("backup_scheduler.backup_error"), None, None, 9).await;
     assert_eq!(links.unwrap()[0].event.details["code"], "source_missing");
 }
 
@@ -205,7 +206,9 @@ async fn a_run_that_is_cancelled_ends_as_cancelled_and_leaves_nothing() {
     desk.engine.cancel(&Actor::daemon(), &run.id).await.unwrap();
     let done = working.await.unwrap().unwrap().unwrap();
     assert_eq!((done.outcome, done.cancel), (Some(Outcome::Cancelled), true));
-    assert!(desk.listed().await.is_empty() && desk.engine.store("here").unwrap().list(None).unwrap().backups.is_empty());
+    assert!(
+        desk.listed().await.is_empty() && desk.engine.store("here").unwrap().list(None).unwrap().backups.is_empty()
+    );
     let mut states = Vec::new();
     while let Ok(event) = events.try_recv() {
         states.push((event.state, event.outcome));

@@ -7,6 +7,7 @@ mod scheduler_kit;
 
 use std::time::Duration;
 
+use recoup::catalog::Filter;
 use recoup::clock::Clock;
 use recoup::scheduler::Handle;
 use scheduler_kit::{Place, at, stop};
@@ -67,6 +68,41 @@ async fn a_month_forward_is_one_run_and_people_are_told() {
     place.clock.pass(HOUR);
     assert!(!place.settle(&handle).await.clock_wrong);
     assert_eq!(anomalies(&place).await, 1);
+}
+
+#[tokio::test]
+async fn after_a_leap_nothing_is_removed_for_a_day() {
+    for hours in [-30 * 24, 40, 365 * 24] {
+        let place = Place::new("2026-07-01T12:00:00Z").await;
+        place.daily("shop").await;
+        place.change("shop", json!({"retention": {"keep_count": 2}})).await;
+        let handle = place.start().await;
+        let backups = async || {
+            let filter = Filter { plan: Some("shop".into()), limit: 100, ..Filter::default() };
+            place.engine.catalog().backups(&filter).await.unwrap().len()
+        };
+        for _ in 0..5 {
+            handle.check_now().await.unwrap();
+            place.clock.pass(24 * HOUR);
+            place.settle(&handle).await;
+        }
+        assert_eq!(backups().await, 2);
+        place.clock.forward(hours);
+        assert!(place.settle(&handle).await.clock_wrong, "{hours}");
+        let catch_up = usize::from(hours > 0);
+        assert_eq!(backups().await, 2 + catch_up, "{hours}");
+        place.clock.pass(23 * HOUR);
+        place.settle(&handle).await;
+        assert_eq!(backups().await, 3 + catch_up, "{hours}");
+        let paused = place.events("backup_retention.safety_check").await;
+        assert!(paused.len() == 1 + catch_up && paused.iter().all(|event| event["code"] == "clock"), "{paused:?}");
+        if hours > 0 {
+            place.clock.pass(25 * HOUR);
+            place.settle(&handle).await;
+            assert_eq!(backups().await, 2, "{hours}: the day is over");
+        }
+        stop(&handle).await;
+    }
 }
 
 #[tokio::test]

@@ -14,6 +14,12 @@ use recoup::model::job::State;
 use scheduler_kit::{Gate, Place, start, stop};
 use serde_json::json;
 
+fn resident_mib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+}
+
 #[tokio::test]
 async fn five_hundred_plans_of_one_minute_all_run_two_at_a_time_and_in_their_turn() {
     let (inside, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -36,7 +42,11 @@ async fn five_hundred_plans_of_one_minute_all_run_two_at_a_time_and_in_their_tur
     handle.check_now().await.unwrap();
     place.pass_until("2026-07-02T03:04:00Z");
     assert_eq!(handle.check_now().await.unwrap().queued, 500);
+    place.until(async || order.lock().unwrap().len() >= 100).await;
+    let after_a_fifth = resident_mib();
     place.quiet(&handle).await;
+    let grown = resident_mib().saturating_sub(after_a_fifth);
+    assert!(grown < 16, "400 runs took {grown} MiB that did not come back");
     let order = order.lock().unwrap().clone();
     assert_eq!(order.iter().collect::<HashSet<_>>().len(), 500);
     assert_eq!(order.len(), 500);

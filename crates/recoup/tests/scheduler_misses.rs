@@ -23,7 +23,7 @@ async fn times_missed_while_off_become_one_run() {
     stop(&handle).await;
     place.pass_until("2026-10-25T09:15:00Z");
     handle.start().await.unwrap();
-    assert_eq!(place.settle(&handle).await.clock_wrong, false);
+    assert!(!place.settle(&handle).await.clock_wrong);
     let runs = place.runs("shop").await;
     assert_eq!(runs.len(), 1, "{runs:?}");
     assert_eq!((runs[0].missed, runs[0].cause, runs[0].outcome), (3, Cause::CatchUp, Some(Outcome::Good)));

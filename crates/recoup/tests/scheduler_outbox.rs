@@ -48,7 +48,8 @@ fn request(stream: &mut TcpStream) -> String {
     loop {
         let text = String::from_utf8_lossy(&bytes).into_owned();
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+            let length =
+                head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
             if body.len() >= length.unwrap_or(0) {
                 return body.to_owned();
             }
@@ -120,16 +121,18 @@ async fn what_does_not_arrive_is_tried_again_and_then_given_up() {
     for attempt in 1..=6 {
         // Each attempt fails with another sentence, so that it shows when it is noted.
         let sentence = ["could not take it", "less often"][attempt % 2];
-        place.until(async || outgoing(&place, "hook").await[0].error.as_ref().is_some_and(|e| e.contains(sentence))).await;
+        place
+            .until(async || outgoing(&place, "hook").await[0].error.as_ref().is_some_and(|e| e.contains(sentence)))
+            .await;
         assert_eq!(ear.heard(), attempt);
         *ear.answer.lock().unwrap() = ["503", "429"][(attempt + 1) % 2];
         place.clock.pass(Duration::from_secs(7 * 3600));
-        handle.wake().await;
+        handle.wake();
     }
-    handle.wake().await;
+    handle.wake();
     *ear.answer.lock().unwrap() = "200";
     put(&place, "b", "hook").await;
-    handle.wake().await;
+    handle.wake();
     place.until(async || outgoing(&place, "hook").await[0].told_at.is_some()).await;
     assert_eq!(ear.heard(), 7, "the first notice was given up after six attempts");
     assert_eq!(outgoing(&place, "hook").await[1].attempt, 6);
@@ -142,7 +145,7 @@ async fn a_notice_for_a_channel_that_is_no_more_is_given_up() {
     let handle = place.start().await;
     place.until(async || outgoing(&place, "gone").await[0].error.is_some()).await;
     place.clock.pass(Duration::from_secs(48 * 3600));
-    handle.wake().await;
+    handle.wake();
     handle.check_now().await.unwrap();
     let out = &outgoing(&place, "gone").await[0];
     assert_eq!((out.attempt, out.error.as_deref()), (1, Some("There is no channel gone")));

@@ -1,5 +1,7 @@
 //! One file per command. Each takes its arguments and what the session found, and gives a reply.
 
+mod adopt;
+mod audit;
 mod backup;
 mod completions;
 mod config;
@@ -7,14 +9,18 @@ mod delete;
 mod demo;
 mod diff;
 mod doctor;
+mod due;
+mod engine;
 mod list;
 mod notify;
 mod plan;
 mod protect;
 mod prune;
 mod restore;
+mod serve;
 mod show;
 mod undo;
+mod user;
 mod verify;
 
 use recoup::Result;
@@ -42,10 +48,16 @@ pub fn run(cli: Cli, screen: Screen) -> Result<Reply> {
         Command::Delete(args) => delete::run(args, &session()?),
         Command::Prune(args) => prune::run(args, &session()?),
         Command::Plan(args) => plan::run(args, &session()?),
+        Command::Serve(args) => serve::run(args, &session()?),
+        Command::Run(_) => due::run(&session()?),
+        Command::User(args) => user::run(args, &session()?),
+        Command::Audit(args) => audit::run(args, &session()?),
+        Command::Adopt(args) => adopt::run(args, &session()?),
         Command::Doctor(args) => doctor::run(args, &session, &screen),
         Command::Config(Config::Print { origin }) => config::print(*origin, &session()?),
         Command::Notify(Notify::Test(args)) => notify::test(args, &session()?),
         // These look at no configuration: they work for somebody who has none, or a wrong one.
+        Command::Demo(args) if args.serve => demo::serve(args, &screen),
         Command::Demo(args) => demo::run(args, &screen),
         Command::DemoWriter(args) => demo::writer::run(args),
         Command::Completions(args) => completions::run(args),

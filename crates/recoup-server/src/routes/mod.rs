@@ -11,6 +11,7 @@ mod plans;
 mod restores;
 mod retention;
 mod runs;
+mod scheduler;
 mod session;
 mod settings;
 mod tokens;
@@ -44,6 +45,7 @@ fn quick() -> OpenApiRouter<App> {
         .merge(audit::routes())
         .merge(settings::routes())
         .merge(places::routes())
+        .merge(scheduler::routes())
         .merge(health::routes())
         .merge(starting())
 }

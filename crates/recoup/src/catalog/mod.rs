@@ -9,6 +9,7 @@ mod audit;
 mod backups;
 mod calendar;
 mod kept;
+pub mod leases;
 mod outbox;
 pub mod password;
 mod plans;

@@ -12,7 +12,7 @@ use super::fence::{Fence, Guarded, Recorder};
 use super::list::row;
 use super::site::{Place, Site};
 use super::work::{Done, Task, document};
-use super::{Actor, Engine, blocking};
+use super::{Actor, Engine, blocking, insist};
 use crate::backup::{self, Report, Request};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
@@ -195,11 +195,12 @@ impl Engine {
                 missing: Vec::new(),
                 in_use: false,
             };
-            self.catalog.put_backup(&row(&listed, &place.name, &plan_row.owner)).await?;
+            let row = row(&listed, &place.name, &plan_row.owner);
+            insist(|| self.catalog.put_backup(&row)).await?;
         }
         let made = (!stored.reused).then_some(manifest.created_at);
         let verified = manifest.verified.map(|_| self.clock().now());
-        self.catalog.note_run(&plan_row.id, None, made, verified, None, None).await?;
+        insist(|| self.catalog.note_run(&plan_row.id, None, made, verified, None, None)).await?;
         let mut warnings = manifest.warnings.clone();
         for (name, error) in &stored.failed {
             warnings.push(Warning::new(error.code(), format!("Not stored at {name}: {}", super::work::told(error))));
@@ -234,11 +235,8 @@ impl Engine {
 fn described(stored: &Stored) -> Value {
     let manifest = &stored.report.manifest;
     let places: Vec<&str> = stored.places.iter().map(|place| place.name.as_str()).collect();
-    let failed: Vec<Value> = stored
-        .failed
-        .iter()
-        .map(|(name, error)| json!({ "destination": name, "error": document(error) }))
-        .collect();
+    let failed: Vec<Value> =
+        stored.failed.iter().map(|(name, error)| json!({ "destination": name, "error": document(error) })).collect();
     json!({
         "backup": manifest.id.as_str(),
         "kind": manifest.kind,

@@ -3,12 +3,14 @@
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 
 use super::audit::event;
 use super::fence::{backup_missing, find};
 use super::site::Site;
+use super::upload::modified;
 use super::{Actor, Engine, blocking};
 use crate::catalog::BackupRow;
 use crate::config::from_origins;
@@ -21,8 +23,8 @@ use crate::progress::{Cancel, Context, Silent};
 use crate::source::factory;
 use crate::store::{Listed, Store};
 
-/// How long what was made for a download is kept, in seconds.
-const DOWNLOAD: u64 = 60 * 60;
+/// How long what was made for a download is kept.
+const DOWNLOAD: Duration = Duration::from_secs(60 * 60);
 
 impl Site {
     /// Where files are put together for downloads.
@@ -68,10 +70,10 @@ impl Site {
             let scratch = self.scratch()?;
             return open(store.fetch(manifest, only, scratch.path(), &context)?, only.name.clone());
         }
+        let scratch = self.scratch()?;
         self.sweep_downloads();
         let made = self.downloads().join(format!("{}.zip", manifest.id));
         if !made.exists() {
-            let scratch = self.scratch()?;
             let mut files = Vec::new();
             for object in &manifest.objects {
                 files.push((object.name.clone(), store.fetch(manifest, object, scratch.path(), &context)?));
@@ -85,11 +87,10 @@ impl Site {
 
     /// Forgets downloads that were made an hour ago. Who reads one still has it open.
     fn sweep_downloads(&self) {
-        let now = self.clock.now();
+        let Some(now) = self.file_time() else { return };
         for entry in std::fs::read_dir(self.downloads()).into_iter().flatten().flatten() {
-            let made = entry.metadata().and_then(|meta| meta.modified()).ok();
-            let made = made.and_then(|made| jiff::Timestamp::try_from(made).ok());
-            if made.is_none_or(|made| now.duration_since(made).unsigned_abs().as_secs() > DOWNLOAD) {
+            let age = modified(&entry.path()).and_then(|made| now.duration_since(made).ok());
+            if age.is_some_and(|age| age > DOWNLOAD) {
                 let _ = std::fs::remove_file(entry.path());
             }
         }
@@ -133,6 +134,19 @@ impl Site {
 }
 
 impl Engine {
+    /// Forgets what was kept for a while: previews, answers, uploads, files made for a download. The scheduler asks for it
+    /// every hour.
+    pub async fn tidy(&self) -> Result<()> {
+        self.catalog.forget_expired(self.clock().now()).await?;
+        let site = self.site.clone();
+        blocking(move || {
+            site.sweep_downloads();
+            site.sweep_uploads(None);
+            Ok(())
+        })
+        .await
+    }
+
     /// A backup's manifest, from a copy that can be read, and all copies.
     pub async fn manifest(&self, who: &Actor, id: &str) -> Result<(Manifest, Vec<BackupRow>)> {
         let copies = self.backup(who, id).await?;

@@ -46,6 +46,8 @@ fn merged(seen: BackupRow, known: Option<&BackupRow>) -> BackupRow {
     let Some(known) = known else { return seen };
     let found_wrong = known.damaged.clone().filter(|damaged| !damaged.starts_with(LACKS));
     BackupRow {
+        // What somebody owns does not become another's because a plan of that name did.
+        owner: known.owner.clone(),
         verified: known.verified.max(seen.verified),
         verified_at: known.verified_at.max(seen.verified_at),
         damaged: seen.damaged.clone().or(found_wrong),
@@ -136,11 +138,8 @@ impl Engine {
     ) -> Result<BTreeSet<String>> {
         let filter = Filter { plan: plan.map(str::to_owned), limit: ALL, ..Filter::default() };
         let known = self.catalog.backups(&filter).await?;
-        let mut known: BTreeMap<String, BackupRow> = known
-            .into_iter()
-            .filter(|row| row.destination == destination)
-            .map(|row| (row.id.clone(), row))
-            .collect();
+        let mut known: BTreeMap<String, BackupRow> =
+            known.into_iter().filter(|row| row.destination == destination).map(|row| (row.id.clone(), row)).collect();
         let mut owners: BTreeMap<String, String> = BTreeMap::new();
         for listed in &listing.backups {
             let manifest = &listed.manifest;

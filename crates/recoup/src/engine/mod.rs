@@ -30,7 +30,7 @@ mod work;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::broadcast;
@@ -46,7 +46,6 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hooks::Hook;
-use crate::progress::Cancel;
 use crate::source::SourceFactory;
 
 /// Gives the environment whenever a source asks.
@@ -81,8 +80,8 @@ pub struct Engine {
     own: String,
     events: broadcast::Sender<RunEvent>,
     running: Mutex<HashMap<String, watch::Handle>>,
-    /// This process ends.
-    ending: Cancel,
+    /// Nothing is to be begun, because this process ends or its scheduler stops.
+    ending: AtomicBool,
     /// How long telling somebody may take, as the catalog says.
     outbound_seconds: AtomicU64,
 }
@@ -126,6 +125,20 @@ impl Engine {
     fn running(&self) -> MutexGuard<'_, HashMap<String, watch::Handle>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Tells the catalog something that must not be lost because it did not answer for a moment: tried for half a minute.
+async fn insist<T, F: Future<Output = Result<T>>>(tell: impl Fn() -> F) -> Result<T> {
+    for wait in [1, 2, 4, 8, 15] {
+        match tell().await {
+            Err(error) if matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::Busy) => {
+                tracing::warn!("The catalog is told again in {wait} s: {error}");
+                tokio::time::sleep(std::time::Duration::from_secs(wait)).await;
+            }
+            other => return other,
+        }
+    }
+    tell().await
 }
 
 /// Does something on a thread that may wait. A panic there is an error here.

@@ -83,7 +83,7 @@ impl Engine {
             own,
             events,
             running: Default::default(),
-            ending: Cancel::default(),
+            ending: Default::default(),
             outbound_seconds: AtomicU64::new(OUTBOUND.as_secs()),
         });
         if before > 0 && before < Catalog::newest() {
@@ -183,8 +183,7 @@ impl Site {
             scratch: self.scratch_root(),
             audit: None,
         };
-        let context =
-            Context { observer: Arc::new(Silent), cancel: Cancel::default(), clock: self.clock.clone() };
+        let context = Context { observer: Arc::new(Silent), cancel: Cancel::default(), clock: self.clock.clone() };
         let store = self.store(&self.own_backups().display().to_string())?;
         backup::run(&request, &[store], &context)
             .map(drop)

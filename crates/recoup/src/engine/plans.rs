@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::audit::{event, wrong};
-use super::{Actor, Engine};
-use crate::catalog::{NewPlan, Origin, PlanRow, Runs, Timing};
+use super::provision::CATALOG_PLAN;
+use super::{Actor, Engine, blocking};
+use crate::catalog::{BackupRow, Filter, NewPlan, Origin, PlanRow, Runs, Timing};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::audit::Event;
 use crate::model::job::State;
@@ -36,7 +37,9 @@ impl Engine {
         if row.origin == Origin::File && !declared {
             let text = format!("{} is declared in another recoup.toml, or was when it was changed last", row.name);
             let error = Error::new(ErrorKind::NotFound, "plan_elsewhere", text);
-            return Err(error.hint("daemons that share a catalog need the same recoup.toml; restart those that changed"));
+            return Err(
+                error.hint("daemons that share a catalog need the same recoup.toml; restart those that changed")
+            );
         }
         self.meant(&row.name, &row.body)
     }
@@ -46,7 +49,7 @@ impl Engine {
         self.catalog.plan(name, who.owner_filter()).await?.ok_or_else(|| missing(name))
     }
 
-    /// Makes a plan that belongs to who asks. Errors: `plan_exists`, `bad_config`, `not_from_api`, `outside_roots`.
+    /// Makes a plan that belongs to who asks. Errors: `plan_exists`, `name_taken`, `bad_config`, `not_from_api`, `outside_roots`.
     pub async fn create_plan(&self, who: &Actor, name: &str, body: Value) -> Result<PlanRow> {
         who.must_be(Role::Operator)?;
         let body = self.with_zone(body);
@@ -54,6 +57,7 @@ impl Engine {
             Ok(plan) => plan,
             Err(error) => return Err(self.refused(who, name, error).await),
         };
+        self.is_free(who, &plan).await?;
         let now = self.clock().now();
         let id = BackupId::generate(now).to_string();
         let timing = timing(&plan, &id, now)?;
@@ -70,13 +74,7 @@ impl Engine {
 
     /// Merges `patch` into a plan's document (RFC 7386: `null` takes a key away). With `version` only when nobody changed
     /// it since: `plan_changed`. Errors besides: those of [`Engine::create_plan`], `plan_read_only`.
-    pub async fn update_plan(
-        &self,
-        who: &Actor,
-        name: &str,
-        patch: Value,
-        version: Option<i64>,
-    ) -> Result<PlanRow> {
+    pub async fn update_plan(&self, who: &Actor, name: &str, patch: Value, version: Option<i64>) -> Result<PlanRow> {
         who.must_be(Role::Operator)?;
         let row = self.plan(who, name).await?;
         writable(&row)?;
@@ -157,6 +155,35 @@ impl Engine {
             schedule.entry("zone").or_insert_with(|| json!(self.settings().zone));
         }
         body
+    }
+
+    /// Backups of a plan that is no more belong to whoever had it. Who is no admin does not come by them, nor by the right
+    /// to remove them, by taking its name.
+    async fn is_free(&self, who: &Actor, plan: &Plan) -> Result<()> {
+        let taken = || {
+            let text = format!("There are backups of another plan with the name {}", plan.name);
+            Error::new(ErrorKind::WouldOverwrite, "name_taken", text).hint("choose another name, or ask an admin")
+        };
+        if plan.name == CATALOG_PLAN {
+            return Err(taken());
+        }
+        if who.role == Role::Admin {
+            return Ok(());
+        }
+        let filter = Filter { plan: Some(plan.name.clone()), limit: 1000, ..Filter::default() };
+        let theirs = |row: &BackupRow| Some(&row.owner) == who.account.as_ref();
+        let rows = self.catalog.backups(&filter).await?;
+        if !rows.iter().all(theirs) {
+            return Err(taken());
+        }
+        let (site, name, destinations) = (self.site.clone(), plan.name.clone(), plan.destinations.clone());
+        let found = blocking(move || {
+            let look = |destination: &String| Ok(site.look(destination, Some(&name))?.unwrap_or_default().backups);
+            Ok(destinations.iter().map(look).collect::<Result<Vec<_>>>()?.concat())
+        })
+        .await?;
+        let listed = |id: &str| rows.iter().any(|row| row.id == id);
+        if found.iter().all(|found| listed(found.manifest.id.as_str())) { Ok(()) } else { Err(taken()) }
     }
 
     /// What a document means, if somebody of this role may say it.

@@ -172,7 +172,14 @@ impl Engine {
             Ok((destination, listed.manifest.id.clone(), preview))
         })
         .await?;
-        let work = Work::Restore { backup: id, destination, only, force: false, seen: Some(preview.seen.clone()), undoes: None };
+        let work = Work::Restore {
+            backup: id,
+            destination,
+            only,
+            force: false,
+            seen: Some(preview.seen.clone()),
+            undoes: None,
+        };
         self.keep_preview(who, row.as_ref(), &name, work, preview).await
     }
 
@@ -295,7 +302,11 @@ impl Engine {
             plan: task.plan.as_ref().map(|(_, plan)| plan.clone()),
             role: if task.plan.is_some() { task.role } else { Role::Admin },
             backup: backup.clone(),
-            plan_name: if self.site.is_upload(&destination) { self.site.uploaded_as(&destination)? } else { name.clone() },
+            plan_name: if self.site.is_upload(&destination) {
+                self.site.uploaded_as(&destination)?
+            } else {
+                name.clone()
+            },
             destination,
             only,
             force,
@@ -425,7 +436,6 @@ fn restorable(row: &PlanRow) -> Result<()> {
         return Ok(());
     }
     let text = "The catalog cannot be restored while recoup serves";
-    Err(Error::new(ErrorKind::Denied, "catalog_in_use", text).hint(
-        "stop recoup serve, then `recoup restore latest --at` and the folder `backups` in its data folder",
-    ))
+    Err(Error::new(ErrorKind::Denied, "catalog_in_use", text)
+        .hint("stop recoup serve, then `recoup restore latest --at` and the folder `backups` in its data folder"))
 }

@@ -1,5 +1,7 @@
 //! Runs: queued, cancelled, closed when their process is gone. Doing them is [`super::work`]'s.
 
+use std::sync::atomic::Ordering;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -43,13 +45,7 @@ impl Engine {
     }
 
     /// Queues work that has been checked.
-    pub(super) async fn queue(
-        &self,
-        who: &Actor,
-        row: Option<&PlanRow>,
-        name: &str,
-        work: Work,
-    ) -> Result<RunRow> {
+    pub(super) async fn queue(&self, who: &Actor, row: Option<&PlanRow>, name: &str, work: Work) -> Result<RunRow> {
         let now = self.clock().now();
         let kind = work.kind();
         let owner = row.map_or(self.own.as_str(), |row| row.owner.as_str());
@@ -151,12 +147,18 @@ impl Engine {
         Ok(())
     }
 
-    /// This process ends: what it works on is interrupted, and repeated by whoever starts next.
+    /// This process ends, or its scheduler stops: what it works on is interrupted, and repeated by whoever starts next.
+    /// Nothing is begun until [`Engine::go_on`].
     pub fn interrupt(&self) {
-        self.ending.cancel();
+        self.ending.store(true, Ordering::SeqCst);
         for handle in self.running().values() {
             handle.cancel.cancel();
         }
+    }
+
+    /// The scheduler starts again.
+    pub fn go_on(&self) {
+        self.ending.store(false, Ordering::SeqCst);
     }
 
     /// What has to follow when the process of a run is gone: half of a restore is finished or taken back, the audit and

@@ -49,12 +49,7 @@ impl Engine {
         let fresh = newest.is_some_and(recent);
         let waits_since = newest.into_iter().chain(Some(row.created_at)).max();
         let scheduled = row.enabled && patience.is_some();
-        let running = Runs {
-            plan: Some(row.id.clone()),
-            state: Some(State::Running),
-            limit: 1,
-            ..Runs::default()
-        };
+        let running = Runs { plan: Some(row.id.clone()), state: Some(State::Running), limit: 1, ..Runs::default() };
         let running = self.catalog.runs(&running).await?.pop().map(|run| run.id);
         let (total, bytes) = self.catalog.sum_backups(&row.name).await?;
         Ok(PlanStatus {

@@ -4,8 +4,8 @@
 //! Not here: taking it apart ([`crate::format::adopt`]).
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
-use jiff::Timestamp;
 use serde_json::json;
 
 use super::audit::event;
@@ -20,8 +20,8 @@ use crate::model::{Format, Kind, Manifest, Plan};
 use crate::restore::Preview;
 use crate::store::Listed;
 
-/// How long what was uploaded is kept at least, in seconds.
-const KEPT: u64 = 24 * 60 * 60;
+/// How long what was uploaded is kept at least.
+const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Site {
     /// Where uploads arrive and lie.
@@ -39,14 +39,14 @@ impl Site {
         let store = self.store(destination)?;
         let listing = store.list(None)?;
         let first = listing.backups.first();
-        first.map(|listed| listed.manifest.plan.clone()).ok_or_else(|| {
-            Error::new(ErrorKind::NotFound, "preview_missing", "What was uploaded is not kept any more")
-        })
+        first
+            .map(|listed| listed.manifest.plan.clone())
+            .ok_or_else(|| Error::new(ErrorKind::NotFound, "preview_missing", "What was uploaded is not kept any more"))
     }
 
     /// Takes a file apart and puts what it is into a private folder of its own.
     fn take_in(&self, file: &Path, plan: &Plan) -> Result<(String, Listed)> {
-        self.sweep_uploads();
+        self.sweep_uploads(Some(file));
         let context = self.context();
         let scratch = self.scratch()?;
         let adopted = adopt(file, &Limits::upload(), scratch.path(), &context)?;
@@ -75,16 +75,20 @@ impl Site {
         listed.map(|listed| (name, listed)).ok_or_else(|| Error::corrupted("what was stored of it cannot be read"))
     }
 
-    /// Forgets what was uploaded a day ago, and what never became anything.
-    fn sweep_uploads(&self) {
-        let now = self.clock.now();
+    /// What time it is by the clock of the file system, which is the one that ages of files are told by.
+    pub fn file_time(&self) -> Option<SystemTime> {
+        self.scratch().ok().and_then(|scratch| modified(scratch.path()))
+    }
+
+    /// Forgets what was uploaded a day ago, and what never became anything. `arrived` stays.
+    pub fn sweep_uploads(&self, arrived: Option<&Path>) {
+        let Some(now) = self.file_time() else { return };
         for entry in std::fs::read_dir(self.uploads()).into_iter().flatten().flatten() {
-            let made = entry.metadata().and_then(|meta| meta.modified()).ok();
-            let made = made.and_then(|made| Timestamp::try_from(made).ok());
-            if made.is_some_and(|made| now.duration_since(made).unsigned_abs().as_secs() <= KEPT) {
+            let path = entry.path();
+            let age = modified(&path).and_then(|made| now.duration_since(made).ok());
+            if Some(path.as_path()) == arrived || age.is_none_or(|age| age <= KEPT) {
                 continue;
             }
-            let path = entry.path();
             let gone = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
             if let Err(error) = gone {
                 tracing::warn!(path = %path.display(), "An old upload could not be removed: {error}");
@@ -93,10 +97,19 @@ impl Site {
     }
 }
 
+/// When something was made or changed, by the clock of the file system.
+pub(super) fn modified(path: &Path) -> Option<SystemTime> {
+    std::fs::symlink_metadata(path).and_then(|meta| meta.modified()).ok()
+}
+
 impl Engine {
     /// Takes in a file in the folder `uploads` (from here on it is the engine's, and goes), and tells what a restore of it to
     /// the sources of `plan` would do. Errors: `backup_corrupted` and those of [`adopt`], `no_place`.
     pub async fn upload(&self, who: &Actor, plan: &str, file: PathBuf) -> Result<(String, Preview)> {
+        if file.parent() != Some(self.site.uploads().as_path()) {
+            // What lies elsewhere is not ours to take.
+            return Err(Error::usage("bad_upload", "Uploads arrive in the folder for uploads"));
+        }
         let taken = self.take_upload(who, plan, &file).await;
         let _ = std::fs::remove_file(&file);
         let (ok, details) = match &taken {
@@ -113,9 +126,6 @@ impl Engine {
 
     async fn take_upload(&self, who: &Actor, plan: &str, file: &Path) -> Result<(String, Preview)> {
         who.must_be(Role::Operator)?;
-        if file.parent() != Some(self.site.uploads().as_path()) {
-            return Err(Error::usage("bad_upload", "Uploads arrive in the folder for uploads"));
-        }
         let row = self.plan(who, plan).await?;
         let (Some(row), Some(meant), role) = self.home(who, &row.name).await? else {
             return Err(super::plans::missing(plan));

@@ -83,7 +83,8 @@ impl Engine {
             let (site, looked_at, context) = (self.site.clone(), copy.clone(), task.context.clone());
             let verified = blocking(move || site.verify(&looked_at, level, &context)).await;
             let place = &copy.destination;
-            let details = |ok: bool, more: Value| json!({ "destination": place, "level": level, "ok": ok, "problems": more });
+            let details =
+                |ok: bool, more: Value| json!({ "destination": place, "level": level, "ok": ok, "problems": more });
             let (ok, problems) = match verified {
                 Err(error) if matches!(error.kind(), ErrorKind::Cancelled) => return Err(error),
                 Err(error) if error.code() == "backup_missing" => {

@@ -2,6 +2,7 @@
 //! A panic ends the run as failed and nothing else.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -12,7 +13,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use super::audit::event;
 use super::fence::Fence;
 use super::watch::{Handle, Watcher};
-use super::{Actor, Engine, Work};
+use super::{Actor, Engine, Work, insist};
 use crate::catalog::{PlanRow, RunRow};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::job::{Cause, RunKind, State};
@@ -25,6 +26,8 @@ use crate::progress::{Cancel, Context};
 const TICK: Duration = Duration::from_secs(1);
 /// Every so many ticks the catalog is told.
 const BEAT: u32 = 10;
+/// How long a verb may take to stop when it is asked to; one that hangs in a system call never does.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// What is transient is tried again after so many minutes.
 const AGAIN: [i64; 3] = [1, 5, 25];
 /// Bytes of the log that a notice carries.
@@ -72,7 +75,7 @@ impl Engine {
     /// Claims one run that is due and does it to its end; `None` when nothing is due. Dropping the future asks the run to
     /// stop and leaves it to be found interrupted.
     pub async fn work(&self, worker: &str) -> Result<Option<RunRow>> {
-        if self.ending.is_cancelled() {
+        if self.ending.load(Ordering::SeqCst) {
             return Ok(None);
         }
         let Some(run) = self.catalog.claim_run(worker, self.clock().now()).await? else { return Ok(None) };
@@ -125,7 +128,7 @@ impl Engine {
         let verb = self.execute(task);
         let deadline = sleep(limit);
         tokio::pin!(verb, deadline);
-        let (mut ticks, mut late, mut lost) = (0_u32, false, false);
+        let (mut ticks, mut late, mut lost, mut stopping) = (0_u32, false, false, Duration::ZERO);
         let mut clock = interval(TICK);
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let done = loop {
@@ -138,6 +141,15 @@ impl Engine {
                 _ = clock.tick() => {
                     self.say(run, Some(watcher), None);
                     ticks = ticks.wrapping_add(1);
+                    if handle.cancel.is_cancelled() && run.kind != RunKind::Restore {
+                        // Its thread is left behind, so that a source that hangs holds up no other plan. Should it ever go
+                        // on, it finds that the run is no longer its own.
+                        stopping += TICK;
+                        if stopping > PATIENCE.min(limit) {
+                            watcher.line("It does not stop, and is left behind");
+                            break Err(Error::cancelled());
+                        }
+                    }
                     if !ticks.is_multiple_of(BEAT) {
                         continue;
                     }
@@ -216,7 +228,8 @@ impl Engine {
             End::Again(error, at) => {
                 watcher.line(&format!("{}; tried again at {at}", told(&error)));
                 let document = document(&error);
-                self.catalog.retry_run(&run.id, worker, &document, &watcher.take_unkept(), at).await?;
+                let lines = watcher.take_unkept();
+                insist(|| self.catalog.retry_run(&run.id, worker, &document, &lines, at)).await?;
                 return self.finished(run, watcher).await;
             }
         };
@@ -226,12 +239,13 @@ impl Engine {
         for warning in &done.warnings {
             watcher.line(&format!("Warning: {}", warning.text));
         }
-        let previous = self.outcome_before(run).await?;
+        let previous = insist(|| self.outcome_before(run)).await?;
         let log = watcher.take_unkept();
         let result = (!done.result.is_null()).then_some(&done.result);
         let error_document = error.as_ref().map(document);
         let kept = (result, error_document.as_ref());
-        let ours = self.catalog.finish_run(&run.id, worker, outcome, kept.0, kept.1, &log, now).await?;
+        let finish = || self.catalog.finish_run(&run.id, worker, outcome, kept.0, kept.1, &log, now);
+        let ours = insist(finish).await?;
         if !ours {
             return self.finished(run, watcher).await;
         }

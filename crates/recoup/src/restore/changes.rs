@@ -69,11 +69,17 @@ impl Changes {
     }
 
     /// Takes everything back, durably. Done twice it does nothing more. Gives the paths at which lies what an application
-    /// made since.
-    pub fn revert(&self) -> Result<Vec<PathBuf>> {
+    /// made since, also in the new things themselves: what was written there after `begun`, in nanoseconds by the clock
+    /// of the file system, is in no backup.
+    pub fn revert(&self, begun: Option<i128>) -> Result<Vec<PathBuf>> {
         self.folders.iter().for_each(|folder| set_mode(folder, folder.old));
         let reverted = self.units.iter().rev().map(Unit::revert);
-        let later = reverted.filter_map(Result::transpose).collect::<Result<Vec<_>>>()?;
+        let mut later = reverted.filter_map(Result::transpose).collect::<Result<Vec<_>>>()?;
+        if let Some(begun) = begun {
+            for unit in &self.units {
+                later.extend(unit.keep_what_was_written(begun)?);
+            }
+        }
         self.sync()?;
         Ok(later)
     }
@@ -155,12 +161,12 @@ mod tests {
         replace(&at("config"), "later");
         replace(&at("absent"), "later");
         assert!(changes.were_applied());
-        let later = changes.revert().unwrap();
+        let later = changes.revert(None).unwrap();
         assert_eq!(later.len(), 2);
         assert!(later.iter().all(|path| fs::read_to_string(path).unwrap() == "later"), "{later:?}");
         assert_eq!(fs::read_to_string(at("config")).unwrap(), "old");
         assert!(!at("absent").exists());
-        assert!(changes.revert().unwrap().is_empty());
+        assert!(changes.revert(None).unwrap().is_empty());
     }
 
     #[test]
@@ -169,7 +175,7 @@ mod tests {
         let at = |name: &str| folder.path().join(name);
         replace(&at("config"), "later");
         assert!(changes.apply().is_err() && !changes.were_applied());
-        assert!(changes.revert().unwrap().is_empty());
+        assert!(changes.revert(None).unwrap().is_empty());
         assert_eq!(fs::read_to_string(at("config")).unwrap(), "later");
     }
 
@@ -179,9 +185,36 @@ mod tests {
         let at = |name: &str| folder.path().join(name);
         changes.apply().unwrap();
         fs::rename(at("stage"), at("unmounted")).unwrap();
-        changes.revert().unwrap_err();
+        changes.revert(None).unwrap_err();
         fs::rename(at("unmounted"), at("stage")).unwrap();
-        changes.revert().unwrap();
+        changes.revert(None).unwrap();
         assert_eq!(fs::read_to_string(at("config")).unwrap(), "old");
+    }
+
+    #[test]
+    fn what_an_application_wrote_to_the_new_things_is_kept_when_they_go_again() {
+        let (folder, mut changes) = scene();
+        let at = |name: &str| folder.path().join(name);
+        for tree in ["tree", "stage/new-3"] {
+            fs::create_dir(at(tree)).unwrap();
+            fs::write(at(tree).join("note"), tree).unwrap();
+        }
+        changes.units.push(Unit::new(&at("tree"), Some(&at("stage/new-3")), &at("stage/aside-3")).unwrap());
+        // The journal is a file that is written when everything is staged; the clock of the file system ticks slowly.
+        std::thread::sleep(std::time::Duration::from_millis(30));
+        fs::write(at("stage/journal.json"), "{}").unwrap();
+        let begun = crate::restore::journal::Journal::written_at(&at("stage"));
+        std::thread::sleep(std::time::Duration::from_millis(30));
+        changes.apply().unwrap();
+        fs::write(at("tree/made"), "by the application").unwrap();
+        fs::write(at("config"), "written in place").unwrap();
+        let mut later = changes.revert(begun).unwrap();
+        later.sort();
+        assert_eq!(later.len(), 2, "{later:?}");
+        assert_eq!(fs::read_to_string(&later[0]).unwrap(), "written in place");
+        assert_eq!(fs::read_to_string(later[1].join("made")).unwrap(), "by the application");
+        assert_eq!(fs::read_to_string(at("config")).unwrap(), "old");
+        assert_eq!(fs::read_to_string(at("tree/note")).unwrap(), "tree");
+        assert!(changes.revert(begun).unwrap().is_empty());
     }
 }

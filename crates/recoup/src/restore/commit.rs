@@ -182,13 +182,17 @@ fn take_back(journal: &Journal, items: &mut Items, error: Error, busy: Duration,
         }
         let lead = lead(items)?;
         journal.turn_back(&lead)?;
-        revert(journal, busy, context)?;
-        Journal::remove(&lead)
+        let later = revert(journal, &lead, busy, context)?;
+        Journal::remove(&lead)?;
+        Ok::<_, Error>(later)
     };
     match back() {
-        Ok(()) => {
+        Ok(later) => {
             items.stages.iter_mut().for_each(|stage| stage.release());
-            error
+            match later.first() {
+                Some(path) => error.hint(format!("what an application wrote meanwhile is kept in {}", path.display())),
+                None => error,
+            }
         }
         Err(second) => error.while_(format!("the old data could not be put back yet ({second})")).hint(
             "`recoup doctor --repair` puts it back; nothing is lost: it lies beside the data and in the safety backup",
@@ -197,8 +201,8 @@ fn take_back(journal: &Journal, items: &mut Items, error: Error, busy: Duration,
 }
 
 /// Puts the old state back, wherever that was interrupted before. Gives the paths at which lies what an application made
-/// since.
-pub fn revert(journal: &Journal, busy: Duration, context: &Context) -> Result<Vec<PathBuf>> {
+/// since. `lead` is the stage with the journal.
+pub fn revert(journal: &Journal, lead: &Path, busy: Duration, context: &Context) -> Result<Vec<PathBuf>> {
     for database in journal.databases.iter().rev() {
         let target = database.target.as_path();
         let cookie = put::cookie(target, busy, context)?;
@@ -210,7 +214,7 @@ pub fn revert(journal: &Journal, busy: Duration, context: &Context) -> Result<Ve
         put::set_journal_mode(target, &database.old_journal_mode, context)?;
     }
     leave(&journal.changes, busy, context)?;
-    journal.changes.revert()
+    journal.changes.revert(Journal::written_at(lead))
 }
 
 /// Nobody has a restored database open that is about to go: who did would write to a file without a name, and what

@@ -287,7 +287,8 @@ fn copy_proven(from: &Path, to: &Path, part: &Part, context: &Context) -> Result
 /// Hashes a file as far as `arrived` says that it is there.
 fn hash(mut file: &File, arrived: mpsc::Receiver<u64>, context: &Context) -> Result<String> {
     let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
+    // Small enough that what was read is still in the cache of the core that hashes it.
+    let mut buffer = vec![0; 128 << 10];
     for n in arrived {
         let mut left = n as usize;
         while left > 0 {

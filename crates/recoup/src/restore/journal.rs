@@ -167,6 +167,13 @@ impl Journal {
         Ok(Some(journal))
     }
 
+    /// When the journal of a stage was written, in nanoseconds by the clock of its file system.
+    pub fn written_at(stage: &Path) -> Option<i128> {
+        use std::os::unix::fs::MetadataExt;
+        let meta = fs::metadata(stage.join(FILE)).or_else(|_| fs::metadata(stage.join(BACK))).ok()?;
+        Some(i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec()))
+    }
+
     /// The end: everything is in place and proven, or as it was. Only leftovers are to be removed then.
     pub fn remove(stage: &Path) -> Result<()> {
         for path in [stage.join(FILE), stage.join(BACK)] {

@@ -83,7 +83,7 @@ fn stage(path: &Path, remember: Remember<'_>, busy: Duration, context: &Context)
         finish(&journal, busy, &mut warnings, context)?;
         warnings.extend(remember(&journal.record()));
     } else {
-        warnings.extend(commit::revert(&journal, busy, context)?.iter().map(|path| made_later(path)));
+        warnings.extend(commit::revert(&journal, path, busy, context)?.iter().map(|path| made_later(path)));
     }
     Journal::remove(path)?;
     for follower in &journal.followers {

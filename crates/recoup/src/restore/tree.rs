@@ -374,7 +374,7 @@ mod tests {
         }
         let after = read(&live);
         for _ in 0..2 {
-            assert!(changes.revert().unwrap().is_empty());
+            assert!(changes.revert(None).unwrap().is_empty());
             assert_eq!(read(&live), before);
         }
         changes.apply().unwrap();
@@ -415,7 +415,7 @@ mod tests {
         let changes = plan(&live, &staged, &Uncovered::default(), false, &mut aside).unwrap();
         changes.apply().unwrap();
         assert_eq!(read(&live).len(), 1);
-        changes.revert().unwrap();
+        changes.revert(None).unwrap();
         assert!(!live.exists());
     }
 

@@ -123,6 +123,17 @@ impl Unit {
         self.even_if_read_only(|| self.put_back()).map_err(|error| self.failed("putting back", error))
     }
 
+    /// After it was taken back: keeps the new thing beside the old one if an application has written to it since `begun`.
+    pub fn keep_what_was_written(&self, begun: i128) -> Result<Option<PathBuf>> {
+        let (target, staged) = (self.target.as_path(), self.staged.as_path());
+        if self.new.is_none() || !is(staged, self.new) || !was_written(staged, begun) {
+            return Ok(None);
+        }
+        let beside = later_path(target);
+        rename_new(staged, &beside).map_err(|error| self.failed("keeping what was written to", error))?;
+        Ok(Some(beside))
+    }
+
     fn put_back(&self) -> io::Result<Option<PathBuf>> {
         let (target, staged, aside) = (self.target.as_path(), self.staged.as_path(), self.aside.as_path());
         if self.old.is_some() && is(target, self.old) {
@@ -211,6 +222,28 @@ impl Unit {
             _ => Error::at(doing, target, error),
         }
     }
+}
+
+/// Whether something in a tree, or a file, was made or written after `begun`. A rename stamps the thing that it moves, so
+/// of the top only the bytes count.
+fn was_written(top: &Path, begun: i128) -> bool {
+    let stamp = |seconds: i64, ns: i64| i128::from(seconds) * 1_000_000_000 + i128::from(ns);
+    let mut waiting = vec![top.to_owned()];
+    while let Some(path) = waiting.pop() {
+        let Ok(meta) = fs::symlink_metadata(&path) else { continue };
+        if meta.is_dir() {
+            // One that nobody may read has nothing new that anybody could have made by its name.
+            let names = fs::read_dir(&path).into_iter().flatten().flatten();
+            waiting.extend(names.map(|entry| entry.path()));
+            continue;
+        }
+        let written =
+            if path == top { stamp(meta.mtime(), meta.mtime_nsec()) } else { stamp(meta.ctime(), meta.ctime_nsec()) };
+        if written > begun {
+            return true;
+        }
+    }
+    false
 }
 
 /// fsync of a folder; one that does not exist any more has nothing to keep.

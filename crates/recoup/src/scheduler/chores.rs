@@ -1,19 +1,14 @@
 //! What is done once an hour: people are told of plans without a fresh verified backup, and what was kept for a while is
 //! forgotten. Nothing here fails a look at the plans.
 
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
-
 use jiff::{SignedDuration, Timestamp};
 
-use crate::catalog::PlanRow;
+use crate::catalog::{PlanRow, Runs};
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::model::job::{RunKind, State};
 use crate::model::notice::{Event, Notice};
 
-/// Folders of the daemon with files that nobody fetches after an hour.
-const PASSING: [&str; 2] = ["uploads", "downloads"];
-const AN_HOUR: SignedDuration = SignedDuration::from_hours(1);
 /// Notices are remembered for so long after they were told.
 const NOTICES: SignedDuration = SignedDuration::from_hours(30 * 24);
 
@@ -29,36 +24,11 @@ pub(super) async fn hourly(engine: &Engine, now: Timestamp) -> bool {
 }
 
 async fn forget(engine: &Engine, now: Timestamp) -> Result<()> {
-    engine.catalog().forget_expired(now).await?;
-    if let Ok(before) = now.checked_sub(NOTICES) {
-        engine.catalog().tidy_outbox(before).await?;
+    engine.tidy().await?;
+    match now.checked_sub(NOTICES) {
+        Ok(before) => engine.catalog().tidy_outbox(before).await,
+        Err(_) => Ok(()),
     }
-    let folders: Vec<PathBuf> = PASSING.iter().map(|name| engine.data().join(name)).collect();
-    if let Ok(before) = now.checked_sub(AN_HOUR) {
-        let swept = tokio::task::spawn_blocking(move || folders.iter().try_for_each(|folder| sweep(folder, before)));
-        // It panics nowhere.
-        swept.await.unwrap_or(Ok(()))?;
-    }
-    Ok(())
-}
-
-/// Removes the files of a folder that were last changed before a time. That there is no folder is fine.
-fn sweep(folder: &Path, before: Timestamp) -> Result<()> {
-    let failed = |error| Error::at("tidying", folder, error);
-    let entries = match std::fs::read_dir(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        entries => entries.map_err(failed)?,
-    };
-    let before = SystemTime::UNIX_EPOCH + Duration::try_from(before.as_duration()).unwrap_or_default();
-    for entry in entries {
-        let entry = entry.map_err(failed)?;
-        // Of the entry itself: a link is removed, and what it leads to is not ours.
-        let old = entry.metadata().is_ok_and(|facts| !facts.is_dir() && facts.modified().is_ok_and(|at| at < before));
-        if old && let Err(error) = std::fs::remove_file(entry.path()) {
-            tracing::warn!("removing {}: {error}", entry.path().display());
-        }
-    }
-    Ok(())
 }
 
 async fn overdue(engine: &Engine, now: Timestamp) -> Result<bool> {
@@ -87,11 +57,25 @@ async fn overdue_one(engine: &Engine, row: &PlanRow, now: Timestamp) -> Result<b
             engine.catalog().set_overdue(&row.id, Some(now)).await?;
             Ok(told)
         }
-        (false, Some(_)) => {
-            engine.catalog().set_overdue(&row.id, None).await?;
+        (false, Some(since)) => {
             // A plan that was switched off has not recovered.
-            Ok(row.enabled && engine.tell(&Notice::new(Event::Recovery, row.name.clone(), now)).await)
+            let news = row.enabled && !recovery_was_told(engine, row, since).await?;
+            let told = news && engine.tell(&Notice::new(Event::Recovery, row.name.clone(), now)).await;
+            engine.catalog().set_overdue(&row.id, None).await?;
+            Ok(told)
         }
         _ => Ok(false),
     }
+}
+
+/// Whether a run that ended well after one that did not was told as a recovery since then.
+async fn recovery_was_told(engine: &Engine, row: &PlanRow, since: Timestamp) -> Result<bool> {
+    let (plan, state, kind) = (Some(row.id.clone()), Some(State::Done), Some(RunKind::Backup));
+    let runs = engine.catalog().runs(&Runs { plan, state, kind, limit: 100, ..Runs::default() }).await?;
+    Ok(runs.windows(2).any(|pair| match pair {
+        [later, earlier] if later.finished_at.is_some_and(|at| at >= since) => {
+            later.outcome.and_then(|outcome| Event::of_run(outcome, earlier.outcome)) == Some(Event::Recovery)
+        }
+        _ => false,
+    }))
 }

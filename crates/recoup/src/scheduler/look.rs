@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::json;
+use tokio::task::JoinHandle;
 
-use super::chores;
 use super::steps::Watch;
-use super::takeover::Beats;
-use crate::catalog::{PlanRow, Timing};
+use super::{chores, takeover};
+use crate::catalog::{PlanRow, Timing, leases};
 use crate::engine::{Actor, Engine};
 use crate::error::{Error, Result};
 use crate::model::audit::Event;
@@ -23,6 +23,9 @@ use crate::model::schedule::{self, Anomaly, Due, Planned, Schedule, Skipped, Sta
 const PAGE: i64 = 100;
 /// So often every plan is looked at, due or not: the law of a zone may have changed, or the catalog behind our back.
 const EVERYTHING: Duration = Duration::from_secs(3600);
+
+/// So often the destinations are looked at: somebody may have added or removed backups behind our back.
+const DESTINATIONS: Duration = Duration::from_secs(24 * 3600);
 
 /// What a look found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,9 +57,11 @@ impl Looked {
 pub(super) struct Looker {
     engine: Arc<Engine>,
     watch: Watch,
-    beats: Beats,
+    beats: leases::Watch,
     /// When to look at everything again, by the clock that only moves forward.
     everything: Duration,
+    /// When to look at the destinations again, and the look that goes on.
+    destinations: (Duration, Option<JoinHandle<()>>),
     /// Why a plan could not be scheduled, by its id: told once.
     broken: HashMap<String, &'static str>,
     impossible: bool,
@@ -65,8 +70,10 @@ pub(super) struct Looker {
 impl Looker {
     pub fn new(engine: Arc<Engine>) -> Self {
         let everything = engine.clock().elapsed();
-        let (watch, beats, broken) = (Watch::default(), Beats::default(), HashMap::new());
-        Looker { engine, watch, beats, everything, broken, impossible: false }
+        let (watch, broken) = (Watch::default(), HashMap::new());
+        let beats = leases::Watch::new(leases::SILENCE);
+        let destinations = (everything, None);
+        Looker { engine, watch, beats, everything, destinations, broken, impossible: false }
     }
 
     pub async fn look(&mut self) -> Result<Looked> {
@@ -76,7 +83,7 @@ impl Looker {
         let mut looked =
             Looked { at: now, queued: 0, waiting: 0, broken: 0, clock_wrong: false, next: None, told: false };
         // By whatever clock: what is left behind by a crash does not wait.
-        looked.told |= self.beats.look(&self.engine).await? > 0;
+        looked.told |= takeover::look(&mut self.beats, &self.engine).await? > 0;
         let before = std::mem::replace(&mut self.impossible, schedule::impossible(now));
         if self.impossible {
             // Nothing is judged by such a clock, and the hour at which it is right again is not known.
@@ -113,11 +120,28 @@ impl Looker {
         if everything {
             looked.told |= chores::hourly(&self.engine, now).await;
             self.everything = clock.elapsed() + EVERYTHING;
+            self.look_at_destinations(clock.elapsed());
         }
         let catalog = self.engine.catalog();
         let (plan, run) = (catalog.next_due_after(now).await?, catalog.next_run_after(now).await?);
         looked.next = plan.into_iter().chain(run).min();
         Ok(looked)
+    }
+
+    /// Beside everything else, because a destination may take its time.
+    fn look_at_destinations(&mut self, elapsed: Duration) {
+        let (next, going) = &mut self.destinations;
+        if elapsed < *next || going.as_ref().is_some_and(|going| !going.is_finished()) {
+            return;
+        }
+        let engine = self.engine.clone();
+        let look = async move {
+            if let Err(error) = engine.refresh(None).await {
+                tracing::warn!("{error}");
+            }
+        };
+        *going = Some(tokio::spawn(look));
+        *next = elapsed + DESTINATIONS;
     }
 
     async fn all(&mut self, now: Timestamp, looked: &mut Looked, ahead: &mut Vec<String>) -> Result<()> {

@@ -12,7 +12,7 @@ mod takeover;
 mod turn;
 mod workers;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -21,6 +21,7 @@ use tokio::sync::{Mutex, oneshot};
 
 pub use look::Looked;
 
+use crate::config::ServerSettings;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use turn::Turn;
@@ -31,7 +32,8 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 /// How a scheduler works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
-    /// How often the plans are looked at when nothing is known to be due (60 s).
+    /// How often the plans are looked at when nothing is known to be due (60 s), unless the catalog says otherwise. The
+    /// clocks are read every half minute anyway.
     pub check_interval: Duration,
     /// How many runs are worked on at a time (2).
     pub workers: usize,
@@ -40,6 +42,24 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Options { check_interval: Duration::from_secs(60), workers: 2 }
+    }
+}
+
+impl Options {
+    /// What `recoup.toml` says.
+    pub fn of(settings: &ServerSettings) -> Self {
+        let usual = Options::default();
+        let workers = usize::try_from(settings.concurrency).unwrap_or(usual.workers);
+        Options { check_interval: settings.check_interval.unwrap_or(usual.check_interval), workers }
+    }
+
+    /// The interval as it is now: that of the catalog can be changed at any time, and gives way to that of the file.
+    async fn interval(&self, engine: &Engine) -> Result<Duration> {
+        if let Some(written) = engine.settings().server.check_interval {
+            return Ok(written);
+        }
+        let kept = engine.catalog().daemon_settings().await?.check_interval();
+        Ok(kept.unwrap_or(self.check_interval))
     }
 }
 
@@ -73,7 +93,8 @@ pub struct Scheduler;
 impl Scheduler {
     /// Starts a scheduler for an engine. Several may share one catalog.
     pub async fn start(engine: Arc<Engine>, options: Options) -> Result<Handle> {
-        let handle = Handle(Arc::new(Kept { engine, options, turn: Mutex::new(None) }));
+        let (moves, turn) = (Mutex::default(), StdMutex::default());
+        let handle = Handle(Arc::new(Kept { engine, options, moves, turn }));
         handle.start().await?;
         Ok(handle)
     }
@@ -86,15 +107,17 @@ pub struct Handle(Arc<Kept>);
 struct Kept {
     engine: Arc<Engine>,
     options: Options,
-    turn: Mutex<Option<Turn>>,
+    /// Held while it starts or stops, so that two turns never overlap.
+    moves: Mutex<()>,
+    turn: StdMutex<Option<Turn>>,
 }
 
 impl Handle {
     /// Starts it again; nothing when it is started.
     pub async fn start(&self) -> Result<()> {
-        let mut turn = self.0.turn.lock().await;
-        if turn.is_none() {
-            *turn = Some(Turn::start(self.0.engine.clone(), self.0.options)?);
+        let _alone = self.0.moves.lock().await;
+        if !self.is_started() {
+            *self.turn() = Some(Turn::start(self.0.engine.clone(), self.0.options)?);
         }
         Ok(())
     }
@@ -103,27 +126,35 @@ impl Handle {
     /// then interrupts them. After `grace` it returns whatever still goes on: what cannot be interrupted is closed and
     /// repeated by whoever starts next.
     pub async fn stop(&self, grace: Duration) {
-        if let Some(turn) = self.0.turn.lock().await.take() {
+        let _alone = self.0.moves.lock().await;
+        let turn = self.turn().take();
+        if let Some(turn) = turn {
             turn.stop(grace).await;
         }
+    }
+
+    /// Whether it takes new runs.
+    pub fn is_started(&self) -> bool {
+        self.turn().is_some()
     }
 
     /// Looks at the plans now, and tells what it found. Fails with `scheduler_stopped` ([`ErrorKind::Busy`]).
     pub async fn check_now(&self) -> Result<Looked> {
         let stopped = || Error::new(ErrorKind::Busy, "scheduler_stopped", "The scheduler is stopped");
         let (answer, answered) = oneshot::channel();
-        match self.0.turn.lock().await.as_ref() {
-            Some(turn) => turn.ask(answer),
-            None => return Err(stopped()),
-        }
+        self.turn().as_ref().ok_or_else(stopped)?.ask(answer);
         answered.await.map_err(|_| stopped())?
     }
 
     /// Wakes it, because something was queued or a plan was changed.
-    pub async fn wake(&self) {
-        if let Some(turn) = self.0.turn.lock().await.as_ref() {
+    pub fn wake(&self) {
+        if let Some(turn) = self.turn().as_ref() {
             turn.wake();
         }
+    }
+
+    fn turn(&self) -> MutexGuard<'_, Option<Turn>> {
+        self.0.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What it is doing.
@@ -132,10 +163,11 @@ impl Handle {
         let (plans, enabled) = catalog.count_plans().await?;
         let (queued, working) = catalog.queue().await?;
         let next_due = catalog.next_due().await?;
-        let turn = self.0.turn.lock().await;
+        let interval = self.0.options.interval(&self.0.engine).await?;
+        let turn = self.turn();
         Ok(State {
             running: turn.is_some(),
-            check_interval_seconds: self.0.options.check_interval.as_secs(),
+            check_interval_seconds: interval.as_secs(),
             workers: self.0.options.workers,
             last_check: turn.as_ref().and_then(Turn::last_check),
             next_due: next_due.filter(|_| turn.is_some()),

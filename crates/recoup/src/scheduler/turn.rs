@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 
 use super::look::{Looked, Looker};
 use super::{LONGEST_SLEEP, Options, outbox, workers};
@@ -76,6 +76,7 @@ impl Turn {
             .enable_all()
             .build()
             .map_err(failed)?;
+        engine.go_on();
         let (end, ended) = watch::channel(false);
         let turn = Turn { signals: signals.clone(), ended };
         let body = move || {
@@ -149,11 +150,9 @@ async fn run(engine: Arc<Engine>, options: Options, signals: Arc<Signals>) {
     record(&engine, "start", true, json!({})).await;
     signals.stopped().await;
     let grace = signals.stop.borrow().unwrap_or_default();
-    let until = Instant::now() + grace;
-    let half = until - grace / 2;
-    if timeout_at(half, ended(&mut working)).await.is_err() {
+    if timeout(grace / 2, ended(&mut working)).await.is_err() {
         engine.interrupt();
-        let _ = timeout_at(until, ended(&mut working)).await;
+        let _ = timeout(grace / 2, ended(&mut working)).await;
     }
     if !grace.is_zero() {
         record(&engine, "stop", true, json!({})).await;
@@ -216,7 +215,7 @@ async fn plans(engine: Arc<Engine>, options: Options, signals: Arc<Signals>) {
     while !signals.is_stopping() {
         let asked = std::mem::take(&mut *signals.asked.lock().unwrap_or_else(PoisonError::into_inner));
         let looked = looker.look().await;
-        let mut sleep = LONGEST_SLEEP.min(options.check_interval);
+        let mut sleep = LONGEST_SLEEP.min(options.interval(&engine).await.unwrap_or(options.check_interval));
         let code = looked.as_ref().err().map(Error::code);
         if let Err(error) = &looked {
             tracing::error!("{error}");

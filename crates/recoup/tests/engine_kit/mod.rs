@@ -7,13 +7,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use recoup::catalog::{Account, PlanRow, RunRow};
+use recoup::catalog::{Account, PlanRow, RunRow, Runs};
 use recoup::clock::Clock;
 use recoup::config::{Inputs, Settings};
 use recoup::engine::{Actor, Engine, Options, Work};
-use recoup::hooks::Hook;
+use recoup::hooks::{Event, Hook};
+use recoup::model::job::State;
 use recoup::model::user::Role;
 use recoup::model::{BackupId, Kind, Level, Outcome};
+use recoup::progress::{Context, Observer, Phase};
+use recoup::restore::{self, Opened, Places, Request};
 use recoup::source::SourceFactory;
 use recoup_testkit::hand_clock::HandClock;
 use rusqlite::Connection;
@@ -143,6 +146,11 @@ impl Desk {
         let links = self.engine.catalog().audit_after(0, 1000).await.unwrap();
         links.into_iter().map(|link| link.event.event).collect()
     }
+    /// Runs that wait.
+    pub async fn waiting(&self) -> Vec<RunRow> {
+        let wanted = Runs { state: Some(State::Queued), limit: 100, ..Runs::default() };
+        self.engine.catalog().runs(&wanted).await.unwrap()
+    }
     pub async fn user(&self, name: &str, role: Role) -> Actor {
         let account = Account {
             id: BackupId::generate(self.clock.now()).to_string(),
@@ -185,6 +193,78 @@ pub fn settings(folder: &Path, toml: &str) -> Settings {
     fs::write(&file, toml).unwrap();
     let inputs = Inputs { file: Some((&file, toml)), environment: &[], current_directory: folder, zone: "UTC" };
     Settings::resolve(inputs).unwrap()
+}
+
+/// Opens an engine on a folder that is there.
+pub async fn open(
+    folder: &Path,
+    toml: &str,
+    clock: Arc<HandClock>,
+    embedded: Embedded,
+) -> Result<Arc<Engine>, recoup::Error> {
+    Engine::open(options(folder, toml, clock, embedded)).await
+}
+
+fn stay() {
+    println!("it is there");
+    std::thread::sleep(std::time::Duration::from_secs(600));
+}
+
+/// Says that a backup has read its data, and stays there for ever.
+struct Stops;
+impl Hook for Stops {
+    fn describe(&self) -> String {
+        "stops".into()
+    }
+    fn before(&self, _: &Event<'_>, _: &Context) -> recoup::Result<()> {
+        Ok(())
+    }
+    fn after(&self, _: &Event<'_>, _: &Context) -> recoup::Result<()> {
+        stay();
+        Ok(())
+    }
+}
+
+/// A hook that stops the shop's backups where the data has been read.
+pub fn stops() -> Embedded {
+    let hooks = HashMap::from([("shop".to_owned(), vec![Arc::new(Stops) as Arc<dyn Hook>])]);
+    Embedded { hooks, ..Embedded::default() }
+}
+
+/// Stops at a phase, for ever.
+struct StopsAt(String);
+impl Observer for StopsAt {
+    fn phase(&self, phase: Phase, what: &str, _: Option<u64>) {
+        if format!("{} {what}", phase.words()) == self.0 {
+            stay();
+        }
+    }
+}
+
+/// What the engine does with a restore, up to a phase of it.
+pub fn restore_and_stop(engine: &Engine, run: &RunRow, stop: &str) {
+    let stores = vec![engine.store("here").unwrap()];
+    let listing = stores[0].list(Some("shop")).unwrap();
+    let listed = listing.find(run.request["backup"].as_str().unwrap()).unwrap();
+    let context = Context { observer: Arc::new(StopsAt(stop.to_owned())), ..Context::quiet() };
+    let scratch = tempfile::tempdir().unwrap();
+    let mut opened = Opened::stored(stores[0].as_ref(), listed, scratch.path(), &context).unwrap();
+    let plan = engine.settings().plan("shop").unwrap();
+    let places = Places::of_plan(&listed.manifest, &plan.sources, &engine.settings().base).unwrap();
+    let request = Request {
+        only: &[],
+        places: &places,
+        stores: &stores,
+        undoes: None,
+        force: true,
+        hooks: &[],
+        busy: std::time::Duration::from_secs(1),
+        seen: None,
+        environment: Arc::new(Vec::new),
+        host: None,
+        audit: None,
+    };
+    restore::run(&mut opened, &request, &context).unwrap();
 }
 
 fn options(folder: &Path, toml: &str, clock: Arc<HandClock>, embedded: Embedded) -> Options {

@@ -11,9 +11,10 @@ use recoup::catalog::{PlanRow, RunRow, Runs};
 use recoup::clock::Clock;
 use recoup::config::{Inputs, Settings};
 use recoup::engine::{Actor, Engine};
-use recoup::model::Sink;
-use recoup::source::application::{Dump, application};
+use recoup::model::job::RunKind;
+use recoup::model::{Content, Entry, Sink};
 use recoup::scheduler::{Handle, Looked, Options, Scheduler};
+use recoup::source::application::{Dump, application};
 use recoup_testkit::hand_clock::HandClock;
 use serde_json::{Value, json};
 
@@ -23,15 +24,22 @@ pub fn at(text: &str) -> Timestamp {
 
 /// Keeps runs inside until it is opened.
 #[derive(Default)]
-pub struct Gate(Mutex<bool>, Condvar);
+pub struct Gate(Mutex<(bool, usize)>, Condvar);
 
 impl Gate {
     pub fn open(&self) {
-        *self.0.lock().unwrap() = true;
+        self.0.lock().unwrap().0 = true;
         self.1.notify_all();
     }
     pub fn pass(&self) {
-        drop(self.1.wait_while(self.0.lock().unwrap(), |open| !*open).unwrap());
+        let mut inside = self.0.lock().unwrap();
+        inside.1 += 1;
+        inside = self.1.wait_while(inside, |(open, _)| !*open).unwrap();
+        inside.1 -= 1;
+    }
+    /// How many are inside.
+    pub fn waiting(&self) -> usize {
+        self.0.lock().unwrap().1
     }
 }
 
@@ -75,7 +83,7 @@ impl Place {
     }
 
     pub async fn plan(&self, name: &str, schedule: Value) -> PlanRow {
-        let body = json!({"files": ["data.txt"], "schedule": schedule});
+        let body = json!({"files": ["data.txt"], "schedule": schedule, "test_restore": "never"});
         self.engine.create_plan(&Actor::daemon(), name, body).await.unwrap()
     }
 
@@ -95,12 +103,12 @@ impl Place {
         start(&self.engine).await
     }
 
-    /// Runs of a plan, the oldest first.
+    /// Backup runs of a plan, the oldest first.
     pub async fn runs(&self, name: &str) -> Vec<RunRow> {
         let plan = self.row(name).await.id;
-        let wanted = Runs { plan: Some(plan), limit: 1000, ..Runs::default() };
+        let wanted = Runs { plan: Some(plan), kind: Some(RunKind::Backup), limit: 1000, ..Runs::default() };
         let mut runs = self.engine.catalog().runs(&wanted).await.unwrap();
-        runs.reverse();
+        runs.sort_by_key(|run| (run.queued_at, run.retry_of.is_some()));
         runs
     }
 
@@ -165,13 +173,13 @@ pub const NAMES: [&str; 4] = ["shop", "hangs", "bad", "good"];
 async fn open(folder: &Path, clock: &Arc<HandClock>, during: &During) -> Arc<Engine> {
     let path = folder.join("recoup.toml");
     let text = std::fs::read_to_string(&path).unwrap();
-    let inputs = Inputs { file: Some((&path, &text)), environment: &[], current_directory: folder };
+    let inputs = Inputs { file: Some((&path, &text)), environment: &[], current_directory: folder, zone: "UTC" };
     let named = NAMES.iter().map(ToString::to_string).chain((0..500).map(|n| format!("p{n}")));
     let sources = named.map(|name| {
         let (during, plan) = (during.clone(), name.clone());
         let source = application("during", move || {
             during(&plan);
-            Ok(Box::new(Nothing))
+            Ok(Box::new(Letter))
         });
         (name, vec![source])
     });
@@ -185,14 +193,18 @@ async fn open(folder: &Path, clock: &Arc<HandClock>, during: &During) -> Arc<Eng
         hooks: HashMap::new(),
         sources: sources.collect(),
     };
-    Engine::open(options).await.unwrap()
+    let engine = Engine::open(options).await.unwrap();
+    // The catalog's own plan is not what is looked at.
+    let own = engine.catalog().plan("recoup-catalog", None).await.unwrap().unwrap();
+    engine.catalog().remove_plan(&own.id).await.unwrap();
+    engine
 }
 
 /// What the source of a test has in it.
-struct Nothing;
+struct Letter;
 
-impl Dump for Nothing {
-    fn dump(&mut self, _sink: &mut dyn Sink) -> recoup::Result<()> {
-        Ok(())
+impl Dump for Letter {
+    fn dump(&mut self, sink: &mut dyn Sink) -> recoup::Result<()> {
+        sink.entry(&Entry::file("letter.txt", 2), Content::Stream(&mut &b"hi"[..]))
     }
 }

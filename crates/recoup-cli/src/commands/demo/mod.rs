@@ -18,7 +18,7 @@ use recoup::source::factory;
 use recoup::{Error, Result, verify};
 use serde_json::json;
 
-use crate::args::Demo;
+use crate::args::{Demo, Global};
 use crate::exit;
 use crate::output::{self, Mark, Reply, Screen};
 use crate::places::Place;
@@ -95,6 +95,18 @@ pub fn run(args: &Demo, screen: &Screen) -> Result<Reply> {
     });
     let exit = if whole { exit::of_outcome(report.outcome) } else { exit::FAILED };
     Ok(Reply { json, text: String::new(), quiet: manifest.id.to_string(), exit })
+}
+
+/// The demo, and then the daemon on it, which makes one more backup at once.
+pub fn serve(args: &Demo, screen: &Screen) -> Result<Reply> {
+    let shown = run(args, screen)?;
+    if shown.exit != exit::GOOD && shown.exit != exit::WARNINGS {
+        return Ok(shown);
+    }
+    let global = Global { config: Some(args.directory.join("recoup.toml")), json: false, quiet: false };
+    let session = session::Session::open(&global, screen.clone())?;
+    screen.say("");
+    super::serve::with_plan(&session, shop::PLAN)
 }
 
 /// Backs the shop up as its `recoup.toml` says, which the user may have changed.

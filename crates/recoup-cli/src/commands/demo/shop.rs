@@ -21,6 +21,7 @@ const FIRST_LINE: &str = "# Made by `recoup demo`: a small shop, and how it is b
 
 const CONFIGURATION: &str = r#"
 [plan.shop]
+schedule = { every = "daily", at = "03:00" }
 databases = ["shop.db"]
 directories = [{ path = "thumbs", exclude = ["*.tmp"] }]
 

@@ -1,0 +1,61 @@
+//! `recoup run --due`: does what is due and ends, for machines on which something else keeps the time (cron, a systemd
+//! timer). The same catalog, claims and runs as the daemon's.
+
+use std::time::Duration;
+
+use recoup::model::Outcome;
+use recoup::model::job::State;
+use recoup::scheduler::{Options, Scheduler};
+use recoup::{Result, catalog};
+use serde_json::json;
+
+use super::engine;
+use crate::exit;
+use crate::output::{Mark, Reply};
+use crate::session::Session;
+
+pub fn run(session: &Session) -> Result<Reply> {
+    engine::runtime()?.block_on(async {
+        let engine = engine::open(session, None).await?;
+        let mut newest = engine.catalog().runs(&catalog::Runs { limit: 1, ..catalog::Runs::default() }).await?;
+        let before = newest.pop().map(|run| run.id);
+        let workers = usize::try_from(session.settings.server.concurrency).unwrap_or(2);
+        let scheduler = Scheduler::start(engine.clone(), Options { workers, ..Options::default() }).await?;
+        scheduler.check_now().await?;
+        loop {
+            let (queued, running) = engine.catalog().queue().await?;
+            let due = engine.catalog().next_run().await?.is_some_and(|at| at <= engine.clock().now());
+            if running == 0 && (queued == 0 || !due) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        scheduler.stop(Duration::from_secs(10)).await;
+        let all = engine.catalog().runs(&catalog::Runs { limit: 500, ..catalog::Runs::default() }).await?;
+        engine.catalog().close().await;
+        let done: Vec<_> = all
+            .into_iter()
+            .filter(|run| run.state == State::Done && before.as_ref().is_none_or(|before| run.id > *before))
+            .collect();
+        let worst = |outcome: &Option<Outcome>| !matches!(outcome, Some(Outcome::Good | Outcome::Warnings));
+        let mut text = String::new();
+        for run in &done {
+            let mark = session.screen.mark(if worst(&run.outcome) { Mark::Bad } else { Mark::Good });
+            let outcome = run.outcome.map(|outcome| json!(outcome)).unwrap_or_default();
+            text.push_str(&format!("{mark} {}: {}\n", run.plan_name, outcome.as_str().unwrap_or_default()));
+        }
+        if done.is_empty() {
+            text.push_str("Nothing is due.\n");
+        }
+        let exit = match () {
+            () if done.iter().any(|run| worst(&run.outcome)) => exit::FAILED,
+            () if done.iter().any(|run| run.outcome == Some(Outcome::Warnings)) => exit::WARNINGS,
+            () => exit::GOOD,
+        };
+        let runs: Vec<_> = done
+            .iter()
+            .map(|run| json!({ "id": run.id, "plan": run.plan_name, "kind": run.kind, "outcome": run.outcome }))
+            .collect();
+        Ok(Reply { json: json!({ "runs": runs }), text, quiet: String::new(), exit })
+    })
+}

@@ -1,0 +1,78 @@
+//! The scheduler: what it is doing, and a look at the plans right now.
+
+use axum::Json;
+use axum::extract::State;
+use jiff::Timestamp;
+use recoup::model::user::Scope;
+use recoup::scheduler::Handle;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::App;
+use crate::caller::Caller;
+use crate::problem::Problem;
+
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(scheduler_state)).routes(routes!(scheduler_check))
+}
+
+/// What the scheduler is doing.
+#[derive(Serialize, ToSchema)]
+struct SchedulerView {
+    running: bool,
+    /// Seconds between two looks at the plans.
+    check_interval_seconds: u64,
+    /// Runs that can be worked on at a time.
+    workers: usize,
+    #[schema(format = DateTime, value_type = Option<String>)]
+    last_check: Option<Timestamp>,
+    /// The next time of any plan.
+    #[schema(format = DateTime, value_type = Option<String>)]
+    next_due: Option<Timestamp>,
+    /// All plans.
+    plans: i64,
+    /// Plans whose schedule runs.
+    enabled: i64,
+    /// Runs that wait.
+    queued: i64,
+    /// Runs that are worked on.
+    working: i64,
+}
+
+fn handle(app: &App) -> Result<&Handle, Problem> {
+    app.scheduler().ok_or_else(|| Problem::missing("no_scheduler", "No scheduler runs here"))
+}
+
+async fn state(app: &App) -> Result<Json<SchedulerView>, Problem> {
+    let state = handle(app)?.state().await?;
+    Ok(Json(SchedulerView {
+        running: state.running,
+        check_interval_seconds: state.check_interval_seconds,
+        workers: state.workers,
+        last_check: state.last_check,
+        next_due: state.next_due,
+        plans: state.plans,
+        enabled: state.enabled,
+        queued: state.queued,
+        working: state.working,
+    }))
+}
+
+/// Tells what the scheduler is doing.
+#[utoipa::path(get, path = "/scheduler", tag = "scheduler", security(("session" = ["read"]), ("bearer" = ["read"])),
+    responses((status = 200, body = SchedulerView)))]
+async fn scheduler_state(State(app): State<App>, caller: Caller) -> Result<Json<SchedulerView>, Problem> {
+    caller.may(Scope::Read)?;
+    state(&app).await
+}
+
+/// Looks at the plans now and queues what is due. For admins.
+#[utoipa::path(post, path = "/scheduler/check", tag = "scheduler",
+    security(("session" = ["admin"]), ("bearer" = ["admin"])), responses((status = 200, body = SchedulerView)))]
+async fn scheduler_check(State(app): State<App>, caller: Caller) -> Result<Json<SchedulerView>, Problem> {
+    caller.may(Scope::Admin)?;
+    handle(&app)?.check_now().await?;
+    state(&app).await
+}
