@@ -169,6 +169,7 @@ fn the_audit_lists_newest_first_page_by_page_and_exports_everything() {
     assert!(lines.header("content-disposition").unwrap().starts_with("attachment"));
     let events: Vec<Value> = lines.text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(events.iter().enumerate().all(|(index, event)| event["seq"] == index + 1));
+    stand.by(&token, "GET", "/api/v1/audit/export?after=-1", None).is(422);
     let csv = stand.by(&token, "GET", "/api/v1/audit/export?format=csv", None).is(200).text;
     assert_eq!(csv.split("\r\n").count(), events.len() + 2);
     assert!(csv.starts_with("seq,at,event,"));

@@ -173,6 +173,9 @@ async fn export(State(app): State<App>, caller: Caller, Query(wanted): Query<Exp
         Form::Csv => "seq,at,event,user,resource_type,resource_id,action,success,details,hash\r\n".to_owned(),
     };
     let after = wanted.after.unwrap_or(0);
+    if after < 0 {
+        return Err(Problem::invalid("bad_after", "The number of an event is not negative"));
+    }
     let pieces = stream::unfold(Some((app, after, start)), move |state| async move {
         let (app, after, mut text) = state?;
         // An error in the middle breaks the connection off: a short file must not look like a whole one.
