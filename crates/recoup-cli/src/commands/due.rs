@@ -14,6 +14,9 @@ use crate::exit;
 use crate::output::{Mark, Reply};
 use crate::session::Session;
 
+/// So many looks without work end it: what follows a backup is queued a moment after the backup has ended.
+const IDLE: u32 = 10;
+
 pub fn run(session: &Session) -> Result<Reply> {
     engine::runtime()?.block_on(async {
         let engine = engine::open(session, None).await?;
@@ -22,12 +25,11 @@ pub fn run(session: &Session) -> Result<Reply> {
         let workers = usize::try_from(session.settings.server.concurrency).unwrap_or(2);
         let scheduler = Scheduler::start(engine.clone(), Options { workers, ..Options::default() }).await?;
         scheduler.check_now().await?;
-        loop {
+        let mut idle = 0;
+        while idle < IDLE {
             let (queued, running) = engine.catalog().queue().await?;
             let due = engine.catalog().next_run().await?.is_some_and(|at| at <= engine.clock().now());
-            if running == 0 && (queued == 0 || !due) {
-                break;
-            }
+            idle = if running == 0 && (queued == 0 || !due) { idle + 1 } else { 0 };
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         scheduler.stop(Duration::from_secs(10)).await;
