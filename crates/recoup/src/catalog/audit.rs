@@ -34,7 +34,7 @@ fn exactly(row: &sqlx::any::AnyRow) -> Option<Link> {
     let found = link(row).ok()?;
     let columns = Columns(row);
     let as_written = columns.number("success").ok()? == i64::from(found.event.success)
-        && columns.text("details").ok()? == found.event.details.to_string();
+        && columns.text("details").ok()?.as_str() == found.event.details.to_string().as_str();
     as_written.then_some(found)
 }
 

@@ -153,7 +153,7 @@ pub async fn a_token_works_until_it_expires_and_only_for_who_may_sign_in(place: 
     let anna = place.account("anna", Role::Operator).await;
     let one = token(&anna, "cron");
     place.catalog.add_token(&one, "hash").await.unwrap();
-    assert_eq!(place.catalog.tokens(Some(&anna.id)).await.unwrap(), [one.clone()]);
+    assert_eq!(place.catalog.tokens(Some(&anna.id)).await.unwrap(), std::slice::from_ref(&one));
     let (used, owner) = place.catalog.use_token("hash", after(59)).await.unwrap().unwrap();
     assert_eq!(owner, anna);
     assert_eq!(used, Token { used_at: Some(after(59)), ..one });
