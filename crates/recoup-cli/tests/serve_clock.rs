@@ -114,7 +114,8 @@ fn set(folder: &Path, now: &str) {
 }
 
 fn backups(folder: &Path) -> usize {
-    let files = fs::read_dir(folder.join("backups/app")).map(|files| files.flatten().collect()).unwrap_or_default();
+    let files: Vec<_> =
+        fs::read_dir(folder.join("backups/app")).map(|files| files.flatten().collect()).unwrap_or_default();
     files.iter().filter(|file| file.file_name().to_string_lossy().ends_with(".manifest.json")).count()
 }
 
