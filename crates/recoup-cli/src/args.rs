@@ -423,7 +423,7 @@ pub enum Notify {
 
 #[derive(Debug, Args)]
 pub struct NotifyTest {
-    /// Channels, as named below [notify] [default: all]
+    /// Channels by name, as in the configuration [default: all]
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
 }

@@ -12,10 +12,10 @@ It runs the plans of recoup.toml and those made through the API by their schedul
 the REST API. On its first start it prints a set-up code once, with which the first admin is made.
 RUST_LOG=debug tells more.")]
 pub struct Serve {
-    /// Address and port [default: listen of [server], else 127.0.0.1:7467]
+    /// Address and port [default: from the configuration, else 127.0.0.1:7467]
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
-    /// Folder of the catalog and of what belongs to it [default: data of [server], else ./recoup-data]
+    /// Folder of the catalog and of what belongs to it [default: from the configuration, else ./recoup-data]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub data: Option<PathBuf>,
     /// Log lines as JSON
