@@ -3,12 +3,11 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::path::{Component, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use recoup::config::DestinationSettings;
-use recoup::destination::Destination;
-use recoup::destination::local::LocalDestination;
+use recoup::model::destination::Address;
 use recoup::model::{BackupId, Manifest, Warning};
 use recoup::store::{FilesStore, Listed, Listing, Store};
 use recoup::{Error, Result};
@@ -21,8 +20,8 @@ use crate::session::Session;
 pub struct Place {
     /// Its name, or its directory.
     pub name: String,
-    /// Its directory.
-    pub path: PathBuf,
+    /// Where it is.
+    pub settings: DestinationSettings,
     /// The backups there.
     pub store: Arc<dyn Store>,
 }
@@ -30,22 +29,25 @@ pub struct Place {
 impl Place {
     /// Opens a destination; `create` makes a directory that is not there, unless it must carry a marker.
     pub fn open(settings: &DestinationSettings, create: bool) -> Result<Self> {
-        let mut destination = LocalDestination::open(&settings.path, create && !settings.marker)?;
-        if settings.marker {
-            destination = destination.with_marker();
+        let store = Arc::new(FilesStore::new(recoup::destination::open(settings, create)?));
+        let mut settings = settings.clone();
+        if let Address::Directory { path, .. } = &mut settings.address
+            && path.components().any(|part| part == Component::ParentDir)
+            && let Ok(real) = fs::canonicalize(&path)
+        {
+            *path = real;
         }
-        let destination: Arc<dyn Destination> = Arc::new(destination);
-        let store = Arc::new(FilesStore::new(destination));
-        let mut path = settings.path.clone();
-        if path.components().any(|part| part == Component::ParentDir) {
-            path = fs::canonicalize(&path).unwrap_or(path);
-        }
-        Ok(Place { name: settings.name.clone(), path, store })
+        Ok(Place { name: settings.name.clone(), settings, store })
     }
 
-    /// Where an object lies.
-    pub fn path_of(&self, manifest: &Manifest, object: &str) -> PathBuf {
-        self.path.join(&manifest.plan).join(object)
+    /// Where it is, for people.
+    pub fn shown(&self) -> String {
+        self.settings.path().map_or_else(|| self.store.describe(), |path| path.display().to_string())
+    }
+
+    /// Where an object lies, for people.
+    pub fn path_of(&self, manifest: &Manifest, object: &str) -> String {
+        format!("{}/{}/{object}", self.shown(), manifest.plan)
     }
 }
 
@@ -87,8 +89,8 @@ impl Shelf {
             return shelf.sorted().repaired(session);
         }
         for settings in everywhere(session)? {
-            if !settings.marker && fs::symlink_metadata(&settings.path).is_err() {
-                shelf.absent.push(settings.path);
+            if let Some(path) = settings.path().filter(|path| is_absent(path, &settings)) {
+                shelf.absent.push(path.to_owned());
                 continue;
             }
             let looked = Place::open(&settings, false).and_then(|place| shelf.look(place));
@@ -189,13 +191,23 @@ pub fn everywhere(session: &Session) -> Result<Vec<DestinationSettings>> {
     }
     all.extend(settings.destinations.iter().cloned());
     for default in settings.default_destinations(&session.current)? {
-        if settings.plans.is_empty() || default.path.exists() {
+        if settings.plans.is_empty() || default.path().is_none_or(Path::exists) {
             all.push(default);
         }
     }
-    let mut seen = HashSet::new();
+    let mut seen = Vec::new();
     all.retain(|destination| {
-        seen.insert(fs::canonicalize(&destination.path).unwrap_or_else(|_| destination.path.clone()))
+        let real = destination.real();
+        let new = !seen.contains(&real);
+        if new {
+            seen.push(real);
+        }
+        new
     });
     Ok(all)
+}
+
+/// Nobody has made the directory yet, and the first backup may.
+pub fn is_absent(path: &Path, settings: &DestinationSettings) -> bool {
+    !settings.has_marker() && fs::symlink_metadata(path).is_err()
 }

@@ -138,7 +138,7 @@ fn task(args: &Backup, session: &Session) -> Result<Task> {
     };
     if let Some(plan) = plan {
         let planned = settings.destinations_of(plan)?;
-        let unused = |path: &PathBuf| !args.to.is_empty() && planned.iter().any(|planned| planned.path == *path);
+        let unused = |path: &PathBuf| !args.to.is_empty() && planned.iter().any(|planned| planned.path() == Some(path));
         let resolved =
             settings.resolved.iter().filter(|resolved| resolved.plan == plan.name && !unused(&resolved.path));
         let from_base = resolved.map(written).collect();
@@ -148,7 +148,7 @@ fn task(args: &Backup, session: &Session) -> Result<Task> {
     let (plan, resolved) = ad_hoc.plan(settings, &session.current)?;
     let defaults = settings.default_destinations(&session.current)?;
     let mut from_here: Vec<String> = resolved.iter().map(written).collect();
-    if args.to.is_empty() && defaults.iter().any(|default| default.path == session.current.join("backups")) {
+    if args.to.is_empty() && defaults.iter().any(|default| default.path() == Some(&session.current.join("backups"))) {
         from_here.push("./backups".to_owned());
     }
     from_here.extend(to);
@@ -270,7 +270,7 @@ fn human(report: &Report, places: &[&Place], screen: &Screen) -> String {
     let mut text = format!("{} {}\n", screen.mark(mark), sentence(manifest));
     for place in places {
         for object in &manifest.objects {
-            text.push_str(&format!("  {}\n", place.path_of(manifest, &object.name).display()));
+            text.push_str(&format!("  {}\n", place.path_of(manifest, &object.name)));
         }
     }
     for part in manifest.parts.iter().filter(|part| part.absent) {
@@ -307,7 +307,7 @@ fn json(report: &Report, places: &[&Place]) -> Value {
     });
     let objects = places.iter().flat_map(|place| {
         manifest.objects.iter().map(|object| {
-            let path = place.path_of(manifest, &object.name).display().to_string();
+            let path = place.path_of(manifest, &object.name);
             json!({ "destination": place.name, "path": path, "bytes": object.bytes, "sha256": object.sha256 })
         })
     });

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::args::Doctor;
 use crate::exit;
 use crate::output::{Mark, Reply, Screen, error_line};
-use crate::places::{self, Place};
+use crate::places::{self, Place, is_absent};
 use crate::repair;
 use crate::session::{self, Session};
 use crate::table::printable;
@@ -224,7 +224,7 @@ fn plan_sources(
     let scope = Scope {
         staging: staging.path().to_path_buf(),
         context: context.clone(),
-        excluded: destinations.iter().filter_map(|destination| FileId::of(&destination.path)).collect(),
+        excluded: destinations.iter().filter_map(|destination| FileId::of(destination.path()?)).collect(),
         databases: Vec::new(),
     };
     let mut expected = 0;
@@ -264,17 +264,17 @@ fn destinations(findings: &mut Findings<'_>, session: &Session, expected: u64) -
     let mut newest = None;
     let mut seen = Vec::new();
     for destination in all {
-        if !seen.contains(&destination.path) {
+        if !seen.contains(&destination.address) {
             newest = newest.max(look(findings, &destination, expected));
-            seen.push(destination.path);
+            seen.push(destination.address);
         }
     }
     Ok(newest)
 }
 
 fn look(findings: &mut Findings<'_>, settings: &DestinationSettings, expected: u64) -> Option<Timestamp> {
-    let path = settings.path.display().to_string();
-    if !settings.marker && std::fs::symlink_metadata(&settings.path).is_err() {
+    let path = settings.path().map_or_else(|| settings.name.clone(), |path| path.display().to_string());
+    if settings.path().is_some_and(|path| is_absent(path, settings)) {
         findings.ok("destination", format!("{path} is made by the first backup"));
         return None;
     }
@@ -285,8 +285,10 @@ fn look(findings: &mut Findings<'_>, settings: &DestinationSettings, expected: u
             return None;
         }
     };
-    if let Err(error) = tempfile::Builder::new().prefix(".recoup-doctor-").tempfile_in(&settings.path) {
-        findings.error("destination", "", &Error::at("writing to", &settings.path, error));
+    if let Some(folder) = settings.path()
+        && let Err(error) = tempfile::Builder::new().prefix(".recoup-doctor-").tempfile_in(folder)
+    {
+        findings.error("destination", "", &Error::at("writing to", folder, error));
         return None;
     }
     let listing = match place.store.list(None) {

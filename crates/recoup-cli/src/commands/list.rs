@@ -105,7 +105,7 @@ fn row(listed: &Listed, shelf: &Shelf) -> Value {
 
 fn human(backups: &[&Listed], shelf: &Shelf, args: &List, now: Timestamp) -> String {
     let place = |paths: &mut dyn Iterator<Item = String>| words::list(&paths.collect::<Vec<_>>());
-    let looked = place(&mut shelf.places.iter().map(|place| place.path.display().to_string()));
+    let looked = place(&mut shelf.places.iter().map(|place| place.shown()));
     if backups.is_empty() {
         let of = args.plan.as_ref().map(|plan| format!(" of plan {plan}")).unwrap_or_default();
         let looked = if looked.is_empty() { String::new() } else { format!(" in {looked}") };

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use recoup::format::adopt::adopt;
 use recoup::format::archive::policy::Limits;
 use recoup::hooks::{self, Occasion};
+use recoup::model::destination::Address;
 use recoup::model::{BackupId, Manifest, SourceSpec};
 use recoup::progress::Context;
 use recoup::restore::{self, Opened, Places, Preview, Report, Request};
@@ -38,7 +39,7 @@ pub fn run(args: &Restore, session: &Session) -> Result<Reply> {
         let shelf = Shelf::open(session, args.at.at.as_deref())?;
         let copy = shelf.find(&args.backup)?;
         let opened = Opened::stored(copy.place.store.as_ref(), copy.listed, scratch.path(), &context)?;
-        (opened, Some((Arc::clone(&copy.place.store), copy.place.path.clone())))
+        (opened, Some((Arc::clone(&copy.place.store), copy.place.settings.real())))
     };
     if let Some(plan) = &args.plan {
         opened.manifest.plan.clone_from(&session.settings.plan(plan)?.name);
@@ -84,9 +85,9 @@ type Home = (Option<Vec<SourceSpec>>, Vec<Arc<dyn Store>>);
 
 /// The sources of the backup's plan when the configuration has it, and where its safety backups go: with its other
 /// backups, where this one was `found`, or where backups go when nobody says.
-pub fn home(session: &Session, manifest: &Manifest, found: Option<(Arc<dyn Store>, PathBuf)>) -> Result<Home> {
+pub fn home(session: &Session, manifest: &Manifest, found: Option<(Arc<dyn Store>, Address)>) -> Result<Home> {
     let plan = session.settings.plan(&manifest.plan).ok();
-    let (mut stores, path) = found.map_or((vec![], None), |(store, path)| (vec![store], Some(path)));
+    let (mut stores, found_at) = found.map_or((vec![], None), |(store, at)| (vec![store], Some(at)));
     let further = match plan {
         Some(plan) => session.settings.destinations_of(plan)?,
         None if stores.is_empty() => session.settings.default_destinations(&session.current)?,
@@ -94,7 +95,7 @@ pub fn home(session: &Session, manifest: &Manifest, found: Option<(Arc<dyn Store
     };
     for settings in further {
         match Place::open(&settings, true) {
-            Ok(place) if Some(&place.path) == path.as_ref() => {}
+            Ok(place) if Some(place.settings.real()) == found_at => {}
             Ok(place) => stores.push(place.store),
             Err(error) => session.screen.aside(format!("{} is left out: {}", settings.name, error_line(&error))),
         }

@@ -26,7 +26,7 @@ pub fn run(args: &Show, session: &Session) -> Result<Reply> {
         members.insert("protected".into(), json!(found.listed.protected));
         let destinations = copies.iter().map(|copy| {
             let objects = manifest.objects.iter().map(|object| copy.place.path_of(manifest, &object.name));
-            let objects: Vec<String> = objects.map(|path| path.display().to_string()).collect();
+            let objects: Vec<String> = objects.collect();
             json!({ "name": copy.place.name, "objects": objects, "missing": copy.listed.missing })
         });
         members.insert("destinations".into(), destinations.collect());
@@ -138,7 +138,7 @@ fn objects(copy: &Copy<'_>, manifest: &Manifest, screen: &Screen) -> String {
         let gone = copy.listed.missing.contains(&object.name);
         let mark = if gone { format!("{} missing or wrong size: ", screen.mark(Mark::Bad)) } else { String::new() };
         let path = copy.place.path_of(manifest, &object.name);
-        text.push_str(&format!("  {mark}{}\n", path.display()));
+        text.push_str(&format!("  {mark}{}\n", path));
         text.push_str(&format!("    {}, SHA-256 {}\n", words::size(object.bytes), object.sha256));
     }
     text

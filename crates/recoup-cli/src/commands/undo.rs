@@ -26,7 +26,7 @@ pub fn run(args: &Undo, session: &Session) -> Result<Reply> {
     let context = session.work()?;
     let scratch = session::scratch(None)?;
     let mut opened = Opened::stored(copy.place.store.as_ref(), copy.listed, scratch.path(), &context)?;
-    let (_, stores) = home(session, &copy.listed.manifest, Some((Arc::clone(&place.store), place.path.clone())))?;
+    let (_, stores) = home(session, &copy.listed.manifest, Some((Arc::clone(&place.store), place.settings.real())))?;
     // The safety backup knows best where its parts were.
     let places = Places::origins(&copy.listed.manifest);
     let how = Restore {

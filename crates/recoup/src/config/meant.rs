@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use super::destination::{self, Place};
 use super::environment::Environment;
 use super::hooks;
 use super::names::{Names, absolute};
@@ -16,6 +17,7 @@ use super::written::{self, Located};
 use super::{DestinationSettings, Inputs, Origin, Resolved, Settings, Value};
 use crate::error::{Error, Result};
 use crate::model::channel::Target;
+use crate::model::destination::{Address, Limits};
 use crate::model::{
     CommandSpec, DatabaseSpec, DirectorySpec, FileSpec, Format, Plan, SettingsSpec, SourceSpec, TableSettings,
 };
@@ -87,7 +89,7 @@ pub(super) fn settings(inputs: Inputs<'_>, written: written::File) -> Result<Set
     };
     if let Some((variable, text)) = &environment.destination {
         result.defaults = vec![result.destination(text, inputs.current_directory)?];
-        let path = result.defaults.first().map(|d| d.path.clone());
+        let path = result.defaults.first().and_then(|d| d.path()).map(Path::to_owned);
         meaning.note("destinations", json!([text]), path, Origin::Environment(variable));
     } else if let Some(at) = &written.default_destinations {
         result.defaults = meaning.named(&result, &at.value, None)?;
@@ -145,14 +147,29 @@ impl Meaning<'_> {
         }
     }
 
-    fn destination(&mut self, written: &written::Destination) -> Result<DestinationSettings> {
-        let path = self.resolve(None, &written.path)?;
-        let marker = written.marker.as_ref().is_some_and(|at| at.value);
-        let shown = (path.as_os_str() != written.path.value.as_str()).then(|| path.clone());
-        self.note(written.path.key.clone(), json!(written.path.value), shown, self.origin(written.path.line));
-        let origin = written.marker.as_ref().map_or(Origin::Default, |at| self.origin(at.line));
-        self.note(format!("{}.marker", written.name.key), json!(marker), None, origin);
-        Ok(DestinationSettings { name: written.name.value.clone(), path, marker })
+    fn destination(&mut self, written: &destination::Written) -> Result<DestinationSettings> {
+        let name = written.name.value.clone();
+        match &written.place {
+            Place::Directory { path: at, marker } => {
+                let path = self.resolve(None, at)?;
+                let shown = (path.as_os_str() != at.value.as_str()).then(|| path.clone());
+                self.note(at.key.clone(), json!(at.value), shown, self.origin(at.line));
+                let origin = marker.as_ref().map_or(Origin::Default, |at| self.origin(at.line));
+                let marker = marker.as_ref().is_some_and(|at| at.value);
+                self.note(format!("{}.marker", written.name.key), json!(marker), None, origin);
+                Ok(DestinationSettings {
+                    name,
+                    address: Address::Directory { path, marker },
+                    limits: Limits::default(),
+                })
+            }
+            Place::Remote { address, limits, values } => {
+                for at in values {
+                    self.note(at.key.clone(), at.value.clone(), None, self.origin(at.line));
+                }
+                Ok(DestinationSettings { name, address: *address.clone(), limits: limits.clone() })
+            }
+        }
     }
 
     /// Destinations of a list in the file: names, or directories that are written like one.
@@ -172,9 +189,12 @@ impl Meaning<'_> {
                 });
             }
             let destination = known.destination(text, self.base).map_err(|error| self.because(at, error))?;
-            if let Some(plan) = plan.filter(|_| directory && Path::new(text).is_relative()) {
+            if let Some((plan, path)) = plan.zip(destination.path())
+                && directory
+                && Path::new(text).is_relative()
+            {
                 let (plan, written) = (plan.to_owned(), text.clone());
-                self.resolved.push(Resolved { plan, written, path: destination.path.clone() });
+                self.resolved.push(Resolved { plan, written, path: path.to_owned() });
             }
             found.push(destination);
         }

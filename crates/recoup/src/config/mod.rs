@@ -5,12 +5,14 @@
 //! the environment is; the caller hands in both.
 
 mod ad_hoc;
+mod destination;
 mod environment;
 mod hooks;
 mod meant;
 mod names;
 mod nearest;
 mod notify;
+mod reader;
 mod retention;
 mod schedule;
 mod server;
@@ -29,6 +31,7 @@ pub use server::{DEFAULT_LISTEN, ServerSettings};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::channel::Channel;
+pub use crate::model::destination::DestinationSettings;
 use crate::model::retention::Policy;
 use crate::model::{Format, Plan};
 
@@ -96,17 +99,6 @@ pub struct Resolved {
     pub written: String,
     /// Absolute.
     pub path: PathBuf,
-}
-
-/// A place for backups, as meant.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DestinationSettings {
-    /// Its name, or the directory when it has none.
-    pub name: String,
-    /// The directory, absolute.
-    pub path: PathBuf,
-    /// Whether the directory must carry a marker file, so that an empty mount point is not taken for it.
-    pub marker: bool,
 }
 
 /// Configuration as meant.
@@ -182,10 +174,10 @@ impl Settings {
         if text.contains("://") {
             let text = format!("Not supported as a destination: {text}");
             let error = Error::new(ErrorKind::Unsupported, "destination_unsupported", text);
-            return Err(error.hint("this version keeps backups in directories"));
+            return Err(error.hint("describe it as [destination.NAME] in recoup.toml, and give that name"));
         }
         let path = names::absolute(Path::new(text), base)?;
-        Ok(DestinationSettings { name: path.display().to_string(), path, marker: false })
+        Ok(DestinationSettings::directory(path.display().to_string(), path))
     }
 
     /// Where backups go when nothing is said: the default destinations, else `backups` below `base`.

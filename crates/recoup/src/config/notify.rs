@@ -3,13 +3,14 @@
 //!
 //! Not here: which plan tells which channel ([`super::meant`]), and sending (`notify`).
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::nearest::nearest;
-use super::walk::{At, Field, Table};
+use super::reader::Reader;
+use super::walk::{At, Field};
 use crate::error::Result;
 use crate::model::Plan;
 use crate::model::channel::{Channel, Secret, Target, Tls};
@@ -34,7 +35,7 @@ pub(super) fn read(name: &At<String>, field: &Field<'_>, base: &Path) -> Result<
             .wrong("is not a name")
             .hint("1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or a digit"));
     }
-    let mut reader = Reader { table: field.table()?, base, values: Vec::new() };
+    let mut reader = Reader::new(field, base)?;
     let mut kinds = Vec::new();
     for (kind, in_file) in KINDS.into_iter().zip(["ntfy_file", "webhook_file", "", "heartbeat_file", "apprise_file"]) {
         if let Some(field) = reader.table.take(kind) {
@@ -59,51 +60,7 @@ pub(super) fn read(name: &At<String>, field: &Field<'_>, base: &Path) -> Result<
     Ok(Written { channel, values: reader.values })
 }
 
-struct Reader<'a> {
-    table: Table<'a>,
-    base: &'a Path,
-    values: Vec<At<Value>>,
-}
-
 impl<'a> Reader<'a> {
-    fn take(&mut self, key: &'static str) -> Option<Field<'a>> {
-        self.table.take(key)
-    }
-
-    fn note(&mut self, field: &Field<'_>, value: Value) {
-        self.values.push(At { value, line: field.line, key: field.key.clone() });
-    }
-
-    fn text(&mut self, key: &'static str) -> Result<Option<String>> {
-        let Some(field) = self.take(key) else { return Ok(None) };
-        let text = field.string()?.value;
-        self.note(&field, json!(text));
-        Ok(Some(text))
-    }
-
-    fn file(&mut self, field: &Field<'_>) -> Result<PathBuf> {
-        let path = self.base.join(field.string()?.value);
-        self.note(field, json!(path.display().to_string()));
-        Ok(path)
-    }
-
-    /// A secret in place or in a file.
-    fn secret(&mut self, here: &'static str, in_file: &'static str) -> Result<Option<Secret>> {
-        match (self.take(here), self.take(in_file)) {
-            (None, None) => Ok(None),
-            (Some(field), None) => {
-                let text = field.string()?.value;
-                self.note(&field, json!("(set)"));
-                if text.chars().any(char::is_control) {
-                    return Err(field.wrong("has control characters in it"));
-                }
-                Ok(Some(Secret::value(text)))
-            }
-            (None, Some(field)) => Ok(Some(Secret::file(self.file(&field)?))),
-            (Some(_), Some(field)) => Err(field.wrong(format!("is given beside {here}"))),
-        }
-    }
-
     fn url(&mut self, in_file: bool, given: &Field<'_>) -> Result<Secret> {
         if in_file {
             return Ok(Secret::file(self.file(given)?));

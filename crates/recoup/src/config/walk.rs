@@ -106,8 +106,13 @@ impl<'a> Table<'a> {
 
     /// Takes the value of `name`, which must be there.
     pub fn need(&mut self, name: &'static str) -> Result<Field<'a>> {
-        let missing = self.document.wrong(self.line, &self.dotted(name), "is missing");
+        let missing = self.missing(name);
         self.take(name).ok_or(missing)
+    }
+
+    /// The error of a key that must be there.
+    pub fn missing(&self, name: &str) -> Error {
+        self.document.wrong(self.line, &self.dotted(name), "is missing")
     }
 
     /// Takes every key: a table whose keys are names given by the user.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+use super::destination;
 use super::hooks;
 use super::notify;
 use super::retention::{self, Retention};
@@ -22,17 +23,9 @@ pub(super) struct File {
     pub default_destinations: Option<At<Vec<At<String>>>>,
     pub retention: Option<Retention>,
     pub plans: Vec<Plan>,
-    pub destinations: Vec<Destination>,
+    pub destinations: Vec<destination::Written>,
     pub channels: Vec<notify::Written>,
     pub server: Option<server::Written>,
-}
-
-/// `[destination.NAME]`.
-#[derive(Debug)]
-pub(super) struct Destination {
-    pub name: At<String>,
-    pub path: At<String>,
-    pub marker: Option<At<bool>>,
 }
 
 /// `[plan.NAME]`.
@@ -114,13 +107,13 @@ impl File {
             retention: table.take("retention").map(|f| retention::read(&f)).transpose()?,
             ..File::default()
         };
+        let folder = path.parent().unwrap_or(Path::new("/"));
         for (name, field) in named(&mut table, "plan")? {
             file.plans.push(plan(name, &field)?);
         }
         for (name, field) in named(&mut table, "destination")? {
-            file.destinations.push(destination(name, &field)?);
+            file.destinations.push(destination::read(name, &field, folder)?);
         }
-        let folder = path.parent().unwrap_or(Path::new("/"));
         for (name, field) in named(&mut table, "notify")? {
             file.channels.push(notify::read(&name, &field, folder)?);
         }
@@ -144,17 +137,6 @@ fn destinations(table: &mut Table<'_>) -> Result<Option<At<Vec<At<String>>>>> {
         return Err(field.wrong("names no destination").hint("leave the key out to use ./backups"));
     }
     Ok(Some(At { value, line: field.line, key: field.key }))
-}
-
-fn destination(name: At<String>, field: &Field<'_>) -> Result<Destination> {
-    let mut table = field.table()?;
-    let destination = Destination {
-        name,
-        path: table.need("path")?.string()?,
-        marker: table.take("marker").map(|f| f.flag()).transpose()?,
-    };
-    table.finish()?;
-    Ok(destination)
 }
 
 fn plan(name: At<String>, field: &Field<'_>) -> Result<Plan> {

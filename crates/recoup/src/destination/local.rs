@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use rustix::fs::{FileType, Mode};
 
 use super::durable::{self, Directory, FromDisk, is_file};
+use super::key;
 use super::staging::{Staging, lock_leftover};
 use super::{Body, Destination, ObjectInfo, Stored};
 use crate::error::{Error, ErrorKind, Result};
@@ -285,7 +286,7 @@ impl Destination for LocalDestination {
     }
 
     fn put(&self, key: &str, body: Body<'_>, context: &Context) -> Result<Stored> {
-        let (parents, name) = check_key(key)?;
+        let (parents, name) = key::check(key)?;
         context.check()?;
         let into = self.make(&parents)?;
         let stored = if into.stat(name).is_ok() {
@@ -310,7 +311,7 @@ impl Destination for LocalDestination {
     }
 
     fn get(&self, key: &str, from: u64) -> Result<Box<dyn Read + Send>> {
-        let (parents, name) = check_key(key)?;
+        let (parents, name) = key::check(key)?;
         let absent = || {
             let text = format!("Not found at {}: {key}", self.root.display());
             Error::new(ErrorKind::NotFound, "object_missing", text)
@@ -328,8 +329,8 @@ impl Destination for LocalDestination {
     fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>> {
         let (above, rest) = prefix.rsplit_once('/').unwrap_or(("", prefix));
         let parts: Vec<&str> = above.split('/').filter(|_| !above.is_empty()).collect();
-        if parts.iter().any(|part| !valid(part)) || (!rest.is_empty() && !valid(rest)) {
-            return Err(bad_key(prefix));
+        if parts.iter().any(|part| !key::valid(part)) || (!rest.is_empty() && !key::valid(rest)) {
+            return Err(key::bad(prefix));
         }
         let base = if above.is_empty() { String::new() } else { format!("{above}/") };
         let mut found = Vec::new();
@@ -347,7 +348,7 @@ impl Destination for LocalDestination {
     }
 
     fn delete(&self, key: &str) -> Result<()> {
-        let (parents, name) = check_key(key)?;
+        let (parents, name) = key::check(key)?;
         let Some(directory) = self.find(&parents)? else { return Ok(()) };
         // A directory or a link of that name is no object of ours.
         if directory.stat(name).is_ok_and(|stat| is_file(&stat)) {
@@ -362,7 +363,7 @@ impl Destination for LocalDestination {
     }
 
     fn local_path(&self, key: &str) -> Option<PathBuf> {
-        check_key(key).ok().map(|_| self.root.join(key))
+        key::check(key).ok().map(|_| self.root.join(key))
     }
 
     fn staging_root(&self) -> Option<PathBuf> {
@@ -425,26 +426,7 @@ impl Drop for Part<'_> {
 
 fn is_part(name: &str) -> bool {
     let parts = name.strip_prefix('.').and_then(|rest| rest.rsplit_once(".part-"));
-    parts.is_some_and(|(name, id)| valid(name) && id.len() == 26 && ulid::Ulid::from_string(id).is_ok())
-}
-
-/// One part of a key: not empty, no leading dot, no control character, short enough for a part file's name.
-fn valid(part: &str) -> bool {
-    !part.is_empty() && !part.starts_with('.') && part.len() <= 200 && !part.chars().any(|c| c.is_control() || c == '/')
-}
-
-fn check_key(key: &str) -> Result<(Vec<&str>, &str)> {
-    let mut parts: Vec<&str> = key.split('/').collect();
-    if parts.iter().any(|part| !valid(part)) {
-        return Err(bad_key(key));
-    }
-    let name = parts.pop().ok_or_else(|| bad_key(key))?;
-    Ok((parts, name))
-}
-
-fn bad_key(key: &str) -> Error {
-    Error::usage("bad_key", format!("Not a key: {key:?}"))
-        .hint("a key is relative, and no part of it is empty or begins with a dot")
+    parts.is_some_and(|(name, id)| key::valid(name) && id.len() == 26 && ulid::Ulid::from_string(id).is_ok())
 }
 
 fn missing(root: &Path) -> Error {

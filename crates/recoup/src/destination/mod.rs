@@ -3,8 +3,11 @@
 //! Not here: what the objects mean. A destination knows no backups; [`crate::store`] does.
 
 mod durable;
+mod key;
 pub mod local;
 pub mod note;
+#[cfg(feature = "remote")]
+mod remote;
 pub mod staging;
 mod trash;
 
@@ -14,8 +17,12 @@ pub use trash::Trash;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::error::Result;
+#[cfg(not(feature = "remote"))]
+use crate::error::{Error, ErrorKind};
+use crate::model::destination::{Address, DestinationSettings};
 use crate::progress::Context;
 
 /// One object at a destination.
@@ -74,4 +81,23 @@ pub trait Destination: Send + Sync {
     fn staging_root(&self) -> Option<PathBuf>;
     /// Removes what crashed runs left behind; never what a live process works on. Returns what was removed.
     fn sweep(&self) -> Result<Vec<String>>;
+}
+
+/// Opens a destination. `create` makes a directory that is not there, unless it must carry a marker. Of what is in the
+/// network nothing is asked yet.
+pub fn open(settings: &DestinationSettings, create: bool) -> Result<Arc<dyn Destination>> {
+    match &settings.address {
+        Address::Directory { path, marker } => {
+            let opened = LocalDestination::open(path, create && !marker)?;
+            Ok(Arc::new(if *marker { opened.with_marker() } else { opened }))
+        }
+        #[cfg(feature = "remote")]
+        _ => remote::open(settings),
+        #[cfg(not(feature = "remote"))]
+        _ => {
+            let text = format!("{} is in the network", settings.name);
+            Err(Error::new(ErrorKind::Unsupported, "destination_unsupported", text)
+                .hint("this build was made without the feature `remote`"))
+        }
+    }
 }

@@ -10,8 +10,7 @@ use super::site::Site;
 use super::work::told;
 use super::{Actor, Engine, blocking};
 use crate::config::DestinationSettings;
-use crate::destination::local::LocalDestination;
-use crate::destination::{Body, Destination};
+use crate::destination::{self, Body};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::user::Role;
 use crate::store::Store;
@@ -48,10 +47,7 @@ impl Site {
             ok
         };
         let context = self.context();
-        let opened = self.destination(name).and_then(|settings| {
-            let opened = LocalDestination::open(&settings.path, !settings.marker)?;
-            Ok(if settings.marker { opened.with_marker() } else { opened })
-        });
+        let opened = self.destination(name).and_then(|settings| destination::open(&settings, true));
         let destination = match opened {
             Ok(destination) => destination,
             Err(error) => {
@@ -93,7 +89,7 @@ impl Engine {
         let mut all: Vec<DestinationSettings> = settings.destinations.clone();
         for usual in settings.default_destinations(&settings.base).unwrap_or_default() {
             // A folder that has a name already is not another one.
-            if !all.iter().any(|known| known.path == usual.path) {
+            if !all.iter().any(|known| known.address == usual.address) {
                 all.push(usual);
             }
         }
@@ -128,9 +124,9 @@ impl Engine {
         let name = self.site.usual_name(destination);
         let (site, looked) = (self.site.clone(), name.clone());
         let listing = blocking(move || {
-            let path = site.destination(&looked)?.path;
             let missing = || {
-                let text = format!("There is no folder {}", path.display());
+                let path = site.destination(&looked).ok().and_then(|found| found.path().map(ToOwned::to_owned));
+                let text = format!("There is no folder {}", path.unwrap_or_else(|| looked.clone().into()).display());
                 Error::new(ErrorKind::NotFound, "destination_missing", text)
             };
             site.look(&looked, None)?.ok_or_else(missing)

@@ -59,18 +59,15 @@ impl Site {
     /// Everything of a plan, or of all, at a destination; `None` when its folder is not there, and none is made.
     pub fn look(&self, destination: &str, plan: Option<&str>) -> Result<Option<Listing>> {
         let settings = self.destination(destination)?;
-        if !settings.marker && fs::symlink_metadata(&settings.path).is_err() {
+        if !settings.has_marker() && settings.path().is_some_and(|path| fs::symlink_metadata(path).is_err()) {
             return Ok(None);
         }
         self.store(destination)?.list(plan).map(Some)
     }
 
-    /// Whether two names lead to the same folder.
+    /// Whether two names lead to the same place.
     fn is_same(&self, one: &str, other: &str) -> bool {
-        let real = |name: &str| {
-            let path = self.destination(name).ok()?.path;
-            Some(fs::canonicalize(&path).unwrap_or(path))
-        };
+        let real = |name: &str| self.destination(name).ok().map(|found| found.real());
         one == other || real(one).is_some_and(|one| real(other) == Some(one))
     }
 }

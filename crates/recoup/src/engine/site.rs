@@ -8,8 +8,7 @@ use std::sync::Arc;
 use super::Environment;
 use crate::clock::Clock;
 use crate::config::{DestinationSettings, Settings};
-use crate::destination::local::LocalDestination;
-use crate::destination::{Destination, Staging};
+use crate::destination::{self, Staging};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hooks::{self, Hook, Occasion};
 use crate::model::Plan;
@@ -57,18 +56,14 @@ impl Site {
     /// What the list calls a destination: a folder that has a name goes by it, whatever a plan calls it.
     pub fn usual_name(&self, name: &str) -> String {
         let Ok(found) = self.destination(name) else { return name.to_owned() };
-        let named = self.settings.destinations.iter().find(|known| known.path == found.path);
+        let named = self.settings.destinations.iter().find(|known| known.address == found.address);
         named.map_or(found.name, |known| known.name.clone())
     }
 
     /// Opens a destination; its directory is made when it is not there, unless it must carry a marker.
     pub fn store(&self, name: &str) -> Result<Arc<dyn Store>> {
         let settings = self.destination(name)?;
-        let mut destination = LocalDestination::open(&settings.path, !settings.marker)?;
-        if settings.marker {
-            destination = destination.with_marker();
-        }
-        let destination: Arc<dyn Destination> = Arc::new(destination);
+        let destination = destination::open(&settings, true)?;
         Ok(Arc::new(FilesStore::new(destination).with_clock(self.clock.clone())))
     }
 

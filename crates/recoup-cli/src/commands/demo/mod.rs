@@ -67,10 +67,10 @@ pub fn run(args: &Demo, screen: &Screen) -> Result<Reply> {
     for warning in &manifest.warnings {
         screen.say(format!("{} {}", screen.mark(Mark::Warning), warning.text));
     }
-    let files: Vec<PathBuf> = manifest.objects.iter().map(|object| place.path_of(manifest, &object.name)).collect();
+    let files: Vec<String> = manifest.objects.iter().map(|object| place.path_of(manifest, &object.name)).collect();
     screen.say("");
     for file in &files {
-        screen.say(format!("  {}", file.display()));
+        screen.say(format!("  {file}"));
     }
     screen.say("");
     screen.say(format!("Since then {} and {thumbnail} came in. Try next:", words::things(later, "order")));

@@ -152,9 +152,8 @@ fn found(shelf: &Shelf) -> BTreeSet<(usize, String)> {
 
 /// Whether a plan's backups go to this place.
 fn goes_to(session: &Session, plan: &Plan, place: &Place) -> Result<bool> {
-    let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let here = real(&place.path);
-    Ok(session.settings.destinations_of(plan)?.iter().any(|destination| real(&destination.path) == here))
+    let here = place.settings.real();
+    Ok(session.settings.destinations_of(plan)?.iter().any(|destination| destination.real() == here))
 }
 
 fn policy(args: &PolicyArgs) -> Result<Option<Policy>> {

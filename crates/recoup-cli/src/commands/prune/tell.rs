@@ -340,7 +340,7 @@ pub fn trash(shelf: &Shelf, session: &Session) -> Result<Reply> {
             let back = format!(
                 "mv -n {}/* {}/",
                 words::quoted(&trashed.folder.display().to_string()),
-                words::quoted(&place.path.join(&trashed.plan).display().to_string())
+                words::quoted(&format!("{}/{}", place.shown(), trashed.plan))
             );
             let (size, until) = (words::size(trashed.bytes), words::time(trashed.until));
             text.push_str(&format!("{}  {size}, until {until} UTC\n", trashed.stem));

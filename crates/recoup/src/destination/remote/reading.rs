@@ -1,0 +1,102 @@
+//! Reading an object to its end, whatever happens to the line: after a cut it goes on where it was, and coming to an end
+//! before the length that the destination told is a cut too.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use super::Protocol;
+use super::content::Paced;
+use super::failure::{Failure, Step, attempt};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::destination::Limits;
+use crate::progress::Context;
+
+/// An object that is being read.
+pub(super) struct Reading<P> {
+    protocol: Arc<P>,
+    limits: Limits,
+    key: String,
+    context: Context,
+    at: u64,
+    end: u64,
+    from: Option<Box<dyn Read + Send>>,
+    // Cuts since the last byte that came.
+    cuts: u32,
+}
+
+impl<P: Protocol> Reading<P> {
+    /// From byte `from` on.
+    pub fn open(protocol: &Arc<P>, limits: &Limits, key: &str, from: u64, context: &Context) -> Result<Paced<Self>> {
+        let mut reading = Reading {
+            protocol: protocol.clone(),
+            limits: limits.clone(),
+            key: key.to_owned(),
+            context: context.clone(),
+            at: from,
+            end: 0,
+            from: None,
+            cuts: 0,
+        };
+        let find = || protocol.find(key);
+        let found = reading.attempt(find)?;
+        let missing = || Error::new(ErrorKind::NotFound, "object_missing", format!("Not found: {key}"));
+        reading.end = found.ok_or_else(missing)?.bytes;
+        // What cannot be opened at all is told here, not at the first byte.
+        if from < reading.end {
+            reading.from = Some(reading.attempt(|| protocol.read(key, from))?);
+        }
+        // Progress is told by whoever uses the bytes.
+        let quiet = Context { observer: Arc::new(crate::progress::Silent), ..context.clone() };
+        Ok(Paced::new(reading, None, limits.bandwidth, &quiet))
+    }
+
+    fn attempt<T>(&self, mut step: impl FnMut() -> Step<T>) -> Result<T> {
+        attempt(self.limits.attempts, self.limits.pause, &self.context, &mut step)
+    }
+
+    fn cut(&mut self, why: io::Error) -> Result<()> {
+        self.from = None;
+        self.cuts += 1;
+        let error = Error::new(ErrorKind::Unreachable, "connection_lost", "The connection was lost")
+            .because(why)
+            .while_(format!("reading {}", self.key));
+        if self.cuts >= self.limits.attempts {
+            return Err(error);
+        }
+        // The first step only makes the pause.
+        let mut first = true;
+        let (protocol, key, at) = (self.protocol.clone(), self.key.clone(), self.at);
+        let mut lost = Some(error);
+        let opened = self.attempt(|| match (std::mem::take(&mut first), lost.take()) {
+            (true, Some(error)) => Err(Failure::passing(error)),
+            _ => protocol.read(&key, at),
+        })?;
+        self.from = Some(opened);
+        Ok(())
+    }
+}
+
+impl<P: Protocol> Read for Reading<P> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.at < self.end && !buffer.is_empty() {
+            self.context.check()?;
+            let most = usize::try_from(self.end - self.at).unwrap_or(usize::MAX).min(buffer.len());
+            let space = buffer.get_mut(..most).unwrap_or_default();
+            let read = match &mut self.from {
+                Some(from) => from.read(space),
+                None => Err(io::ErrorKind::NotConnected.into()),
+            };
+            match read {
+                Ok(0) => self.cut(io::ErrorKind::UnexpectedEof.into())?,
+                Ok(read) => {
+                    self.at += read as u64;
+                    self.cuts = 0;
+                    return Ok(read);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => self.cut(error)?,
+            }
+        }
+        Ok(0)
+    }
+}
