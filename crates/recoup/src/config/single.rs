@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn what_is_shown_of_hooks_holds_no_secret() {
         let text = "[plan.shop]\ndatabases = [\"a.db\"]\n[plan.shop.hooks]\nbefore_backup = [[\"systemctl\", \"canary\"], \
-                    { http = \"https://me:canary@h.example:1/canary\", headers = { Authorization = \"canary\" } }, { argv = [\"x\", \"canary\"] }]\n";
+                    { http = \"https://h.example:1/canary?canary\", headers = { Authorization = \"canary\" } }, { argv = [\"x\", \"canary\"] }]\n";
         let shown = settings(text).documents[0].1.to_string();
         assert!(!shown.contains("canary") && shown.contains("systemctl") && shown.contains("h.example:1"), "{shown}");
     }
