@@ -112,7 +112,7 @@ impl Scene {
             }
         }
         let [scene, report] = ["scene", "report"].map(|name| self.folder.path().join(format!("{who}.{name}.json")));
-        let known = json!({"ids": ids, "foreign": foreign, "nobody": who == "nobody"});
+        let known = json!({"ids": ids, "foreign": foreign, "nobody": who == "nobody", "admin": who == "admin"});
         std::fs::write(&scene, known.to_string()).unwrap();
         let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/questions");
         let mut st = Command::new("st");
@@ -201,8 +201,9 @@ fn every_answer_is_documented_and_nobody_is_told_of_what_is_not_theirs() {
             "vera" => 20,
             _ => 40,
         };
-        assert!(good >= least, "{told:#?} {report:#}");
-        assert!(answers.len() >= 60 && limited <= 2, "{told:#?}");
+        if good < least || answers.len() < 60 || limited > 2 {
+            wrong.push(format!("as {who} too little was reached: {report:#}"));
+        }
     }
     println!("{all} cases: {told:#?}");
     assert!(wrong.is_empty(), "{}\n{told:#?}", wrong.join("\n"));

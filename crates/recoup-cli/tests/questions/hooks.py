@@ -14,7 +14,9 @@ import re
 import schemathesis
 
 SCENE = json.load(open(os.environ["SCENE"]))
-SECRET = re.compile(r"\$argon2|rcp_[A-Za-z0-9_-]{20}|/recoup-data|catalog\.db|SELECT .* FROM|panicked at")
+SECRET = r"\$argon2|rcp_[A-Za-z0-9_-]{20}|SELECT .* FROM|panicked at"
+# An admin sees the plan of the catalog itself, which names it.
+SECRET = re.compile(SECRET if SCENE["admin"] else SECRET + r"|/recoup-data|catalog\.db")
 counted = collections.defaultdict(collections.Counter)
 cases = 0
 
@@ -28,6 +30,12 @@ def seed(template, name):
     kind = template.split("/")[3]
     found = SCENE["ids"].get(f"{kind}.{name}") or SCENE["ids"].get(name)
     return random.choice(found) if found else None
+
+
+@schemathesis.hook
+def filter_case(context, case):
+    """A header more than we know is no mistake: proxies add them."""
+    return not any("unknown-property" in name for name in case.headers or {})
 
 
 @schemathesis.hook
