@@ -7,6 +7,8 @@ mod daemon;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
@@ -197,6 +199,27 @@ impl Scene {
     }
 }
 
+/// Talks like PostgreSQL and lets nobody in.
+fn refusing_database() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut asked = [0; 1024];
+            // First whether it speaks TLS, which it does not, then who it is.
+            let length = stream.read(&mut asked).unwrap_or(0);
+            if length == 8 {
+                let _ = stream.write_all(b"N");
+                let _ = stream.read(&mut asked);
+            }
+            let fields = b"SFATAL\0VFATAL\0C28P01\0Mpassword authentication failed\0\0";
+            let size = u32::try_from(fields.len() + 4).unwrap().to_be_bytes();
+            let _ = stream.write_all(&[&b"E"[..], &size, fields].concat());
+        }
+    });
+    port
+}
+
 #[test]
 fn no_secret_is_anywhere_but_where_it_was_given() {
     let folder = tempfile::tempdir().unwrap();
@@ -314,12 +337,15 @@ fn no_secret_is_anywhere_but_where_it_was_given() {
     assert!(String::from_utf8_lossy(&log).contains("DEBUG"), "the log was talkative");
 
     // A catalog elsewhere has its password in its address.
-    let toml = "[server]\ncatalog = \"postgres://recoup:canary-catalog@127.0.0.1:1/recoup\"\n";
+    let port = refusing_database();
+    let toml = format!("[server]\ncatalog = \"postgres://recoup:canary-catalog@127.0.0.1:{port}/recoup\"\n");
     fs::write(here.join("elsewhere.toml"), toml).unwrap();
     for words in ["serve --listen 127.0.0.1:0", "config print --origin", "doctor", "user list"] {
         let done =
             recoup(here).env("RUST_LOG", "trace").args(["--config", "elsewhere.toml"]).args(words.split(' ')).output();
         let done = done.unwrap();
+        let refused = words.starts_with("config") || !done.status.success();
+        assert!(refused, "{words}");
         seen.note(format!("{words} with a catalog elsewhere"), [&done.stdout[..], &done.stderr[..]].concat());
     }
 
