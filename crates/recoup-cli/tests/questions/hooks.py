@@ -17,6 +17,13 @@ SCENE = json.load(open(os.environ["SCENE"]))
 SECRET = r"\$argon2|rcp_[A-Za-z0-9_-]{20}|SELECT .* FROM|panicked at"
 # An admin sees the plan of the catalog itself, which names it.
 SECRET = re.compile(SECRET if SCENE["admin"] else SECRET + r"|/recoup-data|catalog\.db")
+# What the document leaves open.
+USUAL = {
+    "confirm": True,
+    "password": "correct horse battery staple",
+    "schedule": {"every": "daily", "at": "03:00", "zone": "Europe/Berlin"},
+    "plan": {"databases": ["app/site.db"], "destinations": ["here"], "retention": {"preset": "last-7"}},
+}
 counted = collections.defaultdict(collections.Counter)
 cases = 0
 
@@ -52,8 +59,9 @@ def before_call(context, case, kwargs):
         for name in ("backup", "plan", "preview"):
             if isinstance(case.body.get(name), str):
                 case.body[name] = seed(template, name) or case.body[name]
-        if "confirm" in case.body:
-            case.body["confirm"] = True
+        for name, usual in USUAL.items():
+            if isinstance(case.body.get(name), type(usual)):
+                case.body[name] = usual
 
 
 @schemathesis.check
