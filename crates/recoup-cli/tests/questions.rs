@@ -129,7 +129,15 @@ impl Scene {
             &CHECKS.join(","),
         ]);
         st.args(["--exclude-path-regex", "/events$", "--continue-on-failure", "--no-shrink", "--warnings", "off"]);
-        st.args(["--generation-database", "none", "--no-color", "--suppress-health-check", "all", "--request-timeout", "70"]);
+        st.args([
+            "--generation-database",
+            "none",
+            "--no-color",
+            "--suppress-health-check",
+            "all",
+            "--request-timeout",
+            "70",
+        ]);
         if !soak() {
             st.args(["--seed", "1"]);
         }
@@ -188,7 +196,8 @@ fn furnish(daemon: &Daemon, name: &str, person: &mut Person) {
 fn operations(daemon: &Daemon) -> Vec<String> {
     let document = daemon.json("GET", "/api/v1/openapi.json", "", Value::Null);
     // These take a cookie, the set-up code or a real backup; other tests have those.
-    let others = ["/events", "/session", "/session/proof", "/setup", "/me/password", "/uploads", "/finish", "/openapi.json"];
+    let others =
+        ["/events", "/session", "/session/proof", "/setup", "/me/password", "/uploads", "/finish", "/openapi.json"];
     let paths = document["paths"].as_object().unwrap().iter();
     let paths = paths.filter(|(path, _)| !others.iter().any(|end| path.ends_with(end)));
     let all = paths.flat_map(|(path, item)| {
