@@ -10,6 +10,7 @@ use recoup::{Result, catalog};
 use serde_json::json;
 
 use super::engine;
+use crate::args::Run;
 use crate::exit;
 use crate::output::{Mark, Reply};
 use crate::session::Session;
@@ -17,9 +18,9 @@ use crate::session::Session;
 /// So many looks without work end it: what follows a backup is queued a moment after the backup has ended.
 const IDLE: u32 = 10;
 
-pub fn run(session: &Session) -> Result<Reply> {
+pub fn run(args: &Run, session: &Session) -> Result<Reply> {
     engine::runtime()?.block_on(async {
-        let engine = engine::open(session, None).await?;
+        let engine = engine::open(session, args.place.data.clone()).await?;
         let mut newest = engine.catalog().runs(&catalog::Runs { limit: 1, ..catalog::Runs::default() }).await?;
         let before = newest.pop().map(|run| run.id);
         let workers = usize::try_from(session.settings.server.concurrency).unwrap_or(2);
