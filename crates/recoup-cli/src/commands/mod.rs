@@ -17,6 +17,7 @@ mod plan;
 mod protect;
 mod prune;
 mod restore;
+mod runs;
 mod serve;
 mod show;
 mod undo;
