@@ -57,7 +57,9 @@ fn backed_up(result: &Value) -> String {
         .filter_map(|name| Some(name.as_str()?.to_owned()))
         .collect();
     let verified = result["verified"].as_str().unwrap_or("no");
-    format!("backed up, {size} to {}, verified: {verified}", words::list(&places))
+    let paused = result["retention"].as_array().into_iter().flatten().find_map(|place| place["paused"].as_str());
+    let paused = paused.map(|why| format!("; {why} (recoup prune shows it and asks)")).unwrap_or_default();
+    format!("backed up, {size} to {}, verified: {verified}{paused}", words::list(&places))
 }
 
 /// How much was proven.
