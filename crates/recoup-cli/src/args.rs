@@ -67,6 +67,8 @@ pub enum Command {
     Restore(Restore),
     /// Bring back what the last restore replaced
     Undo(Undo),
+    /// Copy backups to another destination
+    Copy(Copy),
     /// Protect backups from being removed
     Protect(Which),
     /// Lift the protection of backups
@@ -133,6 +135,9 @@ pub struct Backup {
     /// Destination: a name of recoup.toml, or a directory [default: the plan's, else ./backups]
     #[arg(long, value_name = "DEST", value_hint = ValueHint::DirPath)]
     pub to: Vec<String>,
+    /// Leave destinations in the network out, this once
+    #[arg(long)]
+    pub local_only: bool,
     /// Shape of the backup [default: the plan's, else archive]
     #[arg(long, value_parser = format_parser())]
     pub format: Option<Format>,
@@ -215,6 +220,30 @@ pub struct Verify {
     #[arg(long, default_value = "integrity", value_parser = level_parser())]
     pub level: Level,
     /// Where to unpack; needs room for a restored copy [default: $TMPDIR, else /var/tmp]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub scratch: Option<PathBuf>,
+    #[command(flatten)]
+    pub at: At,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  recoup copy latest offsite            the newest backup, to the destination that recoup.toml calls offsite
+  recoup copy --all offsite --at nas    what is at one and not at the other
+  recoup copy 7q2m4d /mnt/usb           to a directory
+
+A copy is the same backup at one more place: same id, same bytes, proven on both sides. What is damaged is not copied.")]
+pub struct Copy {
+    #[arg(value_name = "BACKUP", help = REFERENCE, required_unless_present = "all")]
+    pub backups: Vec<String>,
+    /// Where to: a name of recoup.toml, or a directory
+    #[arg(value_name = "DEST", value_hint = ValueHint::DirPath, required = true)]
+    pub to: String,
+    /// Every backup that is whole
+    #[arg(long)]
+    pub all: bool,
+    /// Where to put what must be downloaded first [default: $TMPDIR, else /var/tmp]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub scratch: Option<PathBuf>,
     #[command(flatten)]

@@ -143,6 +143,13 @@ impl Shelf {
         of.map(|(index, listed)| Copy { place: &self.places[*index], listed }).collect()
     }
 
+    /// The same, the nearest and whole ones first: a directory is nearer than what is in the network.
+    pub fn nearest(&self, id: &BackupId) -> Vec<Copy<'_>> {
+        let mut copies = self.copies(id);
+        copies.sort_by_key(|copy| (!copy.listed.missing.is_empty(), copy.place.settings.path().is_none()));
+        copies
+    }
+
     /// Finds a backup by what a person calls it, and the best of its copies: a whole one, if there is one.
     pub fn find(&self, reference: &str) -> Result<Copy<'_>> {
         let found = self.listing.find(reference);
@@ -154,10 +161,8 @@ impl Shelf {
             Some((name, why)) => error.because(format!("{name} could not be looked at: {}", why.message())),
             None => error,
         })?;
-        let copies = self.copies(&found.manifest.id);
-        let whole = copies.iter().position(|copy| copy.listed.missing.is_empty()).unwrap_or(0);
         let gone = || Error::new(recoup::ErrorKind::NotFound, "backup_missing", "Backup not found");
-        copies.into_iter().nth(whole).ok_or_else(gone)
+        self.nearest(&found.manifest.id).into_iter().next().ok_or_else(gone)
     }
 
     /// Warnings about destinations that could not be looked at: what was done did not happen there.

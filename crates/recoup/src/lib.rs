@@ -52,6 +52,7 @@ pub mod backup;
 pub mod catalog;
 pub mod clock;
 pub mod config;
+pub mod copy;
 pub mod destination;
 pub mod diff;
 #[cfg(feature = "daemon")]

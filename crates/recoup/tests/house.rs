@@ -21,6 +21,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("config", 3),
     ("hooks", 3),
     ("backup", 4),
+    ("copy", 4),
     ("verify", 4),
     ("diff", 4),
     ("prune", 4),

@@ -104,6 +104,19 @@ fn reused(manifest: Manifest, warnings: Vec<Warning>, places: &[Place], session:
 }
 
 fn task(args: &Backup, session: &Session) -> Result<Task> {
+    let mut task = everywhere(args, session)?;
+    if args.local_only {
+        task.destinations.retain(|destination| destination.path().is_some());
+        if task.destinations.is_empty() {
+            let text = format!("{} goes to destinations in the network only", task.plan.name);
+            return Err(Error::usage("no_local_destination", text).hint("name a directory with --to DIR"));
+        }
+    }
+    Ok(task)
+}
+
+/// With all its destinations.
+fn everywhere(args: &Backup, session: &Session) -> Result<Task> {
     let settings = &session.settings;
     let mut ad_hoc = AdHoc {
         plan: args.plan_name.clone(),

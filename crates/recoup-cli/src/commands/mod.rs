@@ -5,6 +5,7 @@ mod audit;
 mod backup;
 mod completions;
 mod config;
+mod copy;
 mod delete;
 mod demo;
 mod diff;
@@ -44,6 +45,7 @@ pub fn run(cli: Cli, screen: Screen) -> Result<Reply> {
         Command::Diff(args) => diff::run(args, &session()?),
         Command::Restore(args) => restore::run(args, &session()?),
         Command::Undo(args) => undo::run(args, &session()?),
+        Command::Copy(args) => copy::run(args, &session()?),
         Command::Protect(args) => protect::run(args, true, &session()?),
         Command::Unprotect(args) => protect::run(args, false, &session()?),
         Command::Delete(args) => delete::run(args, &session()?),

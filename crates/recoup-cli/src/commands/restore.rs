@@ -13,7 +13,7 @@ use recoup::model::{BackupId, Manifest, SourceSpec};
 use recoup::progress::Context;
 use recoup::restore::{self, Opened, Places, Preview, Report, Request};
 use recoup::store::Store;
-use recoup::{Error, Result};
+use recoup::{Error, ErrorKind, Result};
 use serde_json::{Value, json};
 
 use crate::args::Restore;
@@ -37,9 +37,9 @@ pub fn run(args: &Restore, session: &Session) -> Result<Reply> {
         (adopted(args, &file, scratch.path(), &context)?, None)
     } else {
         let shelf = Shelf::open(session, args.at.at.as_deref())?;
-        let copy = shelf.find(&args.backup)?;
-        let opened = Opened::stored(copy.place.store.as_ref(), copy.listed, scratch.path(), &context)?;
-        (opened, Some((Arc::clone(&copy.place.store), copy.place.settings.real())))
+        let id = shelf.find(&args.backup)?.listed.manifest.id.clone();
+        let (opened, place) = open_best(&shelf, &id, scratch.path(), session, &context)?;
+        (opened, Some((Arc::clone(&place.store), place.settings.real())))
     };
     if let Some(plan) = &args.plan {
         opened.manifest.plan.clone_from(&session.settings.plan(plan)?.name);
@@ -56,6 +56,33 @@ pub fn run(args: &Restore, session: &Session) -> Result<Reply> {
     };
     let act = Act { args, undoes: None, places: &places, stores: &stores, busy: busy(args), scratch: scratch.path() };
     act.run(&mut opened, session, &context)
+}
+
+/// Opens the nearest copy; when it is damaged or out of reach, the next, and says so.
+fn open_best<'a>(
+    shelf: &'a Shelf,
+    id: &BackupId,
+    scratch: &Path,
+    session: &Session,
+    context: &Context,
+) -> Result<(Opened, &'a Place)> {
+    let copies = shelf.nearest(id);
+    let last = copies.len().saturating_sub(1);
+    for (at, copy) in copies.into_iter().enumerate() {
+        match Opened::stored(copy.place.store.as_ref(), copy.listed, scratch, context) {
+            Ok(opened) => return Ok((opened, copy.place)),
+            Err(error) if at < last && may_be_elsewhere(&error) => {
+                let text = format!("The copy at {} was not used: {}", copy.place.name, error_line(&error));
+                session.screen.aside(text);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(Error::new(ErrorKind::NotFound, "backup_missing", "Backup not found"))
+}
+
+fn may_be_elsewhere(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Corrupted | ErrorKind::NotFound | ErrorKind::Unreachable)
 }
 
 /// A path, and not the name of a backup in a destination.
