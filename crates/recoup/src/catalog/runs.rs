@@ -146,7 +146,7 @@ fn run(row: &sqlx::any::AnyRow) -> Result<RunRow> {
 }
 
 impl Catalog {
-    /// Queues a run; `false` when its occurrence has one already.
+    /// Queues a run; `false` when its occurrence has one already, or the run that it repeats was repeated already.
     pub async fn add_run(&self, new: &NewRun, now: Timestamp) -> Result<bool> {
         let sql = "INSERT INTO run (id, plan, plan_name, owner, kind, cause, state, occurrence, missed, retry_of, resource, request, due_at, queued_at)
                    VALUES ($1, $2, $3, $4, $5, $6, 'queued', $7, $8, $9, $10, $11, $12, $13)";
@@ -275,6 +275,17 @@ impl Catalog {
                    WHERE id = $1 AND beat = $2 AND state = 'running' RETURNING *";
         let rows = sqlx::query(sql).bind(id).bind(beat).bind(ms(now)).fetch_all(&self.pool).await;
         only(rows.map_err(|error| failed("closing an interrupted run", error))?).as_ref().map(run).transpose()
+    }
+
+    /// Backups that were interrupted between `since` and `until` and that nobody repeated: who closed them ended before
+    /// it could. What was cancelled, was a repetition itself, or belongs to a plan that is gone is none of them.
+    pub async fn unrepeated(&self, since: Timestamp, until: Timestamp) -> Result<Vec<RunRow>> {
+        let sql = "SELECT r.* FROM run r JOIN plan p ON p.id = r.plan
+                   WHERE r.outcome = 'interrupted' AND r.finished_at >= $1 AND r.finished_at <= $2
+                   AND r.state = 'done' AND r.kind = 'backup' AND r.cancel = 0 AND r.retry_of IS NULL
+                   AND NOT EXISTS (SELECT 1 FROM run o WHERE o.retry_of = r.id) ORDER BY r.id";
+        let rows = sqlx::query(sql).bind(ms(since)).bind(ms(until)).fetch_all(&self.pool).await;
+        rows.map_err(|error| failed("asking for interrupted runs", error))?.iter().map(run).collect()
     }
 
     /// Asks a run to stop. One that waits is ended at once.

@@ -46,7 +46,7 @@ CREATE TABLE plan (
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL
 );
-CREATE INDEX plan_due ON plan (enabled, next_due);
+CREATE INDEX plan_due ON plan (enabled, next_due, id);
 CREATE INDEX plan_owner ON plan (owner, name);
 CREATE TABLE run (
     id TEXT PRIMARY KEY,
@@ -78,6 +78,9 @@ CREATE TABLE run (
 );
 -- What is worked on at one time is one run for each resource, whoever works.
 CREATE UNIQUE INDEX run_alone ON run (resource) WHERE state = 'running';
+-- What was interrupted is repeated once, whoever notices.
+CREATE UNIQUE INDEX run_again ON run (retry_of);
+CREATE INDEX run_interrupted ON run (finished_at) WHERE outcome = 'interrupted';
 CREATE INDEX run_due ON run (due_at, id) WHERE state = 'queued';
 CREATE INDEX run_state ON run (state, id);
 CREATE INDEX run_of_plan ON run (plan, id);
