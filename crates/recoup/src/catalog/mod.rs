@@ -19,6 +19,7 @@ mod row;
 mod runs;
 mod schema;
 mod settings;
+mod statement;
 
 use std::path::{Path, PathBuf};
 use std::sync::Once;

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::Catalog;
 use super::failure::{failed, is_taken};
 use super::row::{Columns, ms, only, plain, word};
+use super::statement::Statement;
 use crate::error::Result;
 use crate::model::Outcome;
 use crate::model::job::{Cause, RunKind, State};
@@ -302,33 +303,22 @@ impl Catalog {
 
     /// A run that `owner` owns (anybody's with `None`).
     pub async fn run(&self, id: &str, owner: Option<&str>) -> Result<Option<RunRow>> {
-        let sql = "SELECT * FROM run WHERE id = $1 AND ($2 = '' OR owner = $2)";
-        let row = sqlx::query(sql).bind(id).bind(owner.unwrap_or("")).fetch_optional(&self.pool).await;
+        let mut wanted = Statement::new("SELECT * FROM run WHERE id = ", id);
+        wanted.also("owner =", owner);
+        let row = wanted.query().fetch_optional(&self.pool).await;
         row.map_err(|error| failed("reading a run", error))?.as_ref().map(run).transpose()
     }
 
     /// Runs, newest first.
     pub async fn runs(&self, wanted: &Runs) -> Result<Vec<RunRow>> {
-        // Only the conditions that are asked for, so that an index fits.
-        let mut sql = String::from("SELECT * FROM run WHERE 1 = 1");
-        let mut values: Vec<String> = Vec::new();
-        let mut also = |condition: &str, value: Option<String>| {
-            if let Some(value) = value {
-                values.push(value);
-                sql.push_str(&format!(" AND {condition} ${}", values.len()));
-            }
-        };
-        also("owner =", wanted.owner.clone());
-        also("plan =", wanted.plan.clone());
-        also("state =", wanted.state.map(|state| state.word().to_owned()));
-        also("kind =", wanted.kind.map(|kind| kind.word().to_owned()));
-        also("id <", wanted.before.clone());
-        sql.push_str(&format!(" ORDER BY id DESC LIMIT {}", wanted.limit.max(0)));
-        let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
-        for value in values {
-            query = query.bind(value);
-        }
-        let rows = query.fetch_all(&self.pool).await.map_err(|error| failed("listing runs", error))?;
+        let mut sql = Statement::all("SELECT * FROM run WHERE 1 = 1");
+        sql.also("owner =", wanted.owner.as_deref());
+        sql.also("plan =", wanted.plan.as_deref());
+        sql.also("state =", wanted.state.map(State::word));
+        sql.also("kind =", wanted.kind.map(RunKind::word));
+        sql.also("id <", wanted.before.as_deref());
+        sql.end(&format!("ORDER BY id DESC LIMIT {}", wanted.limit.max(0)));
+        let rows = sql.query().fetch_all(&self.pool).await.map_err(|error| failed("listing runs", error))?;
         rows.iter().map(run).collect()
     }
 
