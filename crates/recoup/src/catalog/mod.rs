@@ -8,6 +8,7 @@ mod accounts;
 mod audit;
 mod backups;
 mod calendar;
+mod copy;
 mod failure;
 pub mod holder;
 mod kept;

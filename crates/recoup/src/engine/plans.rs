@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::audit::{event, wrong};
-use super::provision::CATALOG_PLAN;
+use crate::model::shrink::CATALOG_PLAN;
 use super::{Actor, Engine, blocking};
 use crate::catalog::{BackupRow, Filter, NewPlan, Origin, PlanRow, Runs, Timing};
 use crate::error::{Error, ErrorKind, Result};

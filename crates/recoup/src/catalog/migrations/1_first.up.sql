@@ -46,7 +46,7 @@ CREATE TABLE plan (
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL
 );
-CREATE INDEX plan_due ON plan (enabled, next_due, id);
+CREATE INDEX plan_due ON plan (enabled, next_due);
 CREATE INDEX plan_owner ON plan (owner, name);
 CREATE TABLE run (
     id TEXT PRIMARY KEY,
@@ -78,16 +78,10 @@ CREATE TABLE run (
 );
 -- What is worked on at one time is one run for each resource, whoever works.
 CREATE UNIQUE INDEX run_alone ON run (resource) WHERE state = 'running';
--- What was interrupted is repeated once, whoever notices.
-CREATE UNIQUE INDEX run_again ON run (retry_of);
-CREATE INDEX run_interrupted ON run (finished_at) WHERE outcome = 'interrupted';
 CREATE INDEX run_due ON run (due_at, id) WHERE state = 'queued';
 CREATE INDEX run_state ON run (state, id);
 CREATE INDEX run_of_plan ON run (plan, id);
 CREATE INDEX run_of_owner ON run (owner, id);
--- The few that are open, among the many of a plan that ended.
-CREATE INDEX run_open ON run (plan) WHERE state IN ('queued', 'running');
-CREATE INDEX run_ends ON run (kind, outcome) WHERE state = 'done';
 CREATE TABLE backup (
     id TEXT NOT NULL,
     destination TEXT NOT NULL,
@@ -108,10 +102,6 @@ CREATE INDEX backup_newest ON backup (created_at, id, destination);
 CREATE INDEX backup_of_owner ON backup (owner, created_at, id, destination);
 CREATE INDEX backup_of_plan ON backup (plan, created_at, id, destination);
 CREATE INDEX backup_at ON backup (destination, plan);
-CREATE INDEX backup_of_kind ON backup (kind, created_at, id, destination);
-CREATE INDEX backup_protected ON backup (created_at, id, destination) WHERE protected = 1;
--- People name a backup by the last six characters of its id.
-CREATE INDEX backup_short ON backup (substr(id, 21));
 CREATE TABLE audit (
     seq BIGINT PRIMARY KEY,
     at BIGINT NOT NULL,
@@ -125,8 +115,6 @@ CREATE TABLE audit (
     hash TEXT NOT NULL
 );
 CREATE INDEX audit_event ON audit (event, seq);
-CREATE INDEX audit_account ON audit (account, seq);
-CREATE INDEX audit_at ON audit (at, seq);
 CREATE TABLE outbox (
     id TEXT PRIMARY KEY,
     channel TEXT NOT NULL,
