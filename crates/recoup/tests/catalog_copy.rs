@@ -20,8 +20,7 @@ use recoup_testkit::hand_clock::HandClock;
 use recoup_testkit::postgres::Server;
 use serde_json::json;
 
-const TABLES: [&str; 10] =
-    ["account", "login", "token", "plan", "run", "backup", "audit", "outbox", "kept", "setting"];
+const TABLES: [&str; 10] = ["account", "login", "token", "plan", "run", "backup", "audit", "outbox", "kept", "setting"];
 
 /// Every table has something in it.
 async fn furnish(place: &Place) {
@@ -44,7 +43,8 @@ async fn furnish(place: &Place) {
 }
 
 async fn counts(place: &Place) -> Vec<String> {
-    let sql = TABLES.map(|table| format!("SELECT '{table} ' || CAST(count(*) AS TEXT) FROM {table}")).join(" UNION ALL ");
+    let sql =
+        TABLES.map(|table| format!("SELECT '{table} ' || CAST(count(*) AS TEXT) FROM {table}")).join(" UNION ALL ");
     place.texts(&sql).await
 }
 
@@ -122,12 +122,16 @@ async fn an_upgrade_of_a_server_writes_every_row_to_a_file_first_that_becomes_a_
     let folder = tempfile::tempdir().unwrap();
     let server = Server::shared();
     let engine = upgraded(folder.path(), Some(server.database().await)).await;
-    let files: Vec<_> = fs::read_dir(folder.path().join("data/backups")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let files: Vec<_> =
+        fs::read_dir(folder.path().join("data/backups")).unwrap().map(|entry| entry.unwrap().path()).collect();
     let copies: Vec<_> = files.iter().filter(|path| path.extension().is_some_and(|end| end == "jsonl")).collect();
     assert_eq!(copies.len(), 1, "{files:?}");
     let again = Catalog::connect(&server.database().await).await.unwrap();
     again.read_copy(copies[0]).await.unwrap();
     assert_eq!(again.version().await.unwrap(), Catalog::newest());
-    assert_eq!(again.plan("p0", None).await.unwrap().unwrap().body, engine.plan(&Actor::daemon(), "p0").await.unwrap().body);
+    assert_eq!(
+        again.plan("p0", None).await.unwrap().unwrap().body,
+        engine.plan(&Actor::daemon(), "p0").await.unwrap().body
+    );
     assert!(again.runs(&Runs { limit: 10, ..Runs::default() }).await.unwrap().is_empty());
 }

@@ -67,7 +67,11 @@ async fn plans_of<T>(place: &Place, asked: impl Future<Output = recoup::Result<T
     }
     let mut plans = Vec::new();
     for statement in sent {
-        let plan = if place.catalog.is_postgres() { postgres(place, &statement).await } else { sqlite(place, &statement).await };
+        let plan = if place.catalog.is_postgres() {
+            postgres(place, &statement).await
+        } else {
+            sqlite(place, &statement).await
+        };
         plans.push((statement, plan));
     }
     plans
@@ -110,7 +114,8 @@ fn assert_found(what: &str, plans: &[(String, String)]) {
 fn assert_in_order(what: &str, plans: &[(String, String)]) {
     assert_found(what, plans);
     for (statement, plan) in plans {
-        let sorted = plan.contains("TEMP B-TREE") || plan.lines().any(|line| line.trim_start_matches([' ', '-', '>']).starts_with("Sort "));
+        let sorted = plan.contains("TEMP B-TREE")
+            || plan.lines().any(|line| line.trim_start_matches([' ', '-', '>']).starts_with("Sort "));
         assert!(!sorted, "{what}\n{statement}\n{plan}");
     }
 }

@@ -280,7 +280,10 @@ fn a_catalog_on_a_disk_that_may_not_be_written_is_refused_at_once_and_says_why()
     let begin = std::time::Instant::now();
     let output = faults::run(&mut faults::on_tmpfs(&child, &disk, "size=10m"));
     assert!(output.status.success(), "{}", faults::text(&output));
-    assert_eq!(std::fs::read_to_string(outcome).unwrap(), "Denied The catalog may not be written | Denied permission_denied");
+    assert_eq!(
+        std::fs::read_to_string(outcome).unwrap(),
+        "Denied The catalog may not be written | Denied permission_denied"
+    );
     assert!(begin.elapsed() < std::time::Duration::from_secs(25), "it waited for somebody to give it");
 }
 

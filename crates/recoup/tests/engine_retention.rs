@@ -123,5 +123,8 @@ async fn old_protected_backups_go_only_when_somebody_says_so_and_the_audit_says_
     let run = desk.engine.start_prune(&Actor::daemon(), &preview).await.unwrap();
     good(&desk.done(&run).await);
     assert_eq!(desk.listed().await, ids[..1]);
-    assert_eq!(removals(&desk).await[1..], ["backup.deleted", "backup.deleted", "backup_retention.cleanup_old_protected"]);
+    assert_eq!(
+        removals(&desk).await[1..],
+        ["backup.deleted", "backup.deleted", "backup_retention.cleanup_old_protected"]
+    );
 }

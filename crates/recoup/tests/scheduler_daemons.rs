@@ -68,7 +68,8 @@ impl Fleet<'_> {
         tokio::time::sleep(Duration::from_millis(50)).await;
         let running = Runs { state: Some(State::Running), limit: 1000, ..Runs::default() };
         let runs = self.catalog.runs(&running).await.unwrap();
-        let mut theirs = runs.iter().filter(|run| run.lease.as_ref().is_some_and(|lease| lease.contains(&format!(".{pid}."))));
+        let mut theirs =
+            runs.iter().filter(|run| run.lease.as_ref().is_some_and(|lease| lease.contains(&format!(".{pid}."))));
         theirs.any(|run| run.retry_of.is_some())
     }
 
@@ -165,7 +166,12 @@ async fn eight_daemons(folder: &Path, url: Option<String>, plans: usize, hours: 
     }
     eprintln!(
         "{} occurrences in {:?}; {} kills, {} stops ({} for longer than a lease), {} ended by themselves",
-        plans * hours, started.elapsed(), fleet.kills, fleet.stops, fleet.slept.len(), fleet.ended
+        plans * hours,
+        started.elapsed(),
+        fleet.kills,
+        fleet.stops,
+        fleet.slept.len(),
+        fleet.ended
     );
     let (kills, slept) = (fleet.kills, fleet.slept.clone());
     drop(fleet);
@@ -178,7 +184,10 @@ async fn standing(engine: &Engine) -> String {
     for state in [State::Queued, State::Running] {
         let wanted = Runs { state: Some(state), limit: 100, ..Runs::default() };
         for run in engine.catalog().runs(&wanted).await.unwrap() {
-            text += &format!("\n{:?} {} {:?} {:?} due {} {}", run.state, run.plan_name, run.lease, run.error, run.due_at, run.log);
+            text += &format!(
+                "\n{:?} {} {:?} {:?} due {} {}",
+                run.state, run.plan_name, run.lease, run.error, run.due_at, run.log
+            );
         }
     }
     text
@@ -204,7 +213,8 @@ async fn judge(ground: &Ground, engine: &Engine, hours: usize, slept: &BTreeSet<
                 .collect();
             let ends: Vec<Outcome> = chain.iter().map(|run| run.outcome.expect("it has ended")).collect();
             let (last, before) = ends.split_last().unwrap();
-            let why = chain.iter().map(|run| format!("{:?} {:?} {}", run.outcome, run.error, run.log)).collect::<String>();
+            let why =
+                chain.iter().map(|run| format!("{:?} {:?} {}", run.outcome, run.error, run.log)).collect::<String>();
             assert_eq!(*last, Outcome::Good, "p{n} {occurrence}: {why}");
             assert!(before.is_empty() || before == [Outcome::Interrupted], "p{n} {occurrence}: {why}");
             rows += chain.len();

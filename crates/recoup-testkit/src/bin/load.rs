@@ -53,8 +53,7 @@ async fn catalog(folder: &Path, which: &str) -> (Place, Option<std::sync::Arc<Se
 }
 
 fn show(line: &str) {
-    use std::io::Write;
-    writeln!(std::io::stdout(), "{line}").unwrap();
+    println!("{line}");
 }
 
 async fn due(which: &str) {
@@ -95,25 +94,45 @@ async fn answers(recoup: &Path, which: &str, seconds: u64) {
     filled::fill(&place, 1_000, BACKUPS).await;
     // Nothing is to run meanwhile.
     let body = r#"{"databases":["shop.db"],"directories":["pictures"],"destinations":["./backups"],"enabled":false,"schedule":{"every":"daily","at":"03:00","zone":"UTC"},"retention":{"days":30}}"#;
-    place.behind_its_back(&format!("UPDATE plan SET enabled = 0, next_due = NULL, next_nominal = NULL, body = '{body}'")).await;
+    place
+        .behind_its_back(&format!("UPDATE plan SET enabled = 0, next_due = NULL, next_nominal = NULL, body = '{body}'"))
+        .await;
     place.behind_its_back("UPDATE run SET state = 'done', outcome = 'good' WHERE state = 'queued'").await;
     let now = Timestamp::now();
-    let admin = Account { id: id(), name: "admin".into(), role: Role::Admin, password: None, disabled: false, created_at: now };
+    let admin =
+        Account { id: id(), name: "admin".into(), role: Role::Admin, password: None, disabled: false, created_at: now };
     place.catalog.add_account(&admin).await.unwrap();
     let expires_at = now + SignedDuration::from_hours(24);
-    let token = Token { id: id(), account: admin.id, name: "bench".into(), scope: Scope::Read, created_at: now, expires_at, used_at: None };
+    let token = Token {
+        id: id(),
+        account: admin.id,
+        name: "bench".into(),
+        scope: Scope::Read,
+        created_at: now,
+        expires_at,
+        used_at: None,
+    };
     place.catalog.add_token(&token, &HEXLOWER.encode(&Sha256::digest(TOKEN))).await.unwrap();
     place.catalog.close().await;
     place.raw.close().await;
 
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let mut toml = format!("destinations = [\"./backups\"]\n[server]\nlisten = \"127.0.0.1:{port}\"\nrate_limit = 0\ndata = \"{}\"\n", data.display());
+    let mut toml = format!(
+        "destinations = [\"./backups\"]\n[server]\nlisten = \"127.0.0.1:{port}\"\nrate_limit = 0\ndata = \"{}\"\n",
+        data.display()
+    );
     if which == "postgres" {
         writeln!(toml, "catalog = \"{}\"", place.url).unwrap();
     }
     std::fs::write(folder.path().join("recoup.toml"), toml).unwrap();
     let log = std::fs::File::create(folder.path().join("log")).unwrap();
-    let daemon = Command::new(recoup).arg("serve").current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
+    let daemon = Command::new(recoup)
+        .arg("serve")
+        .current_dir(folder.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn();
     let daemon = Daemon(daemon.unwrap());
     let begin = Instant::now();
     while TcpStream::connect(("127.0.0.1", port)).await.is_err() || ask(port, "/readyz").await != 200 {

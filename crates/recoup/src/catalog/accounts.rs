@@ -247,9 +247,8 @@ impl Catalog {
 
     /// The tokens of an account, or of everybody, newest first.
     pub async fn tokens(&self, account: Option<&str>) -> Result<Vec<Token>> {
-        let mut sql = Statement::all(
-            "SELECT id, account, name, scope, created_at, expires_at, used_at FROM token WHERE 1 = 1",
-        );
+        let mut sql =
+            Statement::all("SELECT id, account, name, scope, created_at, expires_at, used_at FROM token WHERE 1 = 1");
         sql.also("account =", account);
         sql.end("ORDER BY id DESC");
         let rows = sql.query().fetch_all(&self.pool).await;

@@ -108,7 +108,9 @@ impl Catalog {
             // The range is what the index is for; what sorts inside of it without the beginning depends on the
             // database's language.
             let (first, last) = (sql.value(event), sql.value(&format!("{event}{}", "z".repeat(64))));
-            sql.end(&format!("AND event >= {first} AND event <= {last} AND substr(event, 1, length({first})) = {first}"));
+            sql.end(&format!(
+                "AND event >= {first} AND event <= {last} AND substr(event, 1, length({first})) = {first}"
+            ));
         }
         sql.also("account =", account);
         if let Some(since) = since {

@@ -18,8 +18,7 @@ use super::failure::failed;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Every table, those that others refer to first.
-const TABLES: [&str; 10] =
-    ["account", "login", "token", "plan", "run", "backup", "audit", "outbox", "kept", "setting"];
+const TABLES: [&str; 10] = ["account", "login", "token", "plan", "run", "backup", "audit", "outbox", "kept", "setting"];
 const DOING: &str = "copying the catalog";
 
 impl Catalog {
@@ -69,8 +68,9 @@ impl Catalog {
         }
         if self.version().await? != 0 {
             let text = "The catalog has something in it";
-            return Err(Error::new(ErrorKind::WouldOverwrite, "catalog_not_empty", text)
-                .hint("name a database that is empty"));
+            return Err(
+                Error::new(ErrorKind::WouldOverwrite, "catalog_not_empty", text).hint("name a database that is empty")
+            );
         }
         self.migrate().await?;
         self.migrate_down(version).await?;

@@ -106,7 +106,9 @@ mod tests {
     #[test]
     fn of_another_machine_and_of_no_process_nothing_is_known() {
         let (_, rest) = this_process().split_once('.').unwrap();
-        for lease in ["", "worker", "host-01K/1", &format!("host-01K/1@0123456789ab.{rest}"), "w@", "w@x.y.z", "w@a.b.c.d"] {
+        for lease in
+            ["", "worker", "host-01K/1", &format!("host-01K/1@0123456789ab.{rest}"), "w@", "w@x.y.z", "w@a.b.c.d"]
+        {
             assert!(!is_gone(lease), "{lease}");
         }
     }

@@ -212,13 +212,7 @@ impl Engine {
         }))
     }
 
-    async fn record_pruned(
-        &self,
-        task: &Task,
-        report: &Report,
-        protected: bool,
-        details: &impl Fn(Value) -> Value,
-    ) {
+    async fn record_pruned(&self, task: &Task, report: &Report, protected: bool, details: &impl Fn(Value) -> Value) {
         let plan = ("plan", task.run.plan.as_str());
         let mut events = Vec::new();
         if let Some(pause) = &report.preview.paused {
