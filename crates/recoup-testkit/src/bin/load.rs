@@ -141,10 +141,11 @@ async fn answers(recoup: &Path, which: &str, seconds: u64) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     for path in ["/api/v1/plans", "/api/v1/backups", "/api/v1/plans?limit=20", "/api/v1/backups?limit=20"] {
+        let items = page(port, path).await;
         for (how, pace) in [("as fast as they can", 0), ("4 times a second each", 250)] {
             let mut times = load(port, path, Duration::from_secs(seconds), Duration::from_millis(pace)).await;
             let rate = times.len() as u64 / seconds;
-            show(&format!("GET {path}, {which}, {CONNECTIONS} connections, {how}: {rate}/s, {}", numbers(&mut times)));
+            show(&format!("GET {path} ({items}), {which}, {CONNECTIONS} connections, {how}: {rate}/s, {}", numbers(&mut times)));
         }
     }
     show(&format!("the daemon afterwards: {}", resident(daemon.0.id())));
@@ -188,6 +189,16 @@ async fn load(port: u16, path: &str, length: Duration, pace: Duration) -> Vec<Du
 async fn ask(port: u16, path: &str) -> u16 {
     let mut connection = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     exchange(&mut connection, path, &mut Vec::new()).await
+}
+
+/// What a page holds; it must be full.
+async fn page(port: u16, path: &str) -> String {
+    let (mut connection, mut body) = (TcpStream::connect(("127.0.0.1", port)).await.unwrap(), Vec::new());
+    assert_eq!(exchange(&mut connection, path, &mut body).await, 200);
+    let read: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    let items = read["items"].as_array().unwrap().len();
+    assert_eq!(items, if path.ends_with("=20") { 20 } else { 100 }, "{read}");
+    format!("{items} items, {} KiB", body.len() / 1024)
 }
 
 /// One request on a connection that stays open; gives the status, and the body in `buffer`.
