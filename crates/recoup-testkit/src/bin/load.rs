@@ -117,8 +117,9 @@ async fn answers(recoup: &Path, which: &str, seconds: u64) {
     place.raw.close().await;
 
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    // A destination that is not there right now: what the list says of it stays.
     let mut toml = format!(
-        "destinations = [\"./backups\"]\n[server]\nlisten = \"127.0.0.1:{port}\"\nrate_limit = 0\ndata = \"{}\"\n",
+        "destinations = [\"disk\"]\n[destination.disk]\npath = \"./disk\"\nmarker = true\n[server]\nlisten = \"127.0.0.1:{port}\"\nrate_limit = 0\ndata = \"{}\"\n",
         data.display()
     );
     if which == "postgres" {
@@ -145,7 +146,10 @@ async fn answers(recoup: &Path, which: &str, seconds: u64) {
         for (how, pace) in [("as fast as they can", 0), ("4 times a second each", 250)] {
             let mut times = load(port, path, Duration::from_secs(seconds), Duration::from_millis(pace)).await;
             let rate = times.len() as u64 / seconds;
-            show(&format!("GET {path} ({items}), {which}, {CONNECTIONS} connections, {how}: {rate}/s, {}", numbers(&mut times)));
+            show(&format!(
+                "GET {path} ({items}), {which}, {CONNECTIONS} connections, {how}: {rate}/s, {}",
+                numbers(&mut times)
+            ));
         }
     }
     show(&format!("the daemon afterwards: {}", resident(daemon.0.id())));

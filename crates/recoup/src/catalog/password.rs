@@ -204,6 +204,9 @@ mod tests {
         let salt = SaltString::from_b64("c29tZXNhbHRzb21lc2FsdA").unwrap();
         let theirs = other.hash_password(b"a long enough password", &salt).unwrap().to_string();
         assert!(verify("a long enough password", Some(&theirs)) && !verify("another long password", Some(&theirs)));
-        assert!(theirs.starts_with("$argon2id$v=19$m=19456,t=2,p=1$") && ours.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+        assert!(
+            theirs.starts_with("$argon2id$v=19$m=19456,t=2,p=1$")
+                && ours.starts_with("$argon2id$v=19$m=19456,t=2,p=1$")
+        );
     }
 }
