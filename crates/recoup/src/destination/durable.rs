@@ -11,6 +11,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 
 use data_encoding::HEXLOWER;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, Stat};
@@ -22,6 +23,9 @@ use crate::progress::Context;
 
 /// Read, hashed and reported at once: large enough that a system call costs nothing, small enough to be flat.
 pub(crate) const CHUNK: usize = 1 << 20;
+
+/// Memory and lengths are multiples of this where the page cache is passed by: no disk has larger blocks.
+const BLOCK: usize = 4096;
 
 /// A directory by descriptor, with the path that people know it by.
 pub(crate) struct Directory {
@@ -218,14 +222,122 @@ pub(crate) fn reserve(file: &File, bytes: u64) -> io::Result<()> {
     }
 }
 
-/// Forgets what the page cache holds of a file, so that reading it again asks the disk. Only clean pages are
-/// dropped (posix_fadvise(2)): call it after fsync.
-pub(crate) fn forget_cached(file: &File) {
+/// A file that is read from the disk and not from the page cache: past it (`O_DIRECT`, open(2)), so that what others
+/// have cached stays; where a file system cannot do that, the cache is dropped first. Call it after fsync: only clean
+/// pages can be dropped (posix_fadvise(2)).
+pub(crate) struct FromDisk(File);
+
+impl FromDisk {
+    pub fn new(file: File) -> Self {
+        let reader = FromDisk(file);
+        if !reader.set_direct(true) {
+            reader.forget_cached();
+        }
+        reader
+    }
+
     #[cfg(target_os = "linux")]
-    // Advice: a file system that ignores it costs proof, not correctness.
-    let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
+    fn set_direct(&self, on: bool) -> bool {
+        let set = |flags: OFlags| {
+            let flags = if on { flags | OFlags::DIRECT } else { flags - OFlags::DIRECT };
+            rustix::fs::fcntl_setfl(&self.0, flags)
+        };
+        rustix::fs::fcntl_getfl(&self.0).and_then(set).is_ok()
+    }
+
+    #[cfg(target_os = "linux")]
+    fn forget_cached(&self) {
+        // Advice: a file system that ignores it costs proof, not correctness.
+        let _ = rustix::fs::fadvise(&self.0, 0, None, rustix::fs::Advice::DontNeed);
+    }
+
     #[cfg(not(target_os = "linux"))]
-    let _ = file;
+    fn set_direct(&self, _on: bool) -> bool {
+        false
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn forget_cached(&self) {}
+}
+
+impl FromDisk {
+    /// Length and SHA-256 (lower-case hex). The disk reads on while a block is hashed.
+    pub fn hash(mut self, context: &Context) -> Result<(u64, String)> {
+        std::thread::scope(|scope| {
+            let (full, to_hash) = mpsc::sync_channel(1);
+            let (empty, to_fill) = mpsc::sync_channel(2);
+            for _ in 0..2 {
+                let _ = empty.send(Block::default());
+            }
+            scope.spawn(move || {
+                for mut block in to_fill {
+                    let filled = self.fill(&mut block).map(|()| block);
+                    let last = filled.as_ref().map_or(true, |block| block.bytes().is_empty());
+                    if full.send(filled).is_err() || last {
+                        return;
+                    }
+                }
+            });
+            let (mut hasher, mut bytes) = (Sha256::new(), 0);
+            for filled in to_hash {
+                let block = filled.map_err(|error| Error::io("reading", error))?;
+                hasher.update(block.bytes());
+                bytes += block.bytes().len() as u64;
+                context.advance(block.bytes().len() as u64)?;
+                // Nobody takes it after the end.
+                let _ = empty.send(block);
+            }
+            Ok((bytes, HEXLOWER.encode(&hasher.finalize())))
+        })
+    }
+
+    fn fill(&mut self, block: &mut Block) -> io::Result<()> {
+        let read = loop {
+            match self.0.read(block.space()) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // It took the flag and cannot do it.
+                Err(error) if Errno::from_io_error(&error) == Some(Errno::INVAL) && self.set_direct(false) => {
+                    self.forget_cached();
+                    break self.0.read(block.space())?;
+                }
+                other => break other?,
+            }
+        };
+        // What follows the last block is not aligned: nothing, or what somebody appends meanwhile.
+        if !read.is_multiple_of(BLOCK) {
+            self.set_direct(false);
+        }
+        block.filled = read;
+        Ok(())
+    }
+}
+
+/// Memory that `O_DIRECT` accepts.
+struct Block {
+    memory: Vec<u8>,
+    filled: usize,
+}
+
+impl Default for Block {
+    fn default() -> Self {
+        Block { memory: vec![0; CHUNK + BLOCK], filled: 0 }
+    }
+}
+
+impl Block {
+    fn start(&self) -> usize {
+        self.memory.as_ptr().align_offset(BLOCK)
+    }
+
+    fn space(&mut self) -> &mut [u8] {
+        let start = self.start();
+        self.memory.get_mut(start..start + CHUNK).unwrap_or_default()
+    }
+
+    fn bytes(&self) -> &[u8] {
+        let start = self.start();
+        self.memory.get(start..start + self.filled).unwrap_or_default()
+    }
 }
 
 /// Length and SHA-256 (lower-case hex) of everything that `from` gives; `each` sees every chunk.

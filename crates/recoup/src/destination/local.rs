@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use rustix::fs::{FileType, Mode};
 
-use super::durable::{self, Directory, is_file};
+use super::durable::{self, Directory, FromDisk, is_file};
 use super::staging::{Staging, lock_leftover};
 use super::{Body, Destination, ObjectInfo, Stored};
 use crate::error::{Error, ErrorKind, Result};
@@ -198,10 +198,9 @@ impl LocalDestination {
 
     /// Reads a file again, from the disk and not from the cache.
     fn read_back(&self, directory: &Directory, file: &OsStr, name: &str, context: &Context) -> Result<Stored> {
-        let mut file = directory.read(file).map_err(|error| self.failed("reading back", name, error))?;
-        durable::forget_cached(&file);
-        let (bytes, sha256) = durable::hash(&mut file, context, |_| Ok(()))
-            .map_err(|error| error.while_(format!("reading back {name}")))?;
+        let file = directory.read(file).map_err(|error| self.failed("reading back", name, error))?;
+        let (bytes, sha256) =
+            FromDisk::new(file).hash(context).map_err(|error| error.while_(format!("reading back {name}")))?;
         Ok(Stored { bytes, sha256 })
     }
 
