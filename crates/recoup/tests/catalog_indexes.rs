@@ -159,6 +159,7 @@ async fn looked_up(place: Place) {
         assert_found("a prefix", &plans_of(&place, catalog.backup_ids("01J10", of, 2)).await);
     }
     assert_found("copies that go", &plans_of(&place, catalog.forget_backup("none", Some("disk"))).await);
+    assert_found("what is elsewhere", &plans_of(&place, catalog.backups_at("elsewhere", Some("plan 7"))).await);
     assert_found("a sum", &plans_of(&place, catalog.sum_backups("plan 7")).await);
 
     let (some, plan) = (|text: &str| Some(text.to_owned()), Some("plan 7".to_owned()));

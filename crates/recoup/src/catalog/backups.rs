@@ -213,6 +213,14 @@ impl Catalog {
         rows.iter().map(backup).collect()
     }
 
+    /// Every copy at one destination, of one plan or of all.
+    pub async fn backups_at(&self, destination: &str, plan: Option<&str>) -> Result<Vec<BackupRow>> {
+        let mut sql = Statement::new("SELECT * FROM backup WHERE destination = ", destination);
+        sql.also("plan =", plan);
+        let rows = sql.query().fetch_all(&self.pool).await.map_err(|error| failed("listing backups", error))?;
+        rows.iter().map(backup).collect()
+    }
+
     /// How many backups there are of a plan (of all with an empty name) and how many bytes all copies have.
     pub async fn sum_backups(&self, plan: &str) -> Result<(i64, i64)> {
         let all = "SELECT count(DISTINCT id) AS n, CAST(COALESCE(sum(bytes), 0) AS BIGINT) AS bytes FROM backup";
