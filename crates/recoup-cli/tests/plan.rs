@@ -108,7 +108,7 @@ fn a_plan_of_the_file_answers_with_its_schedule() {
 fn what_is_no_schedule_is_refused_and_never_replaced_by_another() {
     let shop = Shop::new();
     for (args, code, message, hint) in [
-        (["--at", "2:30"], "bad_schedule", "--at: must be HH:MM (24-hour), not \"2:30\"", ""),
+        (["--at", "2:30"], "bad_time", "--at: Invalid time format. Use HH:MM (24-hour)", ""),
         (["--every", "hourly"], "bad_schedule", "--every: Unknown frequency: hourly", "daily, weekly, monthly"),
         (["--every", "0 3 30 2 *"], "no_occurrence", "--every: The schedule never comes", ""),
         (["--every", "0 3 * *"], "bad_schedule", "--every: not a cron expression: \"0 3 * *\"", "minute hour"),

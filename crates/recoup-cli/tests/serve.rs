@@ -194,7 +194,7 @@ fn what_is_due_runs_without_a_daemon() {
     let here = folder.path();
     application(here);
     let first = output(here, &["run", "--due"]);
-    assert!(first.contains("Nothing is due"), "a new plan has no past: {first}");
+    assert!(first.contains("Nothing is due") && first.contains("Next: app, "), "a new plan has no past: {first}");
     let catalog = rusqlite::Connection::open(here.join("recoup-data/catalog.db")).unwrap();
     let past = "UPDATE plan SET last_nominal = last_nominal - 3 * 86400000, next_nominal = next_nominal - 3 * 86400000, next_due = next_due - 3 * 86400000 WHERE name = 'app'";
     assert_eq!(catalog.execute(past, []).unwrap(), 1);
@@ -205,6 +205,17 @@ fn what_is_due_runs_without_a_daemon() {
     // The first backup is followed by a test restore.
     assert!(outcome("backup") == ["good"] && outcome("verify") == ["good"], "{run}");
     assert!(output(here, &["list"]).contains("scheduled"));
+    assert_eq!((&done[0]["error"], done[0]["backup"].is_string()), (&serde_json::Value::Null, true), "{run}");
+    assert!(run["next"]["plan"] == "app" && run["next"]["at"].is_string(), "{run}");
+    // One that fails says why, in its words.
+    std::fs::remove_file(here.join("app.db")).unwrap();
+    // No occurrence runs twice.
+    catalog.execute("UPDATE run SET occurrence = NULL", []).unwrap();
+    assert_eq!(catalog.execute(past, []).unwrap(), 1);
+    let failed = recoup(here).args(["run", "--due"]).output().unwrap();
+    let told = String::from_utf8_lossy(&failed.stdout);
+    assert_eq!(failed.status.code(), Some(1), "{told}");
+    assert!(told.starts_with("✗ app: backup failed: Database file not found: app.db"), "{told}");
 }
 
 #[test]

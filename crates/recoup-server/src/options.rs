@@ -52,6 +52,7 @@ impl Options {
             public_url: server.public_url.clone(),
             hosts: server.hosts.clone(),
             rate: server.rate_limit,
+            upload_limit: server.upload_limit,
             open_metrics: server.open_metrics,
             docs: server.docs,
             ..Options::default()

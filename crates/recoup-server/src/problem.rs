@@ -109,7 +109,7 @@ impl Problem {
 
     /// The document alone, to be part of an answer.
     pub fn into_document(self) -> Document {
-        self.0.document
+        Document { request_id: door::request_id(), ..self.0.document }
     }
 
     /// Its status.

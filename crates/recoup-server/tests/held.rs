@@ -1,4 +1,4 @@
-//! A server that is held open for a tool from outside (schemathesis, a browser): `HOLD=FILE cargo nextest run
+//! A server that is held open for a tool from outside (a browser): `HOLD=FILE cargo nextest run
 //! --test held --run-ignored all` writes its address and its tokens to the file and serves until the file is gone.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

@@ -145,7 +145,7 @@ async fn a_destination_is_tried_step_by_step() {
 #[tokio::test]
 async fn people_hear_of_trouble_once_and_of_its_end() {
     let toml = format!(
-        "{SHOP}[notify.ops]\nntfy = \"https://ntfy.sh/topic\"\n[notify.watch]\nheartbeat = \"https://hc.example/x\"\n"
+        "{SHOP}[server]\npublic_url = \"https://backup.example/\"\n[notify.ops]\nntfy = \"https://ntfy.sh/topic\"\n[notify.watch]\nheartbeat = \"https://hc.example/x\"\n"
     );
     let toml = toml.replace("destinations = [\"here\"]", "destinations = [\"here\"]\nnotify = [\"ops\", \"watch\"]");
     let desk = Desk::new(&toml).await;
@@ -171,6 +171,8 @@ async fn people_hear_of_trouble_once_and_of_its_end() {
     let notice: Notice = serde_json::from_value(last.notice).unwrap();
     assert_eq!((notice.backup.unwrap().places, notice.host.as_deref()), (vec!["here".to_owned()], Some("desk")));
     assert!(notice.audit_head.is_some());
+    let page = format!("https://backup.example/runs/{}", notice.run.unwrap());
+    assert_eq!(notice.link, Some(page));
     let overdue = Notice::new(Event::Overdue, "shop", desk.clock.now());
     assert!(desk.engine.tell(&overdue).await);
     assert!(!desk.engine.tell(&overdue).await, "the same again is not told");

@@ -156,12 +156,21 @@ fn an_http_hook_says_what_happens_and_only_2xx_is_success() {
         "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
     ] {
         let (place, _) = server(answer);
-        let url = format!("{}/pause?token=canary", place.replace("http://", "http://me:pass@"));
+        let url = format!("{place}/pause?token=canary");
         let hooks = Hooks { before_backup: vec![http(&url, 5_000)], ..Hooks::default() };
         let error = back_up(&sample, of_plan(&hooks, Occasion::Backup), &Context::quiet()).unwrap_err();
         assert_eq!(error.code(), "hook_failed");
         let told = format!("{error} {}", error.detail());
         assert!(!told.contains("canary") && !told.contains("pass") && !told.contains("secret-7"), "{told}");
+    }
+    // Neither a password in the URL nor a metadata service is ever asked.
+    for (url, code) in [("http://me:canary@127.0.0.1:1/", "bad_hook"), ("http://169.254.169.254/canary", "hook_failed")]
+    {
+        let hooks = Hooks { before_backup: vec![http(url, 5_000)], ..Hooks::default() };
+        let error = back_up(&sample, of_plan(&hooks, Occasion::Backup), &Context::quiet()).unwrap_err();
+        let told = format!("{error} {}", error.detail());
+        assert_eq!(error.code(), code, "{told}");
+        assert!(!told.contains("me:canary") && !told.contains("secret-7"), "{told}");
     }
     let (silent, _) = server("");
     let hooks = Hooks { before_backup: vec![http(&silent, 300)], ..Hooks::default() };

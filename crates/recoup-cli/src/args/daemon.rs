@@ -8,7 +8,7 @@ use recoup::model::user::{Role, Scope};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-It runs the plans of recoup.toml and those made through the API by their schedules, and answers
+It runs the plans of recoup.toml and those that were added by their schedules, and answers
 the REST API. On its first start it prints a set-up code once, with which the first admin is made.
 RUST_LOG=debug tells more.")]
 pub struct Serve {
@@ -23,8 +23,24 @@ pub struct Serve {
     pub log_json: bool,
 }
 
+/// Where the catalog lies.
+#[derive(Debug, Default, Args)]
+pub struct DataPlace {
+    /// Folder of the catalog [default: from the configuration, else ./recoup-data]
+    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub data: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct User {
+    #[command(flatten)]
+    pub place: DataPlace,
+    #[command(subcommand)]
+    pub word: UserWord,
+}
+
 #[derive(Debug, Subcommand)]
-pub enum User {
+pub enum UserWord {
     /// Add a user; without --password-file a password is made and shown once
     Add {
         /// What they sign in with
@@ -62,8 +78,16 @@ pub enum User {
     },
 }
 
+#[derive(Debug, Args)]
+pub struct Audit {
+    #[command(flatten)]
+    pub place: DataPlace,
+    #[command(subcommand)]
+    pub word: AuditWord,
+}
+
 #[derive(Debug, Subcommand)]
-pub enum Audit {
+pub enum AuditWord {
     /// Check that no event was changed, removed or cut off
     Verify,
     /// Print the events as JSON lines
@@ -81,6 +105,8 @@ pub enum Audit {
 pub struct Adopt {
     /// Destination: a name of recoup.toml, or a directory
     pub destination: String,
+    #[command(flatten)]
+    pub place: DataPlace,
 }
 
 #[derive(Debug, Args)]
@@ -88,6 +114,8 @@ pub struct Run {
     /// Run the plans whose time has come, and end
     #[arg(long, required = true)]
     pub due: bool,
+    #[command(flatten)]
+    pub place: DataPlace,
 }
 
 fn role(text: &str) -> Result<Role, String> {

@@ -13,7 +13,7 @@ use crate::words;
 
 pub fn run(args: &Adopt, session: &Session) -> Result<Reply> {
     engine::runtime()?.block_on(async {
-        let engine = engine::open(session, None).await?;
+        let engine = engine::open(session, args.place.data.clone()).await?;
         let adopted = engine.adopt(&Actor::daemon(), &args.destination).await;
         engine.catalog().close().await;
         let adopted = adopted?;

@@ -7,7 +7,7 @@ use recoup::{Error, Result};
 use serde_json::{Value, json};
 
 use super::engine;
-use crate::args::Audit;
+use crate::args::{Audit, AuditWord};
 use crate::exit;
 use crate::output::{Mark, Reply};
 use crate::places::Shelf;
@@ -18,10 +18,10 @@ const PAGE: i64 = 1000;
 
 pub fn run(args: &Audit, session: &Session) -> Result<Reply> {
     engine::runtime()?.block_on(async {
-        let engine = engine::existing(session).await?;
-        let reply = match args {
-            Audit::Verify => verify(&engine, session).await,
-            Audit::Export { csv, after } => export(&engine, session, *csv, *after).await,
+        let engine = engine::existing(session, &args.place).await?;
+        let reply = match &args.word {
+            AuditWord::Verify => verify(&engine, session).await,
+            AuditWord::Export { csv, after } => export(&engine, session, *csv, *after).await,
         };
         engine.catalog().close().await;
         reply

@@ -115,9 +115,13 @@ fn task(args: &Backup, session: &Session) -> Result<Task> {
         compact: args.compact,
     };
     let plan = match (&args.plan, settings.plans.as_slice()) {
-        (Some(name), _) => Some(settings.plan(name).map_err(|error| looks_like_a_path(name, error))?),
+        (Some(name), _) => Some(match settings.plan(name) {
+            Ok(plan) => plan.clone(),
+            // One that was added to the catalog of a daemon.
+            Err(error) => super::plan::to_back_up(name, session, looks_like_a_path(name, error))?,
+        }),
         (None, _) if !ad_hoc.is_empty() => None,
-        (None, [only]) if args.plan_name.is_none() => Some(only),
+        (None, [only]) if args.plan_name.is_none() => Some(only.clone()),
         (None, []) => match &settings.database {
             Some((database, origin)) => {
                 session.screen.aside(format!("Backing up the database of {origin}."));
@@ -137,12 +141,12 @@ fn task(args: &Backup, session: &Session) -> Result<Task> {
         to => to.iter().map(|to| settings.destination(to, &session.current)).collect::<Result<Vec<_>>>(),
     };
     if let Some(plan) = plan {
-        let planned = settings.destinations_of(plan)?;
+        let planned = settings.destinations_of(&plan)?;
         let unused = |path: &PathBuf| !args.to.is_empty() && planned.iter().any(|planned| planned.path == *path);
         let resolved =
             settings.resolved.iter().filter(|resolved| resolved.plan == plan.name && !unused(&resolved.path));
         let from_base = resolved.map(written).collect();
-        let (plan, base) = (plan.clone(), settings.base.clone());
+        let base = settings.base.clone();
         return Ok(Task { plan, base, from_base, from_here: to, destinations: destinations(planned)? });
     }
     let (plan, resolved) = ad_hoc.plan(settings, &session.current)?;

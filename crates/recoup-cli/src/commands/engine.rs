@@ -8,6 +8,7 @@ use recoup::clock::SystemClock;
 use recoup::engine::{Engine, Options};
 use recoup::{Error, ErrorKind, Result};
 
+use crate::args::DataPlace;
 use crate::session::Session;
 
 /// A runtime for what is asynchronous.
@@ -42,12 +43,22 @@ pub async fn open(session: &Session, data: Option<PathBuf>) -> Result<Arc<Engine
 }
 
 /// For a command that only makes sense where a daemon has been: makes nothing new.
-pub async fn existing(session: &Session) -> Result<Arc<Engine>> {
-    let server = &session.settings.server;
-    if server.catalog.is_none() && !server.data.join("catalog.db").exists() {
-        let text = format!("There is no catalog in {}", server.data.display());
-        return Err(Error::new(ErrorKind::NotFound, "catalog_missing", text)
-            .hint("`recoup serve` makes it; data in [server] of recoup.toml says where it is"));
+pub async fn existing(session: &Session, place: &DataPlace) -> Result<Arc<Engine>> {
+    if let Some(engine) = if_there(session, place).await? {
+        return Ok(engine);
     }
-    open(session, None).await
+    let data = place.data.as_ref().unwrap_or(&session.settings.server.data);
+    let text = format!("There is no catalog in {}", data.display());
+    Err(Error::new(ErrorKind::NotFound, "catalog_missing", text)
+        .hint("`recoup serve` makes it; --data, or data in [server] of recoup.toml, says where it is"))
+}
+
+/// For a command that can also do without: `None` where no daemon has been.
+pub async fn if_there(session: &Session, place: &DataPlace) -> Result<Option<Arc<Engine>>> {
+    let server = &session.settings.server;
+    let data = place.data.as_ref().unwrap_or(&server.data);
+    if server.catalog.is_none() && !data.join("catalog.db").exists() {
+        return Ok(None);
+    }
+    open(session, place.data.clone()).await.map(Some)
 }

@@ -17,6 +17,7 @@ mod plan;
 mod protect;
 mod prune;
 mod restore;
+mod runs;
 mod serve;
 mod show;
 mod undo;
@@ -49,7 +50,7 @@ pub fn run(cli: Cli, screen: Screen) -> Result<Reply> {
         Command::Prune(args) => prune::run(args, &session()?),
         Command::Plan(args) => plan::run(args, &session()?),
         Command::Serve(args) => serve::run(args, &session()?),
-        Command::Run(_) => due::run(&session()?),
+        Command::Run(args) => due::run(args, &session()?),
         Command::User(args) => user::run(args, &session()?),
         Command::Audit(args) => audit::run(args, &session()?),
         Command::Adopt(args) => adopt::run(args, &session()?),

@@ -15,13 +15,14 @@ use crate::exit;
 use crate::output::{self, Mark, Reply};
 use crate::session::Session;
 
-/// How long one channel may take.
+/// How long one channel may take when nobody says.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 pub fn test(args: &NotifyTest, session: &Session) -> Result<Reply> {
     let channels = chosen(args, session)?;
     // Whoever writes recoup.toml decides where this machine may connect to.
-    let reach = Reach::of_operator(TIMEOUT, Vec::new());
+    let server = &session.settings.server;
+    let reach = Reach::of_operator(server.outbound_timeout.unwrap_or(TIMEOUT), server.private_targets.clone());
     let notice = Notice { host: host(), ..Notice::new(Event::Test, "", jiff::Timestamp::now()) };
     let (mut results, mut failed): (Vec<Value>, Vec<ErrorKind>) = (Vec::new(), Vec::new());
     for channel in channels {

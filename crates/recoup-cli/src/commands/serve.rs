@@ -14,11 +14,12 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use super::engine;
+use super::{engine, runs};
 use crate::args::Serve;
 use crate::exit;
 use crate::output::Reply;
 use crate::session::Session;
+use crate::words;
 
 /// How long what is worked on may take to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -64,6 +65,8 @@ async fn daemon(args: &Serve, session: &Session, first: Option<&str>) -> Result<
     let url = server.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
     screen.say(format!("{} is at {}", screen.bold("Recoup"), screen.bold(&url)));
     screen.say(format!("  The API: {url}/api/docs"));
+    let turn = runs::turn(runs::next(&engine).await?.as_ref(), engine.clock().now());
+    screen.say(format!("  {}", turn.trim_end()));
     if let Some(code) = app.setup_code().await? {
         screen.say(format!("  Nobody can sign in yet. The set-up code, shown this once: {}", screen.bold(&code)));
         screen.say("  Make the first admin with it:");
@@ -71,11 +74,13 @@ async fn daemon(args: &Serve, session: &Session, first: Option<&str>) -> Result<
         screen.say(format!(
             "    curl -H 'Content-Type: application/json' -H 'X-Recoup: 1' -d '{body}' {url}/api/v1/setup"
         ));
-        screen.say("  or by `recoup user add admin --role admin`.");
+        let data = args.data.as_ref().map(|data| format!(" --data {}", words::quoted(&data.to_string_lossy())));
+        screen.say(format!("  or by `recoup user add admin --role admin{}`.", data.unwrap_or_default()));
     }
     screen.say("");
     tracing::info!(address = %address, data = %engine.data().display(), "Recoup serves");
 
+    tokio::spawn(runs::log(engine.clone()));
     if let Some(plan) = first {
         let work = Work::Backup { kind: Kind::Manual, label: None, protect: false };
         engine.enqueue(&Actor::daemon(), plan, work).await?;

@@ -14,7 +14,7 @@ use recoup_server::secret;
 use serde_json::{Value, json};
 
 use super::engine;
-use crate::args::User;
+use crate::args::{User, UserWord};
 use crate::output::Reply;
 use crate::session::Session;
 use crate::table::Table;
@@ -22,15 +22,15 @@ use crate::words;
 
 pub fn run(args: &User, session: &Session) -> Result<Reply> {
     engine::runtime()?.block_on(async {
-        let engine = match args {
-            User::Add { .. } => engine::open(session, None).await?,
-            _ => engine::existing(session).await?,
+        let engine = match &args.word {
+            UserWord::Add { .. } => engine::open(session, args.place.data.clone()).await?,
+            _ => engine::existing(session, &args.place).await?,
         };
-        let reply = match args {
-            User::Add { name, role, password_file } => add(&engine, name, *role, password_file.as_deref()).await,
-            User::List => list(&engine).await,
-            User::Reset { name, password_file } => reset(&engine, name, password_file.as_deref()).await,
-            User::Token { name, label, scope, days } => token(&engine, name, label, *scope, *days).await,
+        let reply = match &args.word {
+            UserWord::Add { name, role, password_file } => add(&engine, name, *role, password_file.as_deref()).await,
+            UserWord::List => list(&engine).await,
+            UserWord::Reset { name, password_file } => reset(&engine, name, password_file.as_deref()).await,
+            UserWord::Token { name, label, scope, days } => token(&engine, name, label, *scope, *days).await,
         };
         engine.catalog().close().await;
         reply

@@ -393,8 +393,8 @@ async fn next(
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct FreshQuery {
-    /// Not older than so many seconds; a day when absent.
-    #[param(minimum = 1)]
+    /// Not older than so many seconds, at most ten years; a day when absent.
+    #[param(minimum = 1, maximum = 315_360_000)]
     within_seconds: Option<u32>,
 }
 
@@ -420,7 +420,11 @@ async fn fresh(
 ) -> Result<Json<Fresh>, Problem> {
     caller.may(Scope::Read)?;
     let row = app.engine().plan(&caller.actor(), &name).await?;
-    let within = SignedDuration::from_secs(asked.within_seconds.unwrap_or(86_400).into());
+    let within = asked.within_seconds.unwrap_or(86_400);
+    if !(1..=315_360_000).contains(&within) {
+        return Err(Problem::invalid("bad_age", "Ask for 1 second to 10 years"));
+    }
+    let within = SignedDuration::from_secs(within.into());
     let filter =
         Filter { plan: Some(row.name), since: app.now().checked_sub(within).ok(), limit: 1000, ..Filter::default() };
     let found = app.catalog().backups(&filter).await?;

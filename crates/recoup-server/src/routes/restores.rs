@@ -323,7 +323,7 @@ async fn give_up(State(app): State<App>, caller: Caller, Path(id): Path<String>)
     security(("session" = ["write"]), ("bearer" = ["write"])),
     params(("id" = String, Path), ("Upload-Offset" = u64, Header)),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
-    responses((status = 200, body = UploadView), (status = 409), (status = 413)))]
+    responses((status = 200, body = UploadView), (status = 400), (status = 409), (status = 413)))]
 async fn piece(
     State(app): State<App>,
     caller: Caller,
@@ -340,7 +340,11 @@ async fn piece(
         return Err(problem.hint(format!("Upload-Offset: {}", view.offset)));
     }
     let body = body.into_data_stream().map(|chunk| chunk.map_err(std::io::Error::other));
-    view.offset = store(&place(&app, &view.id)?, view.offset, view.bytes, Box::pin(body)).await?;
+    let end = store(&place(&app, &view.id)?, view.offset, view.bytes, Box::pin(body)).await?;
+    if end == view.offset {
+        return Err(Problem::unreadable("empty_piece", "The piece is empty"));
+    }
+    view.offset = end;
     app.catalog().keep_again(&kept(&app, &caller, &view)).await?;
     Ok(Json(view))
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use super::walk::{At, Field};
 use crate::error::Result;
 use crate::model::hook::{HookAction, HookSpec, Hooks};
+use crate::outbound::check_url;
 
 /// How long a hook may take when nobody says.
 const DEFAULT_TIMEOUT_MS: u64 = 60_000;
@@ -74,9 +75,7 @@ fn hook(field: &Field<'_>) -> Result<HookSpec> {
         (Some(argv), None) => program(&argv)?,
         (None, Some(http)) => {
             let url = http.string()?.value;
-            if !(url.starts_with("http://") || url.starts_with("https://")) {
-                return Err(http.wrong("is not a URL of http or https"));
-            }
+            check_url(&url).map_err(|error| http.wrong(format!("is not a URL to ask: {}", error.detail())))?;
             let method = match table.take("method") {
                 None => "POST".to_owned(),
                 Some(method) => {

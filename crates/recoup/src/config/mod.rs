@@ -26,6 +26,7 @@ pub use ad_hoc::{AdHoc, from_origins};
 pub use environment::VARIABLES;
 pub use nearest::nearest;
 pub use server::{DEFAULT_LISTEN, ServerSettings};
+pub use single::{document, table};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::channel::Channel;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::walk::{At, Field, Table, wrong};
+use super::walk::{At, Field, Table, place, wrong};
 use super::{Origin, Value};
 use crate::error::Result;
 use crate::model::schedule::{DayWritten, Schedule, Written};
@@ -125,8 +125,12 @@ impl Rule {
     /// What is wrong is said at its own key, what is missing at the table.
     fn meant(&self, path: &Path, zone: &str) -> Result<Schedule> {
         self.written.meant(Some(zone)).map_err(|found| {
-            let place = self.values.iter().find(|(key, _)| *key == found.key);
-            let (line, key) = place.map_or((self.line, &self.key), |(_, at)| (at.line, &at.key));
+            let value = self.values.iter().find(|(key, _)| *key == found.key);
+            let (line, key) = value.map_or((self.line, &self.key), |(_, at)| (at.line, &at.key));
+            // The specified sentence stands alone.
+            if found.error.code() == "bad_time" {
+                return found.error.while_(format!("{}{key}", place(path, line)));
+            }
             let error = wrong(path, line, key, found.error.message());
             match found.error.hint_text() {
                 Some(hint) => error.hint(hint),

@@ -1,5 +1,5 @@
 //! One plan as a JSON document: the same keys as a `[plan.NAME]` table, read by the same parser, so that the API and
-//! the file can never differ.
+//! the file can never differ; from the text of a table to a document and back.
 //!
 //! Not here: what of a plan may be said through the API (the engine's).
 
@@ -22,15 +22,43 @@ impl Settings {
         let Value::Object(_) = body else {
             return Err(Error::usage("bad_plan", "A plan is a JSON object"));
         };
-        let document = json!({ "plan": { name: without_nulls(body) } });
-        let wrong = |error: toml::ser::Error| {
-            Error::usage("bad_plan", "The plan cannot be written as a table of recoup.toml").because(error)
-        };
-        let text = toml::to_string(&document).map_err(wrong)?;
+        let text = table(name, body)?;
         let file = written::File::parse(Path::new(""), &text)?;
         let nothing = || Error::new(ErrorKind::Failed, "bad_plan", "The plan was lost while it was read");
         meant::one(self, file.plans.first().ok_or_else(nothing)?)
     }
+}
+
+/// The document of one plan in a text: that of `[plan.NAME]`, else of the only plan there is, else the keys themselves.
+/// Whatever else a `recoup.toml` has is left out. What the keys mean is not looked at here ([`Settings::plan_of`]).
+///
+/// Errors: `bad_config` when it is no TOML, `which_plan` when there are several and none has the name.
+pub fn document(name: &str, text: &str) -> Result<Value> {
+    let table: toml::Table = toml::from_str(text).map_err(|error| {
+        let line = error.span().map_or(1, |span| text.as_bytes()[..span.start].split(|b| *b == b'\n').count());
+        let what = error.message().lines().collect::<Vec<_>>().join(", ");
+        Error::usage("bad_config", format!("line {line}: not valid TOML: {what}"))
+    })?;
+    let Some(plans) = table.get("plan").and_then(toml::Value::as_table) else {
+        return Ok(table.iter().map(|(key, value)| (key.clone(), plain(value))).collect());
+    };
+    match (plans.get(name), plans.values().next()) {
+        (Some(plan), _) => Ok(plain(plan)),
+        (None, Some(only)) if plans.len() == 1 => Ok(plain(only)),
+        _ => {
+            let names: Vec<&str> = plans.keys().map(String::as_str).collect();
+            let error = Error::usage("which_plan", format!("There is no [plan.{name}]"));
+            Err(error.hint(format!("plans there: {}", names.join(", "))))
+        }
+    }
+}
+
+/// A document as a `[plan.NAME]` table for `recoup.toml`, which means the same there.
+pub fn table(name: &str, body: &Value) -> Result<String> {
+    Plan::check_name(name)?;
+    toml::to_string(&json!({ "plan": { name: without_nulls(body) } })).map_err(|error| {
+        Error::usage("bad_plan", "The plan cannot be written as a table of recoup.toml").because(error)
+    })
 }
 
 fn without_nulls(value: &Value) -> Value {
@@ -130,6 +158,25 @@ mod tests {
     }
 
     #[test]
+    fn a_document_written_as_a_table_and_read_again_is_the_same() {
+        let text = "[server]\nlisten = \"127.0.0.1:1\"\n[plan.shop]\ncompact = true\ndatabases = [\"a.db\", { path = \"b.db\", optional = true }]\n\
+                    directories = [{ path = \"p\", exclude = [\"*.tmp\"] }]\nschedule = { every = \"30 2 * * *\", jitter = \"5m\" }\n\
+                    [plan.shop.retention]\ndays = 7\n[plan.\"shop.eu\"]\ndatabases = [\"quote\\\"d\\u0001.db\"]\n";
+        let parsed = settings(text);
+        let written: Vec<String> = parsed.documents.iter().map(|(name, body)| table(name, body).unwrap()).collect();
+        let again = settings(&written.concat());
+        assert_eq!((again.plans, again.documents), (parsed.plans, parsed.documents.clone()));
+        for ((name, body), text) in parsed.documents.iter().zip(&written) {
+            assert_eq!(&document(name, text).unwrap(), body);
+            assert_eq!(&document("another", text).unwrap(), body);
+        }
+        assert_eq!(document("shop", text).unwrap(), parsed.documents[0].1);
+        assert_eq!(document("x", "compact = true").unwrap(), json!({"compact": true}));
+        assert_eq!(document("x", text).unwrap_err().code(), "which_plan");
+        assert_eq!(document("x", "compact = true\na b").unwrap_err().message().split(':').next(), Some("line 2"));
+    }
+
+    #[test]
     fn what_is_wrong_with_a_document_is_named_by_its_key() {
         let settings = settings("");
         for (body, told) in [
@@ -152,7 +199,7 @@ mod tests {
     #[test]
     fn what_is_shown_of_hooks_holds_no_secret() {
         let text = "[plan.shop]\ndatabases = [\"a.db\"]\n[plan.shop.hooks]\nbefore_backup = [[\"systemctl\", \"canary\"], \
-                    { http = \"https://me:canary@h.example:1/canary\", headers = { Authorization = \"canary\" } }, { argv = [\"x\", \"canary\"] }]\n";
+                    { http = \"https://h.example:1/canary?canary\", headers = { Authorization = \"canary\" } }, { argv = [\"x\", \"canary\"] }]\n";
         let shown = settings(text).documents[0].1.to_string();
         assert!(!shown.contains("canary") && shown.contains("systemctl") && shown.contains("h.example:1"), "{shown}");
     }

@@ -55,7 +55,7 @@ pub(super) fn wrong(path: &Path, line: usize, key: &str, what: impl std::fmt::Di
 }
 
 /// A document that came through the API has no file, and its lines mean nothing to who sent it.
-fn place(path: &Path, line: usize) -> String {
+pub(super) fn place(path: &Path, line: usize) -> String {
     if path.as_os_str().is_empty() { String::new() } else { format!("{}:{line}: ", path.display()) }
 }
 

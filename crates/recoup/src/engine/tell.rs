@@ -78,6 +78,7 @@ impl Engine {
             }
             let mut notice = notice.clone();
             let head = self.catalog.audit_head().await?;
+            notice.link = notice.link.or_else(|| self.page_of(notice.run.as_deref()));
             notice.audit_head = (head.seq > 0).then(|| format!("{} {}", head.seq, head.hash));
             let out = Outgoing {
                 id: ulid::Ulid::generate().to_string(),
@@ -93,6 +94,12 @@ impl Engine {
             waits = true;
         }
         Ok(waits)
+    }
+
+    /// The page of a run, or the first one, below the address that people know.
+    fn page_of(&self, run: Option<&str>) -> Option<String> {
+        let root = self.settings().server.public_url.as_deref()?.trim_end_matches('/');
+        Some(run.map_or_else(|| format!("{root}/"), |run| format!("{root}/runs/{run}")))
     }
 
     /// Those that the plan names; of what is about the whole machine everybody hears but monitors.

@@ -1,4 +1,5 @@
-//! A hook that is an HTTP request: a JSON body says what happens, 2xx is success, redirects are not followed.
+//! A hook that is an HTTP request: a JSON body says what happens, 2xx is success. How far it may reach and that neither
+//! redirects nor a proxy of the environment are followed is [`crate::outbound`].
 //!
 //! Not here: telling people; that is for notifications.
 
@@ -7,61 +8,41 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
-use ureq::Agent;
 
 use super::Event;
 use crate::error::{Error, ErrorKind, Result};
+use crate::outbound::{self, Reach, Request};
 
-/// Bytes of an answer that are told.
-const TOLD: u64 = 300;
-
-/// Makes the request and waits for its answer. Errors: `hook_failed`, `hook_timeout`, `bad_hook`.
+/// Makes the request and waits for its answer, of which only the status is used. Hooks are written in `recoup.toml`
+/// only, so this machine and private addresses are meant; metadata services are not. Errors: `hook_failed`,
+/// `hook_timeout`, `bad_hook`.
 pub fn call(url: &str, method: &str, headers: &[(String, String)], event: &Event<'_>, timeout: Duration) -> Result<()> {
-    let agent: Agent = Agent::config_builder()
-        .timeout_global(Some(timeout))
-        .max_redirects(0)
-        .http_status_as_error(false)
-        .user_agent(concat!("recoup/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .into();
-    let mut request = ureq::http::Request::builder().method(method).uri(url);
-    for (name, value) in headers {
-        request = request.header(name, value);
-    }
     let body = json!({
         "occasion": event.occasion.word(),
         "plan": event.plan,
         "moment": event.moment(),
         "outcome": event.outcome,
     });
-    let bodiless = matches!(method, "GET" | "HEAD");
-    let request = match bodiless {
-        true => request.body(String::new()),
-        false => request.header("content-type", "application/json").body(body.to_string()),
-    };
-    let request = request.map_err(|e| Error::usage("bad_hook", format!("Not a request: {}", shown(url))).because(e))?;
+    let mut headers = headers.to_vec();
+    headers.push(("content-type".to_owned(), "application/json".to_owned()));
+    let (method, url) = (method.to_owned(), url.to_owned());
+    let request = Request { method, url, headers, body: body.to_string().into_bytes(), roots: None };
+    let place = shown(&request.url);
     let failed = |why: String| {
-        Error::new(ErrorKind::Failed, "hook_failed", "The hook failed").because(format!("{}: {why}", shown(url)))
+        Error::new(ErrorKind::Failed, "hook_failed", "The hook failed").because(format!("{place}: {why}"))
     };
-    let answered = if bodiless {
-        let (parts, _) = request.into_parts();
-        agent.run(ureq::http::Request::from_parts(parts, ()))
-    } else {
-        agent.run(request)
-    };
-    match answered {
-        Ok(answer) if answer.status().is_success() => Ok(()),
-        Ok(mut answer) => {
-            let status = answer.status();
-            let said = answer.body_mut().with_config().limit(TOLD).lossy_utf8(true).read_to_string();
-            let said = said.unwrap_or_default();
-            Err(failed(format!("{status} {}", said.trim()).trim_end().to_owned()))
-        }
-        Err(ureq::Error::Timeout(_)) => {
+    match outbound::send(&request, &Reach::of_operator(timeout, Vec::new()).within(timeout)) {
+        Ok(200..=299) => Ok(()),
+        Ok(status) => Err(failed(format!("status {status}"))),
+        Err(error) if error.code() == "timeout" => {
             let limit = format!("it may take {} seconds", timeout.as_secs_f64());
             Err(Error::new(ErrorKind::Failed, "hook_timeout", "The hook took too long").because(limit))
         }
-        Err(error) => Err(failed(error.to_string())),
+        Err(error) if error.kind() == ErrorKind::Usage => {
+            Err(Error::usage("bad_hook", format!("Not a request: {place}"))
+                .because(format!("{error}: {}", error.detail())))
+        }
+        Err(error) => Err(failed(format!("{error}: {}", error.detail()))),
     }
 }
 

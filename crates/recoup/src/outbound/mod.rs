@@ -46,6 +46,11 @@ impl Reach {
         Reach { operator: true, ..Reach::of_users(timeout, networks) }
     }
 
+    /// The same within another time, whatever it is: for what has a time limit of its own.
+    pub fn within(self, timeout: Duration) -> Self {
+        Reach { timeout, ..self }
+    }
+
     /// How long everything together may take.
     pub fn timeout(&self) -> Duration {
         self.timeout

@@ -25,11 +25,26 @@ pub trait Dump: Send {
 /// A source that asks the embedding program. `make` is called when the moment of a backup is fixed, and what it
 /// returns is asked for its entries right after the databases were copied.
 pub fn application(name: &str, make: impl Fn() -> Result<Box<dyn Dump>> + Send + Sync + 'static) -> SourceFactory {
+    placed(name, None, Arc::new(make))
+}
+
+/// The same, and a restore puts what was given into the directory `place` (absolute), from where the program takes it in
+/// a hook after the restore. What lies there when a restore begins is in the safety backup: a hook before the restore
+/// that writes the present state there makes the restore one that can be undone.
+pub fn application_at(
+    name: &str,
+    place: &Path,
+    make: impl Fn() -> Result<Box<dyn Dump>> + Send + Sync + 'static,
+) -> SourceFactory {
+    placed(name, Some(place.to_owned()), Arc::new(make))
+}
+
+fn placed(name: &str, place: Option<PathBuf>, make: Make) -> SourceFactory {
     let name = name.to_owned();
-    let make: Make = Arc::new(make);
     Arc::new(move || {
         super::check_name(&name)?;
-        Ok(Box::new(ApplicationSource { name: name.clone(), make: make.clone(), dump: None, spool: None }))
+        let (name, place, make) = (name.clone(), place.clone(), make.clone());
+        Ok(Box::new(ApplicationSource { name, place, make, dump: None, spool: None }))
     })
 }
 
@@ -37,6 +52,7 @@ type Make = Arc<dyn Fn() -> Result<Box<dyn Dump>> + Send + Sync>;
 
 struct ApplicationSource {
     name: String,
+    place: Option<PathBuf>,
     make: Make,
     dump: Option<Box<dyn Dump>>,
     spool: Option<Spool>,
@@ -52,7 +68,7 @@ impl Source for ApplicationSource {
     }
 
     fn origin(&self) -> Option<PathBytes> {
-        None
+        self.place.as_deref().map(PathBytes::new)
     }
 
     fn estimate(&self) -> u64 {

@@ -1,4 +1,4 @@
-//! `recoup plan next`: when a plan of recoup.toml, or a schedule that the options spell out, runs next.
+//! `recoup plan next`: when a plan, or a schedule that the options spell out, runs next.
 
 use jiff::{Timestamp, Unit};
 use recoup::clock::{Clock, SystemClock};
@@ -7,14 +7,18 @@ use recoup::model::schedule::{DayWritten, Schedule, Written};
 use recoup::{Error, Result};
 use serde_json::json;
 
-use crate::args::PlanNext;
+use super::of_catalog;
+use crate::args::{DataPlace, PlanNext, ScheduleArgs};
 use crate::output::Reply;
 use crate::session::{Session, zone};
 use crate::table::Table;
 use crate::words;
 
-pub fn run(args: &PlanNext, session: &Session) -> Result<Reply> {
-    let (schedule, enabled) = if args.spelled_out() { (spelled_out(args)?, true) } else { declared(args, session)? };
+pub fn run(args: &PlanNext, place: &DataPlace, session: &Session) -> Result<Reply> {
+    let (schedule, enabled) = match args.schedule.spelled_out() {
+        true => (spelled_out(&args.schedule)?, true),
+        false => declared(args, place, session)?,
+    };
     let now = SystemClock::new().now();
     let zone = schedule.time_zone()?;
     let mut table = Table::new(&["LOCAL", "UTC", ""]);
@@ -42,27 +46,30 @@ fn utc(at: Timestamp) -> String {
     at.round(Unit::Second).unwrap_or(at).to_string()
 }
 
-fn declared(args: &PlanNext, session: &Session) -> Result<(Schedule, bool)> {
+fn declared(args: &PlanNext, place: &DataPlace, session: &Session) -> Result<(Schedule, bool)> {
     let plans = &session.settings.plans;
     let plan = match (&args.plan, plans.as_slice()) {
-        (Some(name), _) => session.settings.plan(name)?,
-        (None, [only]) => only,
+        (Some(name), _) => match session.settings.plan(name) {
+            Ok(plan) => plan.clone(),
+            Err(error) => of_catalog(name, place, session, error)?,
+        },
+        (None, [only]) => only.clone(),
         // Nothing is named and nothing is declared: the default schedule.
-        (None, []) => return Ok((spelled_out(args)?, true)),
+        (None, []) => return Ok((spelled_out(&args.schedule)?, true)),
         (None, several) => {
             let names: Vec<&str> = several.iter().map(|plan| plan.name.as_str()).collect();
             return Err(Error::usage("which_plan", format!("Which plan? There are {}", names.join(", ")))
                 .hint(format!("recoup plan next {}", names.first().copied().unwrap_or_default())));
         }
     };
-    let schedule = plan.schedule.clone().ok_or_else(|| {
+    let schedule = plan.schedule.ok_or_else(|| {
         Error::usage("no_schedule", format!("{} has no schedule", plan.name))
             .hint(format!("add schedule = {{ every = \"daily\", at = \"03:00\" }} to [plan.{}]", plan.name))
     })?;
     Ok((schedule, plan.enabled))
 }
 
-fn spelled_out(args: &PlanNext) -> Result<Schedule> {
+fn spelled_out(args: &ScheduleArgs) -> Result<Schedule> {
     let written = Written {
         every: args.every.clone(),
         at: args.at.clone(),

@@ -142,7 +142,8 @@ impl Written {
 
 /// Two digits, a colon, two digits; then a real time of day.
 fn time(text: &str) -> Result<Time> {
-    let wrong = || Error::usage("bad_schedule", format!("must be HH:MM (24-hour), not {text:?}"));
+    let wrong =
+        || Error::usage("bad_time", "Invalid time format. Use HH:MM (24-hour)").because(format!("it is {text:?}"));
     let shape =
         text.len() == 5 && text.bytes().enumerate().all(|(at, b)| if at == 2 { b == b':' } else { b.is_ascii_digit() });
     let (hour, minute) = text.split_once(':').filter(|_| shape).ok_or_else(wrong)?;
@@ -215,7 +216,7 @@ mod tests {
             (r#"{"every":"daily"}"#, "zone: is missing"),
             (r#"{"zone":"UTC","evry":"daily"}"#, "unknown field `evry`"),
             (r#"{"zone":"UTC","every":"yearly"}"#, "every: Unknown frequency: yearly"),
-            (r#"{"zone":"UTC","at":"3"}"#, "at: must be HH:MM (24-hour), not \"3\""),
+            (r#"{"zone":"UTC","at":"3"}"#, "at: Invalid time format. Use HH:MM (24-hour)"),
             (r#"{"zone":"UTC","every":"monthly","day":32}"#, "day: must be 1 to 31 or \"last\", not 32"),
         ] {
             let told = serde_json::from_str::<Schedule>(text).unwrap_err().to_string();
