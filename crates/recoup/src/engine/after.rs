@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::Engine;
 use super::Work;
 use super::backup::Stored;
-use super::prune::Pruning;
+use super::prune::{Pruning, What};
 use super::work::Task;
 use crate::catalog::{BackupRow, Filter};
 use crate::error::{ErrorKind, Result};
@@ -41,7 +41,7 @@ impl Engine {
             for place in &stored.places {
                 let pruning = Pruning {
                     plan: plan.name.clone(),
-                    policy: policy.clone(),
+                    what: What::Policy(policy.clone()),
                     trigger: Trigger::VerifiedBackup,
                     confirmed: None,
                 };
