@@ -12,7 +12,7 @@ SHELL := /bin/bash
 
 FUZZ ?= 60
 
-.PHONY: fuzz run test check fmt clippy deny doc unit soak bench docs tools packages
+.PHONY: fuzz run test check fmt clippy deny doc unit soak bench bench-load docs tools packages
 
 run:
 	$(CARGO) run --quiet -p recoup-cli -- demo --serve
@@ -55,6 +55,13 @@ fuzz:
 bench: packages
 	$(CARGO) build --release -p recoup-cli -p recoup-testkit --bins
 	python3 bench/bench.py --recoup "$(TARGET)/release/recoup" --measure "$(TARGET)/release/measure" $(BENCH)
+
+# The daemon: answers with 100,000 backups in the catalog, what is due of 100,000 plans, and what it takes when idle.
+bench-load: packages
+	$(CARGO) build --release -p recoup-cli -p recoup-testkit --bins
+	for catalog in sqlite postgres; do \
+	    "$(TARGET)/release/load" due $$catalog && "$(TARGET)/release/load" "$(TARGET)/release/recoup" $$catalog || exit 1; done
+	python3 bench/idle.py "$(TARGET)/release/recoup"
 
 tools: $(TOOLS)/bin/cargo-deny $(TOOLS)/bin/cargo-nextest $(TOOLS)/bin/st
 

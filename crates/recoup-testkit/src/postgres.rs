@@ -42,8 +42,8 @@ impl Server {
     pub fn start() -> Server {
         let folder = tempfile::Builder::new().prefix("recoup-postgres-").tempdir().unwrap();
         let data = folder.path().join("data");
-        copy_of_template(&data);
         give_away(folder.path());
+        copy_of_template(&data);
         // Somebody else may take the port between our look and the server's.
         for _ in 0..5 {
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -70,7 +70,11 @@ impl Server {
 
     /// The URL of a database that nobody used before.
     pub async fn database(&self) -> String {
-        let name = format!("fresh_{}", self.databases.fetch_add(1, Ordering::SeqCst));
+        let name = match self.databases.fetch_add(1, Ordering::SeqCst) {
+            // The one that every cluster has; making another takes a second.
+            0 => return self.url("postgres"),
+            n => format!("fresh_{n}"),
+        };
         self.tell(&format!("CREATE DATABASE {name}")).await;
         self.url(&name)
     }
@@ -137,7 +141,8 @@ fn unprivileged(program: &str) -> Command {
 
 fn give_away(folder: &Path) {
     if is_root() {
-        assert!(Command::new("chown").args(["-R", "postgres:postgres"]).arg(folder).status().unwrap().success());
+        // What lies inside was made, or copied, as that user's.
+        assert!(Command::new("chown").arg("postgres:postgres").arg(folder).status().unwrap().success());
     }
 }
 

@@ -107,3 +107,24 @@ async fn nothing_is_removed_for_a_day_after_the_clock_was_wrong() {
     desk.back_up("shop").await;
     assert_eq!(desk.listed().await.len(), 2);
 }
+
+#[tokio::test]
+async fn old_protected_backups_go_only_when_somebody_says_so_and_the_audit_says_that_it_was_those() {
+    let desk = with_backups(3).await;
+    let ids = desk.listed().await;
+    for id in &ids {
+        desk.engine.set_protected(&Actor::daemon(), id, true).await.unwrap();
+    }
+    desk.clock.forward(24 * 40);
+    let month = jiff::SignedDuration::from_hours(24 * 30);
+    let (preview, shown) = desk.engine.preview_cleanup(&Actor::daemon(), "shop", month).await.unwrap();
+    let going: Vec<String> = shown[0].1.going().map(|entry| entry.decision.id.to_string()).collect();
+    assert_eq!(going, ids[1..], "the newest good one stays");
+    let run = desk.engine.start_prune(&Actor::daemon(), &preview).await.unwrap();
+    good(&desk.done(&run).await);
+    assert_eq!(desk.listed().await, ids[..1]);
+    assert_eq!(
+        removals(&desk).await[1..],
+        ["backup.deleted", "backup.deleted", "backup_retention.cleanup_old_protected"]
+    );
+}

@@ -22,16 +22,26 @@ fn resident_mib() -> u64 {
 
 #[tokio::test]
 async fn five_hundred_plans_of_one_minute_all_run_two_at_a_time_and_in_their_turn() {
+    five_hundred(false).await;
+}
+
+#[tokio::test]
+async fn on_a_server_five_hundred_plans_of_one_minute_all_run_two_at_a_time_and_in_their_turn() {
+    five_hundred(true).await;
+}
+
+async fn five_hundred(server: bool) {
     let (inside, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let order = Arc::new(Mutex::new(Vec::new()));
     let (now_in, top, started) = (inside.clone(), most.clone(), order.clone());
-    let place = Place::with("2026-07-01T12:00:00Z", move |plan| {
+    let during = move |plan: &str| {
         top.fetch_max(now_in.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
         started.lock().unwrap().push(plan.to_owned());
         std::thread::yield_now();
         now_in.fetch_sub(1, Ordering::SeqCst);
-    })
-    .await;
+    };
+    let noon = "2026-07-01T12:00:00Z";
+    let place = if server { Place::on_a_server(noon, during).await } else { Place::with(noon, during).await };
     for n in 0..500 {
         // Five minutes, a hundred plans in each: the earlier ones come first.
         let minute = n % 5;
@@ -68,9 +78,20 @@ async fn five_hundred_plans_of_one_minute_all_run_two_at_a_time_and_in_their_tur
 
 #[tokio::test]
 async fn several_schedulers_on_one_catalog_run_every_occurrence_once() {
+    several(false).await;
+}
+
+#[tokio::test]
+async fn several_schedulers_on_one_server_run_every_occurrence_once() {
+    several(true).await;
+}
+
+async fn several(server: bool) {
     let done = Arc::new(Mutex::new(Vec::new()));
     let seen = done.clone();
-    let place = Place::with("2026-07-01T12:00:00Z", move |plan| seen.lock().unwrap().push(plan.to_owned())).await;
+    let during = move |plan: &str| seen.lock().unwrap().push(plan.to_owned());
+    let noon = "2026-07-01T12:00:00Z";
+    let place = if server { Place::on_a_server(noon, during).await } else { Place::with(noon, during).await };
     for n in 10..30 {
         place.plan(&format!("p{n}"), json!({"every": "0 * * * *", "zone": "UTC"})).await;
     }

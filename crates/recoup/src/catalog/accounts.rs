@@ -5,7 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Catalog;
 use super::failure::{failed, is_taken};
-use super::row::{Columns, ms, only};
+use super::row::{Columns, ms};
+use super::statement::Statement;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::user::{Role, Scope};
 
@@ -57,6 +58,9 @@ pub struct Token {
     /// Last used.
     pub used_at: Option<Timestamp>,
 }
+
+/// How exactly it is kept when a token was last used.
+const USED_TO: SignedDuration = SignedDuration::from_mins(1);
 
 const ACCOUNT: &str = "a.id, a.name, a.role, a.password, a.disabled, a.created_at";
 
@@ -243,27 +247,46 @@ impl Catalog {
 
     /// The tokens of an account, or of everybody, newest first.
     pub async fn tokens(&self, account: Option<&str>) -> Result<Vec<Token>> {
-        let sql = "SELECT id, account, name, scope, created_at, expires_at, used_at FROM token
-                   WHERE $1 = '' OR account = $1 ORDER BY id DESC";
-        let rows = sqlx::query(sql).bind(account.unwrap_or("")).fetch_all(&self.pool).await;
+        let mut sql =
+            Statement::all("SELECT id, account, name, scope, created_at, expires_at, used_at FROM token WHERE 1 = 1");
+        sql.also("account =", account);
+        sql.end("ORDER BY id DESC");
+        let rows = sql.query().fetch_all(&self.pool).await;
         rows.map_err(|error| failed("listing tokens", error))?.iter().map(token).collect()
     }
 
     /// The token of a hash that has not expired, and its owner, who may sign in; notes that it was used.
     pub async fn use_token(&self, hash: &str, now: Timestamp) -> Result<Option<(Token, Account)>> {
-        let sql = "UPDATE token SET used_at = $2 WHERE hash = $1 AND expires_at > $2
-                   RETURNING id, account, name, scope, created_at, expires_at, used_at";
-        let rows = sqlx::query(sql).bind(hash).bind(ms(now)).fetch_all(&self.pool).await;
-        let Some(row) = only(rows.map_err(|error| failed("reading a token", error))?) else { return Ok(None) };
-        let token = token(&row)?;
-        let owner = self.account(&token.account).await?.filter(|owner| !owner.disabled);
-        Ok(owner.map(|owner| (token, owner)))
+        let sql = format!(
+            "SELECT {ACCOUNT}, t.id AS token, t.name AS called, t.scope, t.created_at AS since, t.expires_at, t.used_at
+             FROM token t JOIN account a ON a.id = t.account WHERE t.hash = $1 AND t.expires_at > $2 AND a.disabled = 0"
+        );
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(hash).bind(ms(now)).fetch_optional(&self.pool).await;
+        let Some(row) = row.map_err(|error| failed("reading a token", error))? else { return Ok(None) };
+        let (owner, columns) = (account(&row)?, Columns(&row));
+        let mut token = Token {
+            id: columns.text("token")?,
+            account: owner.id.clone(),
+            name: columns.text("called")?,
+            scope: columns.word("scope")?,
+            created_at: columns.time("since")?,
+            expires_at: columns.time("expires_at")?,
+            used_at: columns.maybe_time("used_at")?,
+        };
+        // To the minute: a change for every request would make all of them wait for the disk, one after the other.
+        if token.used_at.is_none_or(|used| now.duration_since(used).abs() >= USED_TO) {
+            let noted = sqlx::query("UPDATE token SET used_at = $2 WHERE id = $1").bind(&token.id).bind(ms(now));
+            noted.execute(&self.pool).await.map_err(|error| failed("noting a token", error))?;
+            token.used_at = Some(now);
+        }
+        Ok(Some((token, owner)))
     }
 
     /// Removes a token of an account (of anybody with `None`); tells whether there was one.
     pub async fn remove_token(&self, id: &str, account: Option<&str>) -> Result<bool> {
-        let sql = "DELETE FROM token WHERE id = $1 AND ($2 = '' OR account = $2)";
-        let done = sqlx::query(sql).bind(id).bind(account.unwrap_or("")).execute(&self.pool).await;
+        let mut sql = Statement::new("DELETE FROM token WHERE id = ", id);
+        sql.also("account =", account);
+        let done = sql.query().execute(&self.pool).await;
         Ok(done.map_err(|error| failed("removing a token", error))?.rows_affected() == 1)
     }
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use super::Catalog;
 use super::failure::{failed, is_taken};
 use super::row::{Columns, ms, plain};
+use super::statement::Statement;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Problem;
 use crate::model::audit::{Event, Head, Link};
@@ -101,16 +102,22 @@ impl Catalog {
         since: Option<Timestamp>,
         limit: i64,
     ) -> Result<Vec<Link>> {
-        let sql = "SELECT * FROM audit WHERE seq < $1 AND ($2 = '' OR substr(event, 1, length($2)) = $2) AND ($3 = '' OR account = $3)
-                   AND at >= $4 ORDER BY seq DESC LIMIT $5";
-        let rows = sqlx::query(sql)
-            .bind(seq)
-            .bind(event.unwrap_or(""))
-            .bind(account.unwrap_or(""))
-            .bind(since.map_or(i64::MIN, ms))
-            .bind(limit)
-            .fetch_all(&self.pool)
-            .await;
+        let mut sql = Statement::all("SELECT * FROM audit WHERE 1 = 1");
+        sql.end(&format!("AND seq < {seq}"));
+        if let Some(event) = event.filter(|event| !event.is_empty()) {
+            // The range is what the index is for; what sorts inside of it without the beginning depends on the
+            // database's language.
+            let (first, last) = (sql.value(event), sql.value(&format!("{event}{}", "z".repeat(64))));
+            sql.end(&format!(
+                "AND event >= {first} AND event <= {last} AND substr(event, 1, length({first})) = {first}"
+            ));
+        }
+        sql.also("account =", account);
+        if let Some(since) = since {
+            sql.end(&format!("AND at >= {}", ms(since)));
+        }
+        sql.end(&format!("ORDER BY seq DESC LIMIT {}", limit.max(0)));
+        let rows = sql.query().fetch_all(&self.pool).await;
         rows.map_err(|error| failed("reading the audit", error))?.iter().map(link).collect()
     }
 

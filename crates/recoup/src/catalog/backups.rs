@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use super::Catalog;
 use super::failure::{failed, patiently};
 use super::row::{Columns, ms, plain, word};
+use super::statement::Statement;
 use crate::error::Result;
 use crate::model::{Format, Kind, Level};
 
@@ -134,8 +135,9 @@ impl Catalog {
 
     /// Forgets a backup's row at one destination, or everywhere.
     pub async fn forget_backup(&self, id: &str, destination: Option<&str>) -> Result<()> {
-        let sql = "DELETE FROM backup WHERE id = $1 AND ($2 = '' OR destination = $2)";
-        let done = sqlx::query(sql).bind(id).bind(destination.unwrap_or("")).execute(&self.pool).await;
+        let mut sql = Statement::new("DELETE FROM backup WHERE id = ", id);
+        sql.also("destination =", destination);
+        let done = sql.query().execute(&self.pool).await;
         done.map(drop).map_err(|error| failed("forgetting a backup's row", error))
     }
 
@@ -155,8 +157,10 @@ impl Catalog {
 
     /// Every copy of a backup that `owner` owns (anybody's with `None`).
     pub async fn copies(&self, id: &str, owner: Option<&str>) -> Result<Vec<BackupRow>> {
-        let sql = "SELECT * FROM backup WHERE id = $1 AND ($2 = '' OR owner = $2) ORDER BY destination";
-        let rows = sqlx::query(sql).bind(id).bind(owner.unwrap_or("")).fetch_all(&self.pool).await;
+        let mut sql = Statement::new("SELECT * FROM backup WHERE id = ", id);
+        sql.also("owner =", owner);
+        sql.end("ORDER BY destination");
+        let rows = sql.query().fetch_all(&self.pool).await;
         rows.map_err(|error| failed("reading a backup's rows", error))?.iter().map(backup).collect()
     }
 
@@ -186,36 +190,34 @@ impl Catalog {
 
     /// Copies of backups, newest first. Copies of one backup stand together.
     pub async fn backups(&self, filter: &Filter) -> Result<Vec<BackupRow>> {
-        let mut sql = String::from("SELECT * FROM backup WHERE 1 = 1");
-        let mut texts: Vec<String> = Vec::new();
-        for (column, value) in
-            [("owner", filter.owner.clone()), ("plan", filter.plan.clone()), ("kind", filter.kind.map(word))]
-        {
-            if let Some(value) = value {
-                texts.push(value);
-                sql.push_str(&format!(" AND {column} = ${}", texts.len()));
-            }
-        }
+        let mut sql = Statement::all("SELECT * FROM backup WHERE 1 = 1");
+        sql.also("owner =", filter.owner.as_deref());
+        sql.also("plan =", filter.plan.as_deref());
+        sql.also("kind =", filter.kind.map(word).as_deref());
         if let Some(protected) = filter.protected {
-            sql.push_str(&format!(" AND protected = {}", i64::from(protected)));
+            sql.end(&format!("AND protected = {}", i64::from(protected)));
         }
         if let Some(since) = filter.since {
-            sql.push_str(&format!(" AND created_at >= {}", ms(since)));
+            sql.end(&format!("AND created_at >= {}", ms(since)));
         }
         if let Some(until) = filter.until {
-            sql.push_str(&format!(" AND created_at < {}", ms(until)));
+            sql.end(&format!("AND created_at < {}", ms(until)));
         }
         if let Some((at, id)) = &filter.after {
-            texts.push(id.clone());
             // A row value lets the index on (…, created_at, id) begin where the page before ended.
-            sql.push_str(&format!(" AND (created_at, id) < ({}, ${})", ms(*at), texts.len()));
+            let id = sql.value(id);
+            sql.end(&format!("AND (created_at, id) < ({}, {id})", ms(*at)));
         }
-        sql.push_str(&format!(" ORDER BY created_at DESC, id DESC, destination DESC LIMIT {}", filter.limit.max(0)));
-        let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
-        for text in texts {
-            query = query.bind(text);
-        }
-        let rows = query.fetch_all(&self.pool).await.map_err(|error| failed("listing backups", error))?;
+        sql.end(&format!("ORDER BY created_at DESC, id DESC, destination DESC LIMIT {}", filter.limit.max(0)));
+        let rows = sql.query().fetch_all(&self.pool).await.map_err(|error| failed("listing backups", error))?;
+        rows.iter().map(backup).collect()
+    }
+
+    /// Every copy at one destination, of one plan or of all.
+    pub async fn backups_at(&self, destination: &str, plan: Option<&str>) -> Result<Vec<BackupRow>> {
+        let mut sql = Statement::new("SELECT * FROM backup WHERE destination = ", destination);
+        sql.also("plan =", plan);
+        let rows = sql.query().fetch_all(&self.pool).await.map_err(|error| failed("listing backups", error))?;
         rows.iter().map(backup).collect()
     }
 

@@ -8,7 +8,9 @@ mod accounts;
 mod audit;
 mod backups;
 mod calendar;
+mod copy;
 mod failure;
+pub mod holder;
 mod kept;
 pub mod leases;
 mod outbox;
@@ -18,13 +20,14 @@ mod row;
 mod runs;
 mod schema;
 mod settings;
+mod statement;
 
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 use std::time::Duration;
 
 use sqlx::any::AnyPoolOptions;
-use sqlx::{AnyPool, Executor};
+use sqlx::{AnyConnection, AnyPool, Connection, Executor};
 
 pub use accounts::{Account, Login, Token};
 pub use backups::{BackupRow, Filter};
@@ -34,9 +37,12 @@ pub use plans::{NewPlan, Origin, PlanRow, Timing};
 pub use runs::{NewRun, RunRow, Runs};
 pub use settings::DaemonSettings;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 use failure::failed;
+
+/// A connection that was used so recently is there.
+const USED_JUST_NOW: Duration = Duration::from_secs(2);
 
 /// Recoup's own database. Cheap to clone; everybody shares one pool.
 #[derive(Debug, Clone)]
@@ -67,28 +73,35 @@ impl Catalog {
         if !sqlite && !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
             return Err(Error::usage("bad_catalog", "The catalog is a SQLite file or a postgres:// URL"));
         }
+        // Alone first: the pool tries again for half a minute whatever is wrong, and then only says that time is up. A
+        // server that is about to start is worth that, a file that cannot be written is not.
+        let doing = "opening the catalog";
+        let first = async {
+            let mut connection = AnyConnection::connect(url).await?;
+            settle(&mut connection, sqlite).await?;
+            connection.close().await
+        };
+        match first.await.map_err(|error| failed(doing, error)) {
+            Err(error) if !matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::Busy) => return Err(error),
+            _ => {}
+        }
         let options = AnyPoolOptions::new()
             .max_connections(if sqlite { 4 } else { 8 })
             .min_connections(0)
             .idle_timeout(Duration::from_secs(300))
             .acquire_timeout(Duration::from_secs(30))
-            .after_connect(move |connection, _| {
+            // Asked whether it is there only when it has not been used for a moment: asking takes as long as a statement.
+            .test_before_acquire(false)
+            .before_acquire(|connection, meta| {
                 Box::pin(async move {
-                    if sqlite {
-                        connection.execute("PRAGMA busy_timeout = 10000").await?;
-                        connection.execute("PRAGMA journal_mode = WAL").await?;
-                        connection.execute("PRAGMA synchronous = FULL").await?;
-                        connection.execute("PRAGMA foreign_keys = ON").await?;
-                    } else {
-                        // What every statement here counts on, whatever the database's default is.
-                        connection.execute("SET default_transaction_isolation = 'read committed'").await?;
-                        // A daemon that is held up in the middle holds up the others no longer than a lease.
-                        connection.execute("SET idle_in_transaction_session_timeout = '60s'").await?;
+                    if meta.idle_for >= USED_JUST_NOW {
+                        connection.ping().await?;
                     }
-                    Ok(())
+                    Ok(true)
                 })
-            });
-        let pool = options.connect(url).await.map_err(|error| failed("opening the catalog", error))?;
+            })
+            .after_connect(move |connection, _| Box::pin(settle(connection, sqlite)));
+        let pool = options.connect(url).await.map_err(|error| failed(doing, error))?;
         Ok(Catalog { pool, file: None, postgres: !sqlite })
     }
 
@@ -133,6 +146,21 @@ impl Catalog {
         let done = sqlx::query(sql).bind(name).bind(value).execute(&self.pool).await;
         Ok(done.map_err(|error| failed("keeping a setting", error))?.rows_affected() == 1)
     }
+}
+
+/// What every statement here counts on, whatever the database's default is.
+async fn settle(connection: &mut AnyConnection, sqlite: bool) -> std::result::Result<(), sqlx::Error> {
+    if sqlite {
+        connection.execute("PRAGMA busy_timeout = 10000").await?;
+        connection.execute("PRAGMA journal_mode = WAL").await?;
+        connection.execute("PRAGMA synchronous = FULL").await?;
+        connection.execute("PRAGMA foreign_keys = ON").await?;
+    } else {
+        connection.execute("SET default_transaction_isolation = 'read committed'").await?;
+        // A daemon that is held up in the middle holds up the others no longer than a lease.
+        connection.execute("SET idle_in_transaction_session_timeout = '60s'").await?;
+    }
+    Ok(())
 }
 
 /// The file is made with mode 0600 before SQLite opens it: it holds hashes of passwords.

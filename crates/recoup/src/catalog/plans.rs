@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use super::Catalog;
 use super::failure::{failed, is_taken};
 use super::row::{Columns, ms, only, word};
+use super::statement::Statement;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Outcome;
 
@@ -142,9 +143,11 @@ impl Catalog {
     /// The plan of a name or an id that `owner` owns (anybody's with `None`).
     pub async fn plan(&self, name: &str, owner: Option<&str>) -> Result<Option<PlanRow>> {
         // An id comes before a name that somebody made look like it.
-        let sql = "SELECT * FROM plan WHERE (name = $1 OR id = $1) AND ($2 = '' OR owner = $2)
-                   ORDER BY CASE WHEN id = $1 THEN 0 ELSE 1 END LIMIT 1";
-        let row = sqlx::query(sql).bind(name).bind(owner.unwrap_or("")).fetch_optional(&self.pool).await;
+        let mut sql = Statement::new("SELECT * FROM plan WHERE (name = $1 OR id = ", name);
+        sql.end(")");
+        sql.also("owner =", owner);
+        sql.end("ORDER BY CASE WHEN id = $1 THEN 0 ELSE 1 END LIMIT 1");
+        let row = sql.query().fetch_optional(&self.pool).await;
         row.map_err(|error| failed("reading a plan", error))?.as_ref().map(plan).transpose()
     }
 

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::Catalog;
 use super::failure::{failed, is_taken};
 use super::row::{Columns, ms, only, plain, word};
+use super::statement::Statement;
 use crate::error::Result;
 use crate::model::Outcome;
 use crate::model::job::{Cause, RunKind, State};
@@ -146,7 +147,7 @@ fn run(row: &sqlx::any::AnyRow) -> Result<RunRow> {
 }
 
 impl Catalog {
-    /// Queues a run; `false` when its occurrence has one already.
+    /// Queues a run; `false` when its occurrence has one already, or the run that it repeats was repeated already.
     pub async fn add_run(&self, new: &NewRun, now: Timestamp) -> Result<bool> {
         let sql = "INSERT INTO run (id, plan, plan_name, owner, kind, cause, state, occurrence, missed, retry_of, resource, request, due_at, queued_at)
                    VALUES ($1, $2, $3, $4, $5, $6, 'queued', $7, $8, $9, $10, $11, $12, $13)";
@@ -277,6 +278,17 @@ impl Catalog {
         only(rows.map_err(|error| failed("closing an interrupted run", error))?).as_ref().map(run).transpose()
     }
 
+    /// Backups that were interrupted between `since` and `until` and that nobody repeated: who closed them ended before
+    /// it could. What was cancelled, was a repetition itself, or belongs to a plan that is gone is none of them.
+    pub async fn unrepeated(&self, since: Timestamp, until: Timestamp) -> Result<Vec<RunRow>> {
+        let sql = "SELECT r.* FROM run r JOIN plan p ON p.id = r.plan
+                   WHERE r.outcome = 'interrupted' AND r.finished_at >= $1 AND r.finished_at <= $2
+                   AND r.state = 'done' AND r.kind = 'backup' AND r.cancel = 0 AND r.retry_of IS NULL
+                   AND NOT EXISTS (SELECT 1 FROM run o WHERE o.retry_of = r.id) ORDER BY r.id";
+        let rows = sqlx::query(sql).bind(ms(since)).bind(ms(until)).fetch_all(&self.pool).await;
+        rows.map_err(|error| failed("asking for interrupted runs", error))?.iter().map(run).collect()
+    }
+
     /// Asks a run to stop. One that waits is ended at once.
     pub async fn cancel_run(&self, id: &str, now: Timestamp) -> Result<()> {
         // One statement: between two, the run could begin or go back to waiting.
@@ -291,33 +303,22 @@ impl Catalog {
 
     /// A run that `owner` owns (anybody's with `None`).
     pub async fn run(&self, id: &str, owner: Option<&str>) -> Result<Option<RunRow>> {
-        let sql = "SELECT * FROM run WHERE id = $1 AND ($2 = '' OR owner = $2)";
-        let row = sqlx::query(sql).bind(id).bind(owner.unwrap_or("")).fetch_optional(&self.pool).await;
+        let mut wanted = Statement::new("SELECT * FROM run WHERE id = ", id);
+        wanted.also("owner =", owner);
+        let row = wanted.query().fetch_optional(&self.pool).await;
         row.map_err(|error| failed("reading a run", error))?.as_ref().map(run).transpose()
     }
 
     /// Runs, newest first.
     pub async fn runs(&self, wanted: &Runs) -> Result<Vec<RunRow>> {
-        // Only the conditions that are asked for, so that an index fits.
-        let mut sql = String::from("SELECT * FROM run WHERE 1 = 1");
-        let mut values: Vec<String> = Vec::new();
-        let mut also = |condition: &str, value: Option<String>| {
-            if let Some(value) = value {
-                values.push(value);
-                sql.push_str(&format!(" AND {condition} ${}", values.len()));
-            }
-        };
-        also("owner =", wanted.owner.clone());
-        also("plan =", wanted.plan.clone());
-        also("state =", wanted.state.map(|state| state.word().to_owned()));
-        also("kind =", wanted.kind.map(|kind| kind.word().to_owned()));
-        also("id <", wanted.before.clone());
-        sql.push_str(&format!(" ORDER BY id DESC LIMIT {}", wanted.limit.max(0)));
-        let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
-        for value in values {
-            query = query.bind(value);
-        }
-        let rows = query.fetch_all(&self.pool).await.map_err(|error| failed("listing runs", error))?;
+        let mut sql = Statement::all("SELECT * FROM run WHERE 1 = 1");
+        sql.also("owner =", wanted.owner.as_deref());
+        sql.also("plan =", wanted.plan.as_deref());
+        sql.also("state =", wanted.state.map(State::word));
+        sql.also("kind =", wanted.kind.map(RunKind::word));
+        sql.also("id <", wanted.before.as_deref());
+        sql.end(&format!("ORDER BY id DESC LIMIT {}", wanted.limit.max(0)));
+        let rows = sql.query().fetch_all(&self.pool).await.map_err(|error| failed("listing runs", error))?;
         rows.iter().map(run).collect()
     }
 

@@ -11,8 +11,10 @@ use super::failure::failed;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Version, name, up, down.
-const MIGRATIONS: &[(i64, &str, &str, &str)] =
-    &[(1, "first", include_str!("migrations/1_first.up.sql"), include_str!("migrations/1_first.down.sql"))];
+const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
+    (1, "first", include_str!("migrations/1_first.up.sql"), include_str!("migrations/1_first.down.sql")),
+    (2, "found", include_str!("migrations/2_found.up.sql"), include_str!("migrations/2_found.down.sql")),
+];
 
 /// How often a migration of a SQLite file is tried that another process migrates too: there is no lock to wait at.
 const TRIES: u32 = 20;

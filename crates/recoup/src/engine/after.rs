@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::Engine;
 use super::Work;
 use super::backup::Stored;
-use super::prune::Pruning;
+use super::prune::{Pruning, What};
 use super::work::Task;
 use crate::catalog::{BackupRow, Filter};
 use crate::error::{ErrorKind, Result};
@@ -41,12 +41,15 @@ impl Engine {
             for place in &stored.places {
                 let pruning = Pruning {
                     plan: plan.name.clone(),
-                    policy: policy.clone(),
+                    what: What::Policy(policy.clone()),
                     trigger: Trigger::VerifiedBackup,
                     confirmed: None,
                 };
                 match self.prune_at(task, place, pruning).await {
-                    Ok(told) => pruned.push(told),
+                    Ok(told) => {
+                        warnings.extend(worth_a_look(&place.name, &told));
+                        pruned.push(told);
+                    }
                     Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
                     // Another daemon prunes there right now: then it is being done.
                     Err(error) if error.code() == "retention_running" => {}
@@ -103,4 +106,17 @@ impl Engine {
         }
         Ok(ids)
     }
+}
+
+/// Retention that paused, or could not remove something.
+fn worth_a_look(place: &str, told: &Value) -> Vec<Warning> {
+    let mut found = Vec::new();
+    if let Some(why) = told["paused"].as_str() {
+        found.push(Warning::new("retention_paused", format!("{place}: {why}")));
+    }
+    if let Some(failed) = told["failed"].as_array().filter(|failed| !failed.is_empty()) {
+        let text = format!("{place}: {} backups could not be removed", failed.len());
+        found.push(Warning::new("not_pruned", text));
+    }
+    found
 }

@@ -6,12 +6,10 @@ use std::fs;
 use super::fence::backup_missing;
 use super::site::Site;
 use super::{Actor, Engine, blocking};
-use crate::catalog::{BackupRow, Filter};
+use crate::catalog::BackupRow;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::{Listed, Listing};
 
-/// Rows that are compared with what a destination has.
-const ALL: i64 = i64::MAX;
 /// Rows that are read at a time.
 const PAGE: i64 = 500;
 
@@ -133,10 +131,8 @@ impl Engine {
         plan: Option<&str>,
         listing: &Listing,
     ) -> Result<BTreeSet<String>> {
-        let filter = Filter { plan: plan.map(str::to_owned), limit: ALL, ..Filter::default() };
-        let known = self.catalog.backups(&filter).await?;
-        let mut known: BTreeMap<String, BackupRow> =
-            known.into_iter().filter(|row| row.destination == destination).map(|row| (row.id.clone(), row)).collect();
+        let known = self.catalog.backups_at(destination, plan).await?;
+        let mut known: BTreeMap<String, BackupRow> = known.into_iter().map(|row| (row.id.clone(), row)).collect();
         let mut owners: BTreeMap<String, String> = BTreeMap::new();
         for listed in &listing.backups {
             let manifest = &listed.manifest;

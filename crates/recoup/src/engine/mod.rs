@@ -41,7 +41,7 @@ pub use request::Work;
 pub use status::PlanStatus;
 pub use watch::{Progress, RunEvent};
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, holder};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::error::{Error, ErrorKind, Result};
@@ -110,6 +110,11 @@ impl Engine {
     /// This process among those that share the catalog.
     pub fn node(&self) -> &str {
         &self.node
+    }
+
+    /// The name of one of this process's workers, by which others tell whether it is alive.
+    pub fn worker(&self, number: usize) -> String {
+        format!("{}/{number}@{}", self.node, holder::this_process())
     }
 
     /// Id of the account that owns the plans of `recoup.toml`. Nobody can sign in with it.

@@ -12,7 +12,6 @@ use serde_json::json;
 use tokio::sync::broadcast;
 
 use super::audit::event;
-use super::provision::CATALOG_PLAN;
 use super::site::Site;
 use super::tell::OUTBOUND;
 use super::{Actor, Engine, Options, blocking};
@@ -20,6 +19,7 @@ use crate::backup;
 use crate::catalog::{Account, Catalog};
 use crate::destination::Staging;
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::shrink::CATALOG_PLAN;
 use crate::model::user::Role;
 use crate::model::{BackupId, DatabaseSpec, Format, Kind, SourceSpec};
 use crate::progress::{Cancel, Context, Silent};
@@ -65,12 +65,8 @@ impl Engine {
             (None, None) => return Err(Error::usage("bad_catalog", "There is no catalog")),
         };
         let before = catalog.version().await?;
-        if before > 0
-            && before < Catalog::newest()
-            && let Some(file) = file
-        {
-            let site = site.clone();
-            blocking(move || site.copy_catalog(&file)).await?;
+        if catalog.needs_migration().await? {
+            copy_before_migration(&catalog, &site, before).await?;
         }
         catalog.migrate().await?;
         let own = own_account(&catalog, &site).await?;
@@ -96,6 +92,18 @@ impl Engine {
         engine.recover().await?;
         Ok(engine)
     }
+}
+
+/// What makes the way back possible: a protected backup of the file, or a file with every row that is on a server.
+async fn copy_before_migration(catalog: &Catalog, site: &Arc<Site>, version: i64) -> Result<()> {
+    if let Some(file) = site.catalog.clone() {
+        let site = site.clone();
+        return blocking(move || site.copy_catalog(&file)).await;
+    }
+    let moment = site.clock.now().strftime("%Y%m%dT%H%M%SZ");
+    let name = format!("catalog-version-{version}-{moment}-{}.jsonl", std::process::id());
+    let copied = catalog.write_copy(&site.own_backups().join(name)).await;
+    copied.map(drop).map_err(|error| error.while_("copying the catalog before its migration"))
 }
 
 /// Refuses a catalog that is damaged before anything is written to it.

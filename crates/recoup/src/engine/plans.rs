@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::audit::{event, wrong};
-use super::provision::CATALOG_PLAN;
 use super::{Actor, Engine, blocking};
 use crate::catalog::{BackupRow, Filter, NewPlan, Origin, PlanRow, Runs, Timing};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::audit::Event;
 use crate::model::job::State;
+use crate::model::shrink::CATALOG_PLAN;
 use crate::model::user::Role;
 use crate::model::{BackupId, Plan, SourceSpec};
 use crate::restore::{choose, recover};

@@ -7,10 +7,9 @@ use super::audit::event;
 use super::{Actor, Engine};
 use crate::catalog::{NewPlan, Origin, PlanRow};
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::shrink::CATALOG_PLAN;
 use crate::model::{BackupId, Plan};
 
-/// The plan that backs up the catalog.
-pub(super) const CATALOG_PLAN: &str = "recoup-catalog";
 /// Plans that are read at a time.
 const PAGE: i64 = 500;
 

@@ -8,12 +8,12 @@ use super::audit::event;
 use super::site::Place;
 use super::work::{Done, Task, document};
 use super::{Actor, Engine, Work, blocking};
-use crate::catalog::{Kept, RunRow};
+use crate::catalog::{Kept, PlanRow, RunRow};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::guard::Trigger;
 use crate::model::retention::Policy;
 use crate::model::user::Role;
-use crate::model::{BackupId, Outcome, Warning};
+use crate::model::{BackupId, Outcome, Plan, Warning};
 use crate::prune::{self, Preview, Report, Request, Rule};
 
 /// How long a preview is good for.
@@ -24,15 +24,27 @@ const DISTRUST: SignedDuration = SignedDuration::from_hours(24);
 /// One series and what is wanted of it.
 pub(super) struct Pruning {
     pub plan: String,
-    pub policy: Policy,
+    pub what: What,
     pub trigger: Trigger,
     /// The set that somebody said yes to.
     pub confirmed: Option<String>,
 }
 
+/// What may go.
+#[derive(Clone)]
+pub(super) enum What {
+    /// What the plan's policy does not want.
+    Policy(Policy),
+    /// Protected ones that are older than this.
+    Protected(SignedDuration),
+}
+
 impl Pruning {
     fn request(&self) -> Request<'_> {
-        let rule = Rule::Policy { policy: &self.policy, once: false };
+        let rule = match &self.what {
+            What::Policy(policy) => Rule::Policy { policy, once: false },
+            What::Protected(older_than) => Rule::Protected { older_than: *older_than },
+        };
         Request { plan: &self.plan, rule, trigger: self.trigger, confirmed: self.confirmed.as_deref() }
     }
 }
@@ -47,14 +59,42 @@ impl Engine {
             let text = format!("{} keeps everything", plan.name);
             Error::usage("no_retention", text).hint("say under retention what is kept")
         })?;
+        self.preview(who, &row, plan, What::Policy(policy)).await
+    }
+
+    /// What would go of the protected backups that are older than this, by destination: those that were protected by hand,
+    /// or made before a restore or a migration. The newest good one of the plan always stays. To be confirmed as
+    /// [`Engine::preview_prune`]'s.
+    pub async fn preview_cleanup(
+        &self,
+        who: &Actor,
+        plan: &str,
+        older_than: SignedDuration,
+    ) -> Result<(String, Vec<(String, Preview)>)> {
+        let row = self.plan(who, plan).await?;
+        let plan = self.plan_of(&row)?;
+        self.preview(who, &row, plan, What::Protected(older_than)).await
+    }
+
+    async fn preview(
+        &self,
+        who: &Actor,
+        row: &PlanRow,
+        plan: Plan,
+        what: What,
+    ) -> Result<(String, Vec<(String, Preview)>)> {
         let (site, now) = (self.site.clone(), self.clock().now());
+        let older_than = match &what {
+            What::Protected(older_than) => Some(older_than.as_secs()),
+            What::Policy(_) => None,
+        };
         let previews = blocking(move || {
             let (places, closed) = site.places(&plan.destinations);
             if let (true, Some((_, error))) = (places.is_empty(), closed.into_iter().next()) {
                 return Err(error);
             }
             let (plan, confirmed) = (plan.name.clone(), None);
-            let pruning = Pruning { plan, policy, trigger: Trigger::Command, confirmed };
+            let pruning = Pruning { plan, what, trigger: Trigger::Command, confirmed };
             let look = |place: Place| {
                 let preview = prune::preview(place.store.as_ref(), &pruning.request(), now)?;
                 Ok((place.name, preview))
@@ -64,7 +104,8 @@ impl Engine {
         .await?;
         let sets: Vec<(String, String)> =
             previews.iter().map(|(name, preview)| (name.clone(), preview.set.clone())).collect();
-        let id = self.keep(who, "prune_preview", json!({ "plan": row.id, "sets": sets })).await?;
+        let kept = json!({ "plan": row.id, "sets": sets, "protected_older_than": older_than });
+        let id = self.keep(who, "prune_preview", kept).await?;
         Ok((id, previews))
     }
 
@@ -76,17 +117,26 @@ impl Engine {
         let sets = serde_json::from_value(kept["sets"].clone()).unwrap_or_default();
         let details = json!({ "plan": row.name, "preview": preview });
         self.audit(who, event("backup_retention.confirmed", ("plan", &row.id), "delete", true, details)).await?;
-        self.queue(who, Some(&row), &row.name, Work::Prune { sets }).await
+        let protected_older_than = kept["protected_older_than"].as_i64();
+        self.queue(who, Some(&row), &row.name, Work::Prune { sets, protected_older_than }).await
     }
 
-    pub(super) async fn run_prune(&self, task: &Task, sets: Vec<(String, String)>) -> Result<Done> {
+    pub(super) async fn run_prune(
+        &self,
+        task: &Task,
+        sets: Vec<(String, String)>,
+        protected_older_than: Option<SignedDuration>,
+    ) -> Result<Done> {
         let (_, plan) = task.plan()?;
-        let policy = plan.retention.clone().unwrap_or_default();
+        let what = match protected_older_than {
+            Some(older_than) => What::Protected(older_than),
+            None => What::Policy(plan.retention.clone().unwrap_or_default()),
+        };
         let (mut done, mut results) = (Done::default(), Vec::new());
         for (destination, set) in sets {
             let pruning = Pruning {
                 plan: plan.name.clone(),
-                policy: policy.clone(),
+                what: what.clone(),
                 trigger: Trigger::Command,
                 confirmed: Some(set),
             };
@@ -127,9 +177,10 @@ impl Engine {
         }
         let (store, context) = (self.guard(task).store(place), task.context.clone());
         let confirmed = pruning.confirmed.clone();
-        let (plan, policy, trigger) = (pruning.plan.clone(), pruning.policy.clone(), pruning.trigger);
+        let (plan, what, trigger) = (pruning.plan.clone(), pruning.what.clone(), pruning.trigger);
+        let protected = matches!(what, What::Protected(_));
         let pruned = blocking(move || {
-            let pruning = Pruning { plan, policy, trigger, confirmed };
+            let pruning = Pruning { plan, what, trigger, confirmed };
             prune::run(store.as_ref(), &pruning.request(), &context)
         })
         .await;
@@ -147,7 +198,7 @@ impl Engine {
         for id in &report.deleted {
             self.catalog.forget_backup(id.as_str(), Some(&place.name)).await?;
         }
-        self.record_pruned(task, &report, &details).await;
+        self.record_pruned(task, &report, protected, &details).await;
         let pause = report.preview.paused.as_ref().map(|pause| pause.sentence());
         let failed: Vec<Value> =
             report.failed.iter().map(|(id, error)| json!({ "id": id.as_str(), "error": document(error) })).collect();
@@ -161,7 +212,7 @@ impl Engine {
         }))
     }
 
-    async fn record_pruned(&self, task: &Task, report: &Report, details: &impl Fn(Value) -> Value) {
+    async fn record_pruned(&self, task: &Task, report: &Report, protected: bool, details: &impl Fn(Value) -> Value) {
         let plan = ("plan", task.run.plan.as_str());
         let mut events = Vec::new();
         if let Some(pause) = &report.preview.paused {
@@ -172,7 +223,8 @@ impl Engine {
                 "deleted": ids(&report.deleted), "freed_bytes": report.freed_bytes,
                 "kept": report.preview.entries.len() - report.preview.going().count(),
             });
-            events.push(event("backup_retention.applied", plan, "delete", true, details(applied)));
+            let name = if protected { "cleanup_old_protected" } else { "applied" };
+            events.push(event(&format!("backup_retention.{name}"), plan, "delete", true, details(applied)));
         }
         for (id, error) in &report.failed {
             let wrong = details(super::audit::wrong(error));

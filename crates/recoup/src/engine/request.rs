@@ -55,6 +55,9 @@ pub enum Work {
     Prune {
         /// By destination, the fingerprint of the set that somebody said yes to.
         sets: Vec<(String, String)>,
+        /// Not by the plan's policy: protected ones that are older than so many seconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        protected_older_than: Option<i64>,
     },
 }
 

@@ -181,13 +181,8 @@ impl Engine {
         let error = Error::new(ErrorKind::Failed, "interrupted", "The run was interrupted");
         let details = json!({ "plan": run.plan_name, "code": error.code(), "message": error.message() });
         self.record(&Actor::daemon(), event(name, ("run", &run.id), run.kind.word(), false, details)).await;
-        let again = run.kind == RunKind::Backup && run.retry_of.is_none() && !run.cancel;
-        if let Some(plan) = plan.filter(|_| again) {
-            let now = self.clock().now();
-            let mut new = self.new_backup_run(&plan, Cause::Retry, now);
-            (new.request, new.retry_of) = (run.request.clone(), Some(run.id.clone()));
-            self.catalog.add_run(&new, now).await?;
-            return Ok(());
+        if plan.is_some() && run.kind == RunKind::Backup && run.retry_of.is_none() && !run.cancel {
+            return self.repeat(&run).await;
         }
         let mut notice = Notice::new(crate::model::notice::Event::Failure, &run.plan_name, self.clock().now());
         (notice.work, notice.run, notice.outcome) = (run.kind, Some(run.id.clone()), Some(Outcome::Interrupted));
@@ -196,6 +191,15 @@ impl Engine {
         let previous = self.outcome_before(&run).await?;
         self.tell_of(&notice, previous).await;
         Ok(())
+    }
+
+    /// Queues an interrupted backup once more, whoever notices; nothing when somebody did so already.
+    pub async fn repeat(&self, run: &RunRow) -> Result<()> {
+        let Some(plan) = self.catalog.plan(&run.plan, None).await? else { return Ok(()) };
+        let now = self.clock().now();
+        let mut new = self.new_backup_run(&plan, Cause::Retry, now);
+        (new.request, new.retry_of) = (run.request.clone(), Some(run.id.clone()));
+        self.catalog.add_run(&new, now).await.map(drop)
     }
 
     /// From now on nothing is removed for a day: what is old cannot be told by a clock that was wrong.

@@ -200,7 +200,9 @@ impl Engine {
             Work::Backup { kind, label, protect } => self.run_backup(task, kind, label, protect).await,
             Work::Verify { backup, level, also } => self.run_verify(task, backup, level, also).await,
             restore @ Work::Restore { .. } => self.run_restore(task, restore).await,
-            Work::Prune { sets } => self.run_prune(task, sets).await,
+            Work::Prune { sets, protected_older_than } => {
+                self.run_prune(task, sets, protected_older_than.map(SignedDuration::from_secs)).await
+            }
         }
     }
 

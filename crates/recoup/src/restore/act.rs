@@ -110,6 +110,7 @@ pub fn run(id: &BackupId, items: &mut Items, purpose: &Purpose<'_>, busy: Durati
             }
         };
         let safety = saved.0.as_ref().map(|saved| saved.manifest.id.clone());
+        item::sync_old(items)?;
         let journal = commit::journal(id, purpose, safety, items, &held, changes, context)?;
         let kept = saved.0.take();
         let (all, brought) = (items.items.clone(), RefCell::new(Vec::new()));

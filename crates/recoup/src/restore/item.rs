@@ -276,6 +276,18 @@ pub fn sync(items: &Items) -> Result<()> {
     Ok(())
 }
 
+/// Makes the old databases durable, which a recovery puts back. The copy that became the safety backup is that already.
+pub fn sync_old(items: &Items) -> Result<()> {
+    for item in &items.items {
+        if let Way::InPlace { old, .. } = &item.way
+            && old.exists()
+        {
+            sync_file(old)?;
+        }
+    }
+    Ok(())
+}
+
 /// Makes one file durable.
 pub fn sync_file(path: &Path) -> Result<()> {
     let file = fs::File::open(path).map_err(|e| Error::at("opening", path, e))?;

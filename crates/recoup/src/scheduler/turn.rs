@@ -124,7 +124,7 @@ impl Drop for Turn {
 async fn run(engine: Arc<Engine>, options: Options, signals: Arc<Signals>) {
     let mut working = JoinSet::new();
     for number in 1..=options.workers.max(1) {
-        let name = format!("{}/{number}", engine.node());
+        let name = engine.worker(number);
         let (engine, signals) = (engine.clone(), signals.clone());
         working.spawn(async move {
             again(&signals, "a worker", || workers::work(engine.clone(), signals.clone(), name.clone())).await;

@@ -146,7 +146,14 @@ impl SqliteSource {
 
     /// The copy must be sound and say what the source said at the moment.
     fn prove(&mut self, captured: &Captured, context: &Context) -> Result<DatabaseFacts> {
-        let (facts, checked) = prove(&captured.path, &captured.facts, &self.location.path, self.quick, context)?;
+        let (facts, checked) = std::thread::scope(|scope| {
+            // A copy that is given away will be made durable: the disk may as well begin while it is checked.
+            let early = self.give.then(|| scope.spawn(|| sync(&captured.path)));
+            let proven = prove(&captured.path, &captured.facts, &self.location.path, self.quick, context);
+            // What the disk said once it may not say again (fsync(2)).
+            let synced = early.map_or(Ok(()), |early| early.join().unwrap_or_else(|_| Err(out_of_order("a panic"))));
+            synced.and(proven)
+        })?;
         if !checked.unchecked.is_empty() {
             self.warn("unchecked", format!("copied faithfully, but not checked: {}", checked.unchecked.join(", ")));
         }
@@ -309,6 +316,11 @@ impl Source for SqliteSource {
         }
         emitted
     }
+}
+
+fn sync(path: &Path) -> Result<()> {
+    let file = fs::File::open(path).map_err(|e| Error::at("opening", path, e))?;
+    file.sync_all().map_err(|e| Error::at("writing", path, e))
 }
 
 fn out_of_order(what: &str) -> Error {

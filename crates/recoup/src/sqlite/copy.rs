@@ -33,7 +33,8 @@ pub struct CopyStats {
     pub bytes_read: u64,
 }
 
-/// Copies `source`, which holds a read transaction, to the new file `to` (0600, fsynced). Waits at most
+/// Copies `source`, which holds a read transaction, to the new file `to` (0600). It is not durable before whoever
+/// keeps it makes it so: of most copies only what is made of them is kept. Waits at most
 /// `busy` in all for locks. The file is removed when anything fails.
 pub fn copy_pinned(source: &Connection, to: &Path, context: &Context, busy: Duration) -> Result<CopyStats> {
     let copied = copy(source, to, context, busy);
@@ -87,7 +88,6 @@ fn copy(source: &Connection, to: &Path, context: &Context, busy: Duration) -> Re
         }
     }
     target.close().map_err(|(_, e)| written(to, e))?;
-    sync(to)?;
     Ok(stats)
 }
 
@@ -108,8 +108,7 @@ pub fn compact(from: &Path, to: &Path, context: &Context) -> Result<()> {
         let vacuumed = connection.execute("VACUUM INTO ?1", [name]);
         drop(interruptible);
         context.check()?;
-        vacuumed.map_err(|e| written(to, e))?;
-        sync(to)
+        vacuumed.map(drop).map_err(|e| written(to, e))
     })();
     if done.is_err() {
         let _ = std::fs::remove_file(to);
@@ -127,11 +126,6 @@ fn reserve(path: &Path, bytes: u64) -> Result<()> {
         Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => Ok(()),
         Err(error) => Err(Error::at("reserving space for", path, error.into())),
     }
-}
-
-fn sync(path: &Path) -> Result<()> {
-    let file = File::open(path).map_err(|e| Error::at("opening", path, e))?;
-    file.sync_all().map_err(|e| Error::at("syncing", path, e))
 }
 
 /// SQLite reports some full disks as a plain I/O error: the operating system is asked again.

@@ -16,6 +16,7 @@ use recoup::model::{Content, Entry, Sink};
 use recoup::scheduler::{Handle, Looked, Options, Scheduler};
 use recoup::source::application::{Dump, application};
 use recoup_testkit::hand_clock::HandClock;
+use recoup_testkit::postgres::Server;
 use serde_json::{Value, json};
 
 pub fn at(text: &str) -> Timestamp {
@@ -51,6 +52,8 @@ pub struct Place {
     pub engine: Arc<Engine>,
     pub folder: tempfile::TempDir,
     during: During,
+    url: Option<String>,
+    _server: Option<Arc<Server>>,
 }
 
 impl Place {
@@ -60,26 +63,35 @@ impl Place {
 
     /// A place where this happens, with the plan's name, whenever one of [`NAMES`] or `p0` to `p499` reads its source.
     pub async fn with(now: &str, during: impl Fn(&str) + Send + Sync + 'static) -> Place {
-        Place::made(now, "", Arc::new(during)).await
+        Place::made(now, "", Arc::new(during), None).await
+    }
+
+    /// The same on a server.
+    pub async fn on_a_server(now: &str, during: impl Fn(&str) + Send + Sync + 'static) -> Place {
+        Place::made(now, "", Arc::new(during), Some(Server::shared())).await
     }
 
     /// A place whose `recoup.toml` says this.
     pub async fn written(now: &str, toml: &str) -> Place {
-        Place::made(now, toml, Arc::new(|_| {})).await
+        Place::made(now, toml, Arc::new(|_| {}), None).await
     }
 
-    async fn made(now: &str, toml: &str, during: During) -> Place {
+    async fn made(now: &str, toml: &str, during: During, server: Option<Arc<Server>>) -> Place {
+        let url = match &server {
+            Some(server) => Some(server.database().await),
+            None => None,
+        };
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("recoup.toml"), format!("destinations = [\"./backups\"]\n{toml}")).unwrap();
         std::fs::write(folder.path().join("data.txt"), "data").unwrap();
         let clock = HandClock::at(at(now));
-        let engine = open(folder.path(), &clock, &during).await;
-        Place { clock, engine, folder, during }
+        let engine = open(folder.path(), &clock, &during, url.clone()).await;
+        Place { clock, engine, folder, during, url, _server: server }
     }
 
     /// Another daemon on the same catalog.
     pub async fn another(&self) -> Arc<Engine> {
-        open(self.folder.path(), &self.clock, &self.during).await
+        open(self.folder.path(), &self.clock, &self.during, self.url.clone()).await
     }
 
     pub async fn plan(&self, name: &str, schedule: Value) -> PlanRow {
@@ -170,7 +182,7 @@ pub async fn stop(handle: &Handle) {
 /// Plans whose runs do what a test says.
 pub const NAMES: [&str; 4] = ["shop", "hangs", "bad", "good"];
 
-async fn open(folder: &Path, clock: &Arc<HandClock>, during: &During) -> Arc<Engine> {
+async fn open(folder: &Path, clock: &Arc<HandClock>, during: &During, url: Option<String>) -> Arc<Engine> {
     let path = folder.join("recoup.toml");
     let text = std::fs::read_to_string(&path).unwrap();
     let inputs = Inputs { file: Some((&path, &text)), environment: &[], current_directory: folder, zone: "UTC" };
@@ -185,7 +197,7 @@ async fn open(folder: &Path, clock: &Arc<HandClock>, during: &During) -> Arc<Eng
     });
     let options = recoup::engine::Options {
         data: folder.join("data"),
-        catalog_url: None,
+        catalog_url: url,
         settings: Settings::resolve(inputs).unwrap(),
         environment: Arc::new(Vec::new),
         clock: clock.clone(),
@@ -195,8 +207,9 @@ async fn open(folder: &Path, clock: &Arc<HandClock>, during: &During) -> Arc<Eng
     };
     let engine = Engine::open(options).await.unwrap();
     // The catalog's own plan is not what is looked at.
-    let own = engine.catalog().plan("recoup-catalog", None).await.unwrap().unwrap();
-    engine.catalog().remove_plan(&own.id).await.unwrap();
+    if let Some(own) = engine.catalog().plan("recoup-catalog", None).await.unwrap() {
+        engine.catalog().remove_plan(&own.id).await.unwrap();
+    }
     engine
 }
 

@@ -8,7 +8,8 @@ use serde_json::json;
 use super::{Place, after, noon};
 use crate::random::Random;
 
-fn event(n: i64) -> Event {
+/// Some event; different for each `n`.
+pub fn event(n: i64) -> Event {
     Event {
         event: ["plan.created", "backup.deleted", "restore.started"][n as usize % 3].into(),
         user: (n % 4 != 0).then(|| format!("user {}", n % 2)),

@@ -51,6 +51,7 @@ macro_rules! catalog_contract {
             runs::one_resource_is_used_by_one_run
             runs::many_workers_claim_each_run_once
             runs::a_run_that_was_taken_away_can_do_nothing_more
+            runs::what_was_interrupted_is_repeated_once
             runs::a_run_that_beats_is_not_interrupted
             runs::cancelling_ends_what_waits_and_tells_what_runs
             runs::a_run_that_is_put_back_runs_again_later
@@ -152,6 +153,18 @@ pub async fn empty_postgres() -> Place {
 }
 
 impl Place {
+    /// What is there already, by `sqlite://path` or `postgres://…`.
+    pub async fn at(url: &str) -> Place {
+        let catalog = Catalog::connect(url).await.unwrap();
+        Place { catalog, raw: AnyPool::connect(url).await.unwrap(), url: url.to_owned(), keep: Arc::new(()) }
+    }
+
+    /// A column of texts.
+    pub async fn texts(&self, sql: &str) -> Vec<String> {
+        let found = sqlx::query_scalar(sqlx::AssertSqlSafe(sql.to_owned())).fetch_all(&self.raw).await;
+        found.unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+
     /// Does something behind the catalog's back; tells how many rows it changed.
     pub async fn behind_its_back(&self, sql: &str) -> u64 {
         let done = sqlx::query(sqlx::AssertSqlSafe(sql.to_owned())).execute(&self.raw).await;

@@ -170,6 +170,41 @@ pub async fn a_run_that_was_taken_away_can_do_nothing_more(place: Place) {
     assert_eq!(place.claim("other").await.unwrap().retry_of, Some(new.id));
 }
 
+pub async fn what_was_interrupted_is_repeated_once(place: Place) {
+    let owner = place.account("anna", recoup::model::user::Role::Operator).await;
+    let plan = place.plan(&owner, "shop").await;
+    let lost = async |since, until| -> Vec<String> {
+        let rows = place.catalog.unrepeated(after(since), after(until)).await.unwrap();
+        rows.into_iter().map(|row| row.id).collect()
+    };
+    let first = backup_run(&plan, Some("1"));
+    place.queue(&first).await;
+    place.claim("w").await.unwrap();
+    place.catalog.interrupt_run(&first.id, 1, after(70)).await.unwrap().unwrap();
+    assert_eq!(lost(0, 100).await, [first.id.as_str()]);
+    assert_eq!((lost(71, 100).await.len(), lost(0, 69).await.len()), (0, 0));
+    let repeat = async |id: &str| {
+        let again = NewRun { retry_of: Some(id.to_owned()), cause: Cause::Retry, ..backup_run(&plan, None) };
+        place.catalog.add_run(&again, noon()).await.unwrap().then_some(again.id)
+    };
+    let (a, b, c) = tokio::join!(repeat(&first.id), repeat(&first.id), repeat(&first.id));
+    let made: Vec<String> = [a, b, c].into_iter().flatten().collect();
+    assert_eq!((made.len(), lost(0, 100).await.len()), (1, 0));
+    // The repetition is not repeated, nor is what was asked to stop, nor what belongs to no plan.
+    assert_eq!(place.claim("w").await.unwrap().id, made[0]);
+    place.catalog.interrupt_run(&made[0], 1, after(70)).await.unwrap().unwrap();
+    let cancelled = backup_run(&plan, Some("2"));
+    place.queue(&cancelled).await;
+    place.claim("w").await.unwrap();
+    place.catalog.cancel_run(&cancelled.id, noon()).await.unwrap();
+    place.catalog.interrupt_run(&cancelled.id, 1, after(70)).await.unwrap().unwrap();
+    let nobodys = backup_run("no plan", Some("3"));
+    place.queue(&nobodys).await;
+    place.claim("w").await.unwrap();
+    place.catalog.interrupt_run(&nobodys.id, 1, after(70)).await.unwrap().unwrap();
+    assert_eq!(lost(0, 100).await, [""; 0]);
+}
+
 pub async fn a_run_that_beats_is_not_interrupted(place: Place) {
     let new = backup_run("shop", None);
     place.queue(&new).await;

@@ -1,0 +1,11 @@
+DROP INDEX audit_at;
+DROP INDEX audit_account;
+DROP INDEX backup_short;
+DROP INDEX backup_protected;
+DROP INDEX backup_of_kind;
+DROP INDEX run_ends;
+DROP INDEX run_open;
+DROP INDEX run_interrupted;
+DROP INDEX run_again;
+DROP INDEX plan_due;
+CREATE INDEX plan_due ON plan (enabled, next_due);
