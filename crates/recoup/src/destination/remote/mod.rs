@@ -5,6 +5,7 @@
 //! Not here: how a protocol does one step (a file each), and what the objects mean.
 
 pub(super) mod content;
+pub(super) mod drive;
 pub(super) mod failure;
 pub(super) mod http;
 mod reading;
@@ -47,6 +48,10 @@ pub(crate) trait Protocol: Send + Sync {
     fn free_bytes(&self) -> Step<Option<u64>> {
         Ok(None)
     }
+    /// Where people can look at an object, where there are pages.
+    fn link(&self, _key: &str) -> Step<Option<String>> {
+        Ok(None)
+    }
     /// Uploads that were begun and not finished, by any run.
     fn unfinished(&self) -> Step<Vec<Unfinished>>;
     /// Takes one of them away.
@@ -80,6 +85,7 @@ pub(crate) struct Unfinished {
 /// Opens a destination in the network, without asking it anything.
 pub(super) fn open(settings: &DestinationSettings) -> Result<Arc<dyn Destination>> {
     match &settings.address {
+        Address::Drive(address) => Ok(Arc::new(drive::open(&settings.name, address, &settings.limits)?)),
         Address::Directory { .. } => Err(Error::usage("not_remote", format!("{} is a directory", settings.name))),
         _ => {
             let text = format!("{} is of a kind that this version cannot reach", settings.name);
@@ -215,6 +221,11 @@ impl<P: Protocol + 'static> Destination for Remote<P> {
 
     fn free_bytes(&self) -> Result<Option<u64>> {
         self.attempt(&Context::quiet(), || self.protocol.free_bytes())
+    }
+
+    fn link(&self, key: &str) -> Result<Option<String>> {
+        key::check(key)?;
+        self.attempt(&Context::quiet(), || self.protocol.link(key))
     }
 
     fn local_path(&self, _key: &str) -> Option<PathBuf> {
