@@ -310,8 +310,8 @@ impl Protocol for Drive {
         Ok(Vec::new())
     }
 
-    fn remove_unfinished(&self, _upload: &Unfinished) -> Step<()> {
-        Ok(())
+    fn remove_unfinished(&self, upload: &Unfinished) -> Step<()> {
+        self.remove(&upload.id)
     }
 }
 
