@@ -65,3 +65,4 @@ $(TOOLS)/bin/cargo-%:
 
 packages:
 	.ci/packages "$(DATABASES)"
+	.ci/google-client "$(TOOLS)/google-client"

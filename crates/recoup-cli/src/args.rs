@@ -2,6 +2,7 @@
 //! What the commands do is in [`crate::commands`].
 
 mod daemon;
+mod drive;
 mod plan;
 
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use recoup::model::retention::Policy;
 use recoup::model::{Format, Kind, Level};
 
 pub use daemon::{Adopt, Audit, Run, Serve, User};
+pub use drive::Drive;
 pub use plan::{Plan, PlanNext};
 
 const EXIT_CODES: &str = "\
@@ -94,6 +96,9 @@ pub enum Command {
     Doctor(Doctor),
     /// Make a small shop, back it up while it is written to, and look at the result
     Demo(Demo),
+    /// Sign in to Google Drive, and out of it
+    #[command(subcommand)]
+    Drive(Drive),
     /// Try how people are told
     #[command(subcommand)]
     Notify(Notify),

@@ -254,6 +254,29 @@ impl Google {
         self.state().accounts.refresh_token(CLIENT)
     }
 
+    /// An access token, as if somebody had agreed.
+    pub fn access_token(&self) -> String {
+        let refresh = self.refresh_token();
+        self.state().accounts.access_token(&refresh)
+    }
+
+    /// A session for a file of so many bytes, as path and query.
+    pub fn session(&self, bytes: u64) -> String {
+        let mut state = self.state();
+        let headers = [("content-type", "application/json"), ("x-upload-content-type", "a/b")];
+        let mut request = Request {
+            method: "POST".into(),
+            path: "/upload/drive/v3/files".into(),
+            query: [("uploadType".to_owned(), "resumable".to_owned())].into(),
+            headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+            length: 2,
+        };
+        request.headers.insert("x-upload-content-length".into(), bytes.to_string());
+        let state = &mut *state;
+        let opened = state.sessions.open(&mut state.files, &request, b"{}", self.address).unwrap();
+        opened.headers[0].1.strip_prefix(&self.url("")).unwrap().to_owned()
+    }
+
     /// Every session of an upload is gone.
     pub fn lose_sessions(&self) {
         self.state().sessions.all.clear();
