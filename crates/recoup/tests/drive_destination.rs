@@ -117,8 +117,14 @@ fn a_download_that_is_cut_anywhere_goes_on_where_it_was() {
 #[test]
 fn an_answer_that_is_lost_after_the_work_was_done_changes_nothing() {
     for on in [
-        "GET /drive/v3/files?", "GET /drive/v3/files/generateIds", "POST /drive/v3/files", "POST /upload", "PUT /upload",
-        "GET /drive/v3/files/1", "POST /token", "GET /drive/v3/about",
+        "GET /drive/v3/files?",
+        "GET /drive/v3/files/generateIds",
+        "POST /drive/v3/files",
+        "POST /upload",
+        "PUT /upload",
+        "GET /drive/v3/files/1",
+        "POST /token",
+        "GET /drive/v3/about",
     ] {
         let google = Google::start();
         let to = opened(&google.connected("offsite"));
@@ -174,7 +180,9 @@ fn a_session_that_is_gone_is_begun_anew() {
 fn a_limit_of_rate_is_waited_for_and_a_full_drive_is_told_as_that() {
     let google = Google::start();
     let to = opened(&google.connected("offsite"));
-    for (status, reason) in [(403, "rateLimitExceeded"), (403, "userRateLimitExceeded"), (429, "rateLimitExceeded"), (503, "backendError")] {
+    for (status, reason) in
+        [(403, "rateLimitExceeded"), (403, "userRateLimitExceeded"), (429, "rateLimitExceeded"), (503, "backendError")]
+    {
         for on in ["GET /drive/v3/files", "POST /upload", "PUT /upload", "DELETE /drive"] {
             google.trouble(on, 0, 2, Trouble::Refuse(status, reason, Some(0)));
         }
@@ -376,12 +384,19 @@ fn no_error_has_a_token_or_the_address_of_a_session_in_it() {
     let mut settings = google.connected("offsite");
     settings.limits.attempts = 2;
     let all = [
-        Trouble::CutRequest(0), Trouble::CutAnswer(1), Trouble::LoseAnswer, Trouble::Refuse(400, "badRequest", None),
-        Trouble::Refuse(401, "authError", None), Trouble::Refuse(403, "forbidden", None), Trouble::Refuse(500, "x", None),
+        Trouble::CutRequest(0),
+        Trouble::CutAnswer(1),
+        Trouble::LoseAnswer,
+        Trouble::Refuse(400, "badRequest", None),
+        Trouble::Refuse(401, "authError", None),
+        Trouble::Refuse(403, "forbidden", None),
+        Trouble::Refuse(500, "x", None),
     ];
     let mut told = 0;
     for trouble in all {
-        for on in ["/token", "generateIds", "POST /upload", "PUT /upload", "GET /drive/v3/files?", "alt=media", "DELETE"] {
+        for on in
+            ["/token", "generateIds", "POST /upload", "PUT /upload", "GET /drive/v3/files?", "alt=media", "DELETE"]
+        {
             google.trouble(on, 0, 1000, trouble.clone());
             let to = opened(&settings);
             let errors = [put(&to, "x", &noise(1, MIB)).err(), to.list("").err(), to.delete("x").err()];

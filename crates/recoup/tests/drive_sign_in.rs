@@ -150,7 +150,9 @@ fn no_error_of_a_sign_in_has_a_secret_in_it() {
     let mut settings = google.unconnected("offsite");
     settings.limits.attempts = 1;
     let all = [
-        Trouble::LoseAnswer, Trouble::Refuse(400, "invalid_request", None), Trouble::Refuse(500, "x", None),
+        Trouble::LoseAnswer,
+        Trouble::Refuse(400, "invalid_request", None),
+        Trouble::Refuse(500, "x", None),
         Trouble::CutAnswer(9),
     ];
     for trouble in all {

@@ -51,7 +51,11 @@ fn what_drive_refuses_is_refused() {
     let bearer = format!("Authorization: Bearer {token}");
     let json = "Content-Type: application/json";
     let with = |more: &[&'static str]| -> Vec<String> {
-        ["-H", &bearer].iter().map(|text| (*text).to_owned()).chain(more.iter().map(|text| (*text).to_owned())).collect()
+        ["-H", &bearer]
+            .iter()
+            .map(|text| (*text).to_owned())
+            .chain(more.iter().map(|text| (*text).to_owned()))
+            .collect()
     };
     let asked = |more: &[&'static str], path: &str| {
         let all = with(more);

@@ -18,7 +18,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 async fn desk(google: &Google) -> Desk {
     let toml = SHOP.replace("destinations = [\"here\"]", "destinations = [\"here\", \"offsite1\"]");
     let all = "on = [\"success\", \"warnings\", \"failure\", \"recovery\", \"needs_sign_in\"]";
-    Desk::new(&format!("{toml}\n{}[notify.hook]\nwebhook = \"http://127.0.0.1:9/\"\n{all}\n", google.toml("offsite1"))).await
+    Desk::new(&format!("{toml}\n{}[notify.hook]\nwebhook = \"http://127.0.0.1:9/\"\n{all}\n", google.toml("offsite1")))
+        .await
 }
 
 fn offsite(desk: &Desk) -> DestinationSettings {

@@ -10,7 +10,8 @@ pub fn visit(url: &str) -> (u16, String) {
         let rest = url.strip_prefix("http://").unwrap_or_else(|| panic!("not on loopback: {url}"));
         let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
         let mut stream = TcpStream::connect(host).unwrap();
-        write!(stream, "GET /{path} HTTP/1.1\r\nhost: {host}\r\naccept: text/html\r\nconnection: close\r\n\r\n").unwrap();
+        write!(stream, "GET /{path} HTTP/1.1\r\nhost: {host}\r\naccept: text/html\r\nconnection: close\r\n\r\n")
+            .unwrap();
         drop(stream.shutdown(std::net::Shutdown::Write));
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();

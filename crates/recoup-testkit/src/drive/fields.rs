@@ -136,7 +136,9 @@ fn quoted(rest: &mut &str) -> Option<String> {
 
 #[test]
 fn queries_and_fields_are_understood_or_refused() {
-    let found = query(r"mimeType != 'a/b' and appProperties has { key='k' and value='it\'s' } and 'x' in parents and trashed = false");
+    let found = query(
+        r"mimeType != 'a/b' and appProperties has { key='k' and value='it\'s' } and 'x' in parents and trashed = false",
+    );
     let wanted = vec![
         Term::Type("a/b".into(), false),
         Term::Property("k".into(), "it's".into()),

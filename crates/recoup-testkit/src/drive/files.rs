@@ -14,8 +14,22 @@ const FOLDER: &str = "application/vnd.google-apps.folder";
 pub const ROOT: &str = "0AroOtRoOtRoOt";
 /// Fields that can be asked for.
 const KNOWN: &[&str] = &[
-    "kind", "id", "name", "mimeType", "parents", "appProperties", "createdTime", "modifiedTime", "size",
-    "sha256Checksum", "trashed", "webViewLink", "driveId", "files", "nextPageToken", "incompleteSearch",
+    "kind",
+    "id",
+    "name",
+    "mimeType",
+    "parents",
+    "appProperties",
+    "createdTime",
+    "modifiedTime",
+    "size",
+    "sha256Checksum",
+    "trashed",
+    "webViewLink",
+    "driveId",
+    "files",
+    "nextPageToken",
+    "incompleteSearch",
 ];
 /// What is told when nobody asks for anything.
 const USUAL: &str = "kind,id,name,mimeType";
@@ -130,7 +144,8 @@ impl Files {
             return Err(Answer::error(403, "multipleParentsUnsupported", "exactly one parent is supported"));
         };
         let drive = self.drive_of(parent);
-        let there = parent == ROOT || self.shared.contains(parent) || self.all.get(parent).is_some_and(|f| f.mime == FOLDER);
+        let there =
+            parent == ROOT || self.shared.contains(parent) || self.all.get(parent).is_some_and(|f| f.mime == FOLDER);
         if !there || (drive.is_some() && !all_drives(request)) {
             return Err(not_found(parent));
         }
@@ -190,9 +205,11 @@ impl Files {
         let total = file.bytes.len() as u64;
         let answer = |status| Answer::new(status).with("content-type", file.mime.clone());
         let Some(range) = request.header("range") else { return Ok(answer(200).body(file.bytes.to_vec())) };
-        let (first, last) = range.strip_prefix("bytes=").and_then(|range| range.split_once('-')).ok_or(invalid("range"))?;
+        let (first, last) =
+            range.strip_prefix("bytes=").and_then(|range| range.split_once('-')).ok_or(invalid("range"))?;
         let first: u64 = first.parse().map_err(|_| invalid("range"))?;
-        let last = if last.is_empty() { total.saturating_sub(1) } else { last.parse().map_err(|_| invalid("range"))? };
+        let last =
+            if last.is_empty() { total.saturating_sub(1) } else { last.parse().map_err(|_| invalid("range"))? };
         if first >= total || last < first {
             let mut refused = Answer::error(416, "requestedRangeNotSatisfiable", "Request range not satisfiable");
             refused = refused.with("content-range", format!("bytes */{total}"));
@@ -216,7 +233,8 @@ impl Files {
     }
 
     pub fn list(&self, request: &Request) -> Result<Answer, Answer> {
-        let known = ["q", "pageSize", "pageToken", "spaces", "corpora", "driveId", "includeItemsFromAllDrives", "orderBy"];
+        let known =
+            ["q", "pageSize", "pageToken", "spaces", "corpora", "driveId", "includeItemsFromAllDrives", "orderBy"];
         only(request, &known)?;
         if request.of("alt").is_some_and(|alt| alt != "json") {
             return Err(invalid("alt"));
@@ -230,7 +248,9 @@ impl Files {
                 }
                 Some(id.to_owned())
             }
-            (Some("drive"), Some(id)) => return Err(Answer::error(404, "notFound", format!("Shared drive not found: {id}"))),
+            (Some("drive"), Some(id)) => {
+                return Err(Answer::error(404, "notFound", format!("Shared drive not found: {id}")));
+            }
             _ => return Err(invalid("corpora")),
         };
         let size: usize = request.of("pageSize").map_or(Ok(100), str::parse).map_err(|_| invalid("pageSize"))?;
@@ -242,7 +262,9 @@ impl Files {
         // In no order that anybody could count on.
         found.sort_by_key(|file| Sha256::digest(file.id.as_bytes()).to_vec());
         let start: usize = match request.of("pageToken") {
-            Some(token) => token.strip_prefix("~page~").and_then(|at| at.parse().ok()).ok_or_else(|| invalid("pageToken"))?,
+            Some(token) => {
+                token.strip_prefix("~page~").and_then(|at| at.parse().ok()).ok_or_else(|| invalid("pageToken"))?
+            }
             None => 0,
         };
         let page: Vec<Value> = found.iter().skip(start).take(size.min(self.page)).map(|file| document(file)).collect();
@@ -269,15 +291,16 @@ impl Files {
 
     pub fn about(&self, request: &Request) -> Result<Answer, Answer> {
         only(request, &[])?;
-        let wanted = request.of("fields").ok_or_else(|| {
-            Answer::error(400, "required", "The 'fields' parameter is required for this method.")
-        })?;
+        let wanted = request
+            .of("fields")
+            .ok_or_else(|| Answer::error(400, "required", "The 'fields' parameter is required for this method."))?;
         let mask = Mask::read(wanted, &["user", "storageQuota", "emailAddress", "limit", "usage", "kind"]);
         let mut quota = json!({ "usage": self.used().to_string(), "usageInDriveTrash": "0" });
         if let Some(limit) = self.limit {
             quota["limit"] = json!(limit.to_string());
         }
-        let told = json!({ "kind": "drive#about", "user": { "emailAddress": "someone@example.org" }, "storageQuota": quota });
+        let told =
+            json!({ "kind": "drive#about", "user": { "emailAddress": "someone@example.org" }, "storageQuota": quota });
         Ok(Answer::json(200, &mask.map_err(|why| Answer::error(400, "invalidParameter", why))?.of(&told)))
     }
 }

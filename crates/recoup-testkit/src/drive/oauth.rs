@@ -70,8 +70,15 @@ impl Accounts {
         let query = &request.query;
         let refuse = |why: &str| Answer::new(400).body(format!("Error 400: invalid_request {why}"));
         let known = [
-            "client_id", "redirect_uri", "response_type", "scope", "state", "code_challenge", "code_challenge_method",
-            "access_type", "prompt",
+            "client_id",
+            "redirect_uri",
+            "response_type",
+            "scope",
+            "state",
+            "code_challenge",
+            "code_challenge_method",
+            "access_type",
+            "prompt",
         ];
         if let Some(name) = query.keys().find(|name| !known.contains(&name.as_str())) {
             return refuse(name);
@@ -115,8 +122,11 @@ impl Accounts {
         }
         let code = self.secret("device");
         self.devices.insert(code.clone(), (of("client_id").to_owned(), 0));
-        Answer::json(200, &json!({ "device_code": code, "user_code": "GQVQ-JKEC", "expires_in": 1800, "interval": 0,
-            "verification_url": "https://www.google.com/device" }))
+        Answer::json(
+            200,
+            &json!({ "device_code": code, "user_code": "GQVQ-JKEC", "expires_in": 1800, "interval": 0,
+            "verification_url": "https://www.google.com/device" }),
+        )
     }
 
     pub fn token(&mut self, request: &Request, body: &[u8], own_url: &str) -> Answer {
@@ -189,7 +199,8 @@ impl Accounts {
 
     fn granted(&mut self, from: &str, refresh: Option<&str>) -> Answer {
         let access = self.access_token(from);
-        let mut told = json!({ "access_token": access, "expires_in": LASTS, "token_type": "Bearer", "scope": self.scopes });
+        let mut told =
+            json!({ "access_token": access, "expires_in": LASTS, "token_type": "Bearer", "scope": self.scopes });
         if let Some(refresh) = refresh {
             told["refresh_token"] = json!(refresh);
         }

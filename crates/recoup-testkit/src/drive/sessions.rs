@@ -54,7 +54,13 @@ impl Sessions {
         self.all.get_mut(request.of("upload_id")?)
     }
 
-    pub fn open(&mut self, files: &mut Files, request: &Request, body: &[u8], at: SocketAddr) -> Result<Answer, Answer> {
+    pub fn open(
+        &mut self,
+        files: &mut Files,
+        request: &Request,
+        body: &[u8],
+        at: SocketAddr,
+    ) -> Result<Answer, Answer> {
         only(request, &["uploadType"])?;
         if request.of("uploadType") != Some("resumable") {
             return Err(invalid("uploadType"));

@@ -58,7 +58,8 @@ pub(super) fn settings(inputs: Inputs<'_>, written: written::File) -> Result<Set
         meaning.note_retention(retention);
     }
     let mut destinations = Vec::new();
-    let server = written.server.as_ref().map_or_else(|| ServerSettings::beside(&base), |server| server.settings.clone());
+    let server =
+        written.server.as_ref().map_or_else(|| ServerSettings::beside(&base), |server| server.settings.clone());
     for destination in &written.destinations {
         let mut destination = meaning.destination(destination)?;
         if let Address::Drive(drive) = &mut destination.address

@@ -41,5 +41,6 @@ pub(super) fn refusal_of(token_file: &Path) -> PathBuf {
 }
 
 fn error(name: &str, what: &str) -> Error {
-    Error::new(ErrorKind::Denied, "needs_sign_in", format!("{what} {name}")).hint(format!("recoup drive connect {name}"))
+    Error::new(ErrorKind::Denied, "needs_sign_in", format!("{what} {name}"))
+        .hint(format!("recoup drive connect {name}"))
 }

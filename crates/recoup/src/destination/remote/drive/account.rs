@@ -134,12 +134,7 @@ fn timeout() -> Error {
     Error::new(ErrorKind::Failed, "sign_in_timeout", "Nobody signed in within ten minutes")
 }
 
-fn by_device(
-    drive: &Drive,
-    http: &Http,
-    context: &Context,
-    ask: &mut dyn FnMut(Ask<'_>),
-) -> Result<token::Answer> {
+fn by_device(drive: &Drive, http: &Http, context: &Context, ask: &mut dyn FnMut(Ask<'_>)) -> Result<token::Answer> {
     let url = DeviceAuthorizationUrl::new(token::beside(drive, "device/code")).map_err(token::bad_url)?;
     let client = token::client(drive)?.set_device_authorization_url(url);
     let asked = client.exchange_device_code().add_scope(Scope::new(SCOPE.to_owned()));
@@ -162,12 +157,7 @@ fn by_device(
     })
 }
 
-fn by_browser(
-    drive: &Drive,
-    http: &Http,
-    context: &Context,
-    ask: &mut dyn FnMut(Ask<'_>),
-) -> Result<token::Answer> {
+fn by_browser(drive: &Drive, http: &Http, context: &Context, ask: &mut dyn FnMut(Ask<'_>)) -> Result<token::Answer> {
     let listening = |error| Error::io("listening for the browser", error);
     let listener = TcpListener::bind("127.0.0.1:0").map_err(listening)?;
     listener.set_nonblocking(true).map_err(listening)?;
@@ -206,7 +196,11 @@ fn redirected(listener: &TcpListener, state: &str, context: &Context) -> Result<
         }
         return match (of("code"), of("error")) {
             (Some(code), None) => {
-                answer(&stream, "200 OK", "Recoup may use its own files in your Google Drive. This page can be closed.");
+                answer(
+                    &stream,
+                    "200 OK",
+                    "Recoup may use its own files in your Google Drive. This page can be closed.",
+                );
                 Ok(code.to_owned())
             }
             _ => {

@@ -189,7 +189,10 @@ pub(super) fn refused(answer: Response<Body>, what: &str) -> Failure {
         }
         (
             403,
-            "storageQuotaExceeded" | "quotaExceeded" | "teamDriveFileLimitExceeded" | "numChildrenInNonRootLimitExceeded",
+            "storageQuotaExceeded"
+            | "quotaExceeded"
+            | "teamDriveFileLimitExceeded"
+            | "numChildrenInNonRootLimitExceeded",
         ) => Failure::lasting(Error::no_space(because).while_(what.to_owned())),
         (403, "insufficientFilePermissions" | "insufficientParentPermissions" | "appNotAuthorizedToFile") => {
             let denied = error(ErrorKind::Denied, "destination_denied", "Google Drive does not let us do that");
@@ -210,5 +213,6 @@ pub(super) fn cut(error: std::io::Error, what: &str) -> Failure {
 }
 
 pub(super) fn bad_request() -> Error {
-    Error::usage("bad_request", "Not a request to Google Drive").hint("check endpoint, auth_endpoint and token_endpoint")
+    Error::usage("bad_request", "Not a request to Google Drive")
+        .hint("check endpoint, auth_endpoint and token_endpoint")
 }

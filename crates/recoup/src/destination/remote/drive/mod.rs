@@ -102,7 +102,8 @@ impl Drive {
             page.extend(next.as_deref().map(|token| ("pageToken", token)));
             let page: Page = self.api.get("/drive/v3/files", &page, what)?;
             if page.incomplete_search {
-                let error = Error::new(ErrorKind::Unreachable, "destination_failing", "Google Drive did not look everywhere");
+                let error =
+                    Error::new(ErrorKind::Unreachable, "destination_failing", "Google Drive did not look everywhere");
                 return Err(Failure::passing(error.while_(what.to_owned())));
             }
             found.extend(page.files);

@@ -11,8 +11,8 @@ use std::time::Duration;
 use oauth2::basic::{BasicClient, BasicErrorResponseType, BasicTokenResponse};
 use oauth2::url::form_urlencoded;
 use oauth2::{
-    AuthType, AuthUrl, ClientId, ClientSecret, EndpointNotSet, EndpointSet, ErrorResponseType, HttpRequest, HttpResponse,
-    RefreshToken, RequestTokenError, StandardErrorResponse, TokenResponse, TokenUrl,
+    AuthType, AuthUrl, ClientId, ClientSecret, EndpointNotSet, EndpointSet, ErrorResponseType, HttpRequest,
+    HttpResponse, RefreshToken, RequestTokenError, StandardErrorResponse, TokenResponse, TokenUrl,
 };
 use ureq::http::{Request, Response};
 
@@ -36,8 +36,7 @@ const ANSWER: u64 = 64 * 1024;
 /// What the token endpoint gives.
 pub(super) type Answer = BasicTokenResponse;
 /// A client that knows where to ask.
-pub(super) type Client =
-    BasicClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
+pub(super) type Client = BasicClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
 
 /// The access token of one destination.
 pub(super) struct Tokens {

@@ -42,17 +42,8 @@ impl<'a> Sending<'a> {
     /// Opens a session.
     pub fn begin(drive: &'a Drive, key: &str, content: &'a Content<'a>) -> Step<Self> {
         let (key, id) = (key.to_owned(), drive.new_id()?);
-        let mut sending = Sending {
-            drive,
-            key,
-            content,
-            id,
-            session: None,
-            at: 0,
-            sure: true,
-            ending: false,
-            done: None,
-        };
+        let mut sending =
+            Sending { drive, key, content, id, session: None, at: 0, sure: true, ending: false, done: None };
         sending.open()?;
         Ok(sending)
     }
@@ -137,7 +128,8 @@ impl<'a> Sending<'a> {
         match answer.status().as_u16() {
             308 => {
                 let range = answer.headers().get("range").and_then(|range| range.to_str().ok());
-                let last = range.and_then(|range| range.rsplit_once('-')).and_then(|(_, last)| last.parse::<u64>().ok());
+                let last =
+                    range.and_then(|range| range.rsplit_once('-')).and_then(|(_, last)| last.parse::<u64>().ok());
                 self.at = last.map_or(0, |last| last + 1).min(self.content.bytes());
                 self.sure = true;
                 drop(refused(answer, ""));
