@@ -55,6 +55,7 @@ fn a_person_signs_in_backs_up_and_signs_out() {
     // In.
     let told = connect(&shop).good();
     assert!(told.out.starts_with("✓ offsite may store in Google Drive as someone@example.org.\n"), "{}", told.out);
+    assert!(shop.path("offsite.drive-token").exists() && shop.path("recoup-data/keys/drive.key").exists());
     let told = shop.run("drive status offsite --json").good().json();
     assert_eq!((&told["connected"], &told["account"]), (&true.into(), &"someone@example.org".into()));
     let told = shop.run("backup shop").good();

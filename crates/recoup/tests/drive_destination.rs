@@ -91,6 +91,32 @@ fn an_upload_that_is_cut_anywhere_goes_on_and_arrives_whole() {
 }
 
 #[test]
+fn an_object_of_one_piece_can_be_cut_at_every_of_200_offsets() {
+    let google = Google::start();
+    let to = opened(&google.connected("offsite"));
+    let bytes = noise(11, MIB + 4321);
+    for cut in (0..200).map(|i| i * bytes.len() / 200) {
+        google.trouble("PUT /upload", 0, 1, Trouble::CutRequest(cut as u64));
+        put(&to, "x", &bytes).unwrap();
+        google.no_trouble();
+        assert_eq!(google.objects().len(), 1, "cut at {cut}");
+        assert!(*google.objects()[0].bytes == bytes, "cut at {cut}");
+        to.delete("x").unwrap();
+    }
+}
+
+#[test]
+fn a_line_that_breaks_again_and_again_is_gone_on_with_as_long_as_something_arrives() {
+    let google = Google::start();
+    let to = opened(&google.connected("offsite"));
+    let bytes = noise(12, 20 * MIB);
+    // Twice in a row for each that takes a quarter of a mebibyte with it, and six attempts.
+    google.trouble("PUT /upload", 0, 60, Trouble::CutRequest(300_000));
+    put(&to, "x", &bytes).unwrap();
+    assert!(get(&to, "x") == bytes);
+}
+
+#[test]
 fn what_came_before_a_cut_is_not_sent_again() {
     let google = Google::start();
     let to = opened(&google.connected("offsite"));
@@ -107,7 +133,7 @@ fn a_download_that_is_cut_anywhere_goes_on_where_it_was() {
     let from = opened(&google.connected("offsite"));
     let bytes = noise(3, 3 * MIB + 17);
     put(&from, "x", &bytes).unwrap();
-    for cut in (0..60).map(|i| i * bytes.len() / 60) {
+    for cut in (0..200).map(|i| i * bytes.len() / 200) {
         google.trouble("alt=media", 0, 1, Trouble::CutAnswer(cut as u64));
         assert!(get(&from, "x") == bytes, "cut at {cut}");
         google.no_trouble();

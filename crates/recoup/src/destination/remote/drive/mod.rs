@@ -247,16 +247,25 @@ impl Protocol for Drive {
 
     fn read(&self, key: &str, from: u64) -> Step<Box<dyn Read + Send>> {
         let missing = || Error::new(ErrorKind::NotFound, "object_missing", format!("Not found: {key}"));
-        let file = self.file_of(key)?.ok_or_else(missing)?;
-        let mut request = Request::get(self.api.url(&format!("/drive/v3/files/{}", file.id), &[("alt", "media")]));
+        let what = format!("reading {key}");
+        let known = self.known().get(key).cloned();
+        let id = match &known {
+            Some(id) => id.clone(),
+            None => self.file_of(key)?.ok_or_else(missing)?.id,
+        };
+        let mut request = Request::get(self.api.url(&format!("/drive/v3/files/{id}"), &[("alt", "media")]));
         if from > 0 {
             request = request.header("range", format!("bytes={from}-"));
         }
-        let what = format!("reading {key}");
         let answer = self.api.ask(request, (), &what)?;
         match (answer.status().as_u16(), from) {
             (200, 0) => {}
             (206, _) if begins(&answer) == Some(from) => {}
+            (404, _) if known.is_some() => {
+                drop(refused(answer, ""));
+                self.known().remove(key);
+                return self.read(key, from);
+            }
             (200 | 206, _) => {
                 let error = Error::new(ErrorKind::Failed, "bad_answer", "Google Drive gave other bytes than asked for");
                 return Err(Failure::lasting(error.while_(what)));
@@ -277,7 +286,10 @@ impl Protocol for Drive {
         let mut found: HashMap<String, ObjectInfo> = HashMap::new();
         for file in &files {
             if let Some(key) = label::key(&file.app_properties) {
-                found.entry(key.clone()).or_insert_with(|| info(key, file));
+                found.entry(key.clone()).or_insert_with(|| {
+                    self.remember(&key, &file.id);
+                    info(key, file)
+                });
             }
         }
         Ok(found.into_values().collect())

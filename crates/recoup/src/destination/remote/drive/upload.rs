@@ -202,6 +202,10 @@ impl Upload for Sending<'_> {
         }
     }
 
+    fn sent(&self) -> u64 {
+        if self.session.is_some() { self.at } else { 0 }
+    }
+
     fn abort(&mut self) {
         if let Some(session) = self.session.take() {
             let request = Request::delete(&session);
