@@ -33,8 +33,11 @@ fn gone() -> Answer {
     Answer::error(404, "notFound", "No such upload")
 }
 
+/// First and last byte of a piece, none of a question; and the length of all.
+type Range = (Option<(u64, u64)>, u64);
+
 /// `bytes 0-9/10` or `bytes */10`.
-fn range(request: &Request) -> Result<Option<(Option<(u64, u64)>, u64)>, Answer> {
+fn range(request: &Request) -> Result<Option<Range>, Answer> {
     let Some(text) = request.header("content-range") else { return Ok(None) };
     let read = || -> Option<_> {
         let (part, total) = text.strip_prefix("bytes ")?.split_once('/')?;

@@ -19,9 +19,8 @@ pub fn sign_in_needed(settings: &DestinationSettings) -> Option<Error> {
 
 /// The same about a folder in Drive.
 pub(super) fn of_drive(name: &str, drive: &Drive) -> Option<Error> {
-    if drive.client_id.is_none() {
-        return None;
-    }
+    // A service account signs in by itself.
+    drive.client_id.as_ref()?;
     if !drive.token_file.exists() {
         return Some(error(name, "Nobody has signed in to Google Drive for"));
     }

@@ -151,7 +151,7 @@ fn by_device(drive: &Drive, http: &Http, context: &Context, ask: &mut dyn FnMut(
         oauth2::RequestTokenError::ServerResponse(answer) => match answer.error() {
             oauth2::DeviceCodeErrorResponseType::AccessDenied => refusal("it was denied"),
             oauth2::DeviceCodeErrorResponseType::ExpiredToken => timeout(),
-            other => token::refused_by(&other.to_string()).error,
+            other => token::refused_by(other.as_ref()).error,
         },
         _ => token::failed(error).error,
     })
