@@ -77,3 +77,4 @@ $(TOOLS)/bin/st:
 
 packages:
 	.ci/packages "$(DATABASES)"
+	.ci/google-client "$(TOOLS)/google-client"

@@ -2,6 +2,7 @@
 //! What the commands do is in [`crate::commands`].
 
 mod daemon;
+mod drive;
 mod plan;
 
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use recoup::model::{Format, Kind, Level};
 
 pub use daemon::{Adopt, Audit, AuditWord, DataPlace, Run, Serve, User, UserWord};
 pub use plan::{Plan, PlanAdd, PlanDocument, PlanEdit, PlanNext, PlanWord, ScheduleArgs};
+pub use drive::Drive;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -93,6 +95,9 @@ pub enum Command {
     Doctor(Doctor),
     /// Make a small shop, back it up while it is written to, and look at the result
     Demo(Demo),
+    /// Sign in to Google Drive, and out of it
+    #[command(subcommand)]
+    Drive(Drive),
     /// Try how people are told
     #[command(subcommand)]
     Notify(Notify),

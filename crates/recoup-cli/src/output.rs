@@ -85,6 +85,11 @@ impl Screen {
         }
     }
 
+    /// Asks a person for something, on standard error, whatever the answer looks like.
+    pub fn ask(&self, text: &str) {
+        self.write(&mut io::stderr(), &format!("{text}\n"));
+    }
+
     /// Prints the answer. A reader who went away is no error; an answer that could not be written is.
     pub fn reply(&self, reply: &Reply) -> Result<()> {
         if let Some(bar) = &self.bar {

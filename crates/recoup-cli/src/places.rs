@@ -45,6 +45,11 @@ impl Place {
         self.settings.path().map_or_else(|| self.store.describe(), |path| path.display().to_string())
     }
 
+    /// Where people can look at a backup, when the destination has pages and says so.
+    pub fn link(&self, manifest: &Manifest) -> Option<String> {
+        self.store.link(manifest).ok().flatten()
+    }
+
     /// Where an object lies, for people.
     pub fn path_of(&self, manifest: &Manifest, object: &str) -> String {
         format!("{}/{}/{object}", self.shown(), manifest.plan)

@@ -36,6 +36,8 @@ help! {
     help_plan_next: "plan next",
     help_doctor: "doctor",
     help_demo: "demo",
+    help_drive: "drive",
+    help_drive_connect: "drive connect",
     help_notify: "notify",
     help_notify_test: "notify test",
     help_config: "config",

@@ -4,6 +4,7 @@
 
 pub mod busy;
 pub mod contract;
+pub mod drive;
 pub mod faults;
 pub mod hand_clock;
 pub mod listener;

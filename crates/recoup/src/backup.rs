@@ -233,10 +233,18 @@ fn check_space(stores: &[Arc<dyn Store>], format: Format, databases: u64, all: u
         Format::Archive => (all - databases) + databases / 2,
         Format::Json | Format::Csv | Format::Both => databases / 2,
     };
+    let mut unknown = None;
     for store in stores {
         let staged_here = if store.staging_root().is_some() { databases } else { 0 };
         let needed = staged_here + packed;
-        let mut free = store.free_bytes()?;
+        let mut free = match store.free_bytes() {
+            Ok(free) => free,
+            // It may be reached when the backup is put there, or says so then.
+            Err(error) => {
+                unknown = unknown.or(Some(error));
+                continue;
+            }
+        };
         // What retention removed does not keep a new backup from being made.
         if free.is_some_and(|free| free < needed) && !store.empty_trash(true)?.is_empty() {
             free = store.free_bytes()?;
@@ -250,7 +258,8 @@ fn check_space(stores: &[Arc<dyn Store>], format: Format, databases: u64, all: u
             )));
         }
     }
-    Ok(())
+    // Where there is only one, nothing is copied for nothing.
+    unknown.filter(|_| stores.len() == 1).map_or(Ok(()), Err)
 }
 
 fn pack(

@@ -108,3 +108,23 @@ async fn what_was_kept_for_an_hour_goes_and_what_is_younger_stays() {
     assert_eq!((there("old").await, there("new").await), (false, true));
     stop(&handle).await;
 }
+
+#[tokio::test]
+async fn a_destination_that_waits_for_a_sign_in_is_told_at_once_and_every_day() {
+    let google = recoup_testkit::drive::Google::start();
+    let toml = format!("{}[notify.hook]\nwebhook = \"http://127.0.0.1:9/\"\n", google.toml("offsite"));
+    let place = Place::written("2026-07-01T00:00:00Z", &toml).await;
+    place.daily("shop").await;
+    place.change("shop", serde_json::json!({"destinations": ["./backups", "offsite"]})).await;
+    let handle = place.start().await;
+    for _ in 0..60 {
+        place.settle(&handle).await;
+        place.clock.pass(HOUR);
+    }
+    let told = place.engine.catalog().outgoing_of("hook", "", 100).await.unwrap();
+    let told: Vec<String> = told.iter().map(|out| format!("{} {}", out.notice["event"], out.notice["at"])).collect();
+    // The last first; no backup was needed for it.
+    let at = |day: u8| format!("\"needs_sign_in\" \"2026-07-0{day}T00:00:00Z\"");
+    assert_eq!(told, [at(3), at(2), at(1)]);
+    stop(&handle).await;
+}

@@ -289,6 +289,7 @@ fn human(report: &Report, places: &[&Place], screen: &Screen) -> String {
         for object in &manifest.objects {
             text.push_str(&format!("  {}\n", place.path_of(manifest, &object.name)));
         }
+        text.extend(place.link(manifest).map(|link| format!("  {link}\n")));
     }
     for part in manifest.parts.iter().filter(|part| part.absent) {
         text.push_str(&format!("  {} was not there (optional).\n", part.name));
@@ -325,7 +326,8 @@ fn json(report: &Report, places: &[&Place]) -> Value {
     let objects = places.iter().flat_map(|place| {
         manifest.objects.iter().map(|object| {
             let path = place.path_of(manifest, &object.name);
-            json!({ "destination": place.name, "path": path, "bytes": object.bytes, "sha256": object.sha256 })
+            let link = place.link(manifest);
+            json!({ "destination": place.name, "path": path, "bytes": object.bytes, "sha256": object.sha256, "link": link })
         })
     });
     let failed = report.failed.iter();

@@ -10,6 +10,7 @@ mod delete;
 mod demo;
 mod diff;
 mod doctor;
+mod drive;
 mod due;
 mod engine;
 mod list;
@@ -57,6 +58,7 @@ pub fn run(cli: Cli, screen: Screen) -> Result<Reply> {
         Command::Audit(args) => audit::run(args, &session()?),
         Command::Adopt(args) => adopt::run(args, &session()?),
         Command::Doctor(args) => doctor::run(args, &session, &screen),
+        Command::Drive(args) => drive::run(args, &session()?),
         Command::Config(Config::Print { origin }) => config::print(*origin, &session()?),
         Command::Notify(Notify::Test(args)) => notify::test(args, &session()?),
         // These look at no configuration: they work for somebody who has none, or a wrong one.

@@ -1,6 +1,6 @@
 //! `recoup restore`: a preview, a question, the act; or a fresh tree in a folder.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -172,6 +172,8 @@ impl Reader<'_> {
             Some(field) => self.file(&field)?,
             None => self.base.join(format!("{name}.drive-token")),
         };
+        // Empty: in the daemon's folder, which is known when everything has been read.
+        let token_key = self.take("token_key_file").map(|field| self.file(&field)).transpose()?.unwrap_or_default();
         Ok(Drive {
             folder: self.text("folder")?.unwrap_or_else(|| "Recoup".to_owned()),
             shared_drive: self.text("shared_drive")?,
@@ -179,6 +181,7 @@ impl Reader<'_> {
             client_secret: self.secret("client_secret", "client_secret_file")?,
             service_account: service_account.map(Secret::file),
             token_file,
+            token_key,
             endpoint: self.url_of("endpoint")?.unwrap_or_else(|| DRIVE.to_owned()),
             auth_endpoint: self.url_of("auth_endpoint")?.unwrap_or_else(|| DRIVE_AUTH.to_owned()),
             token_endpoint: self.url_of("token_endpoint")?.unwrap_or_else(|| DRIVE_TOKEN.to_owned()),

@@ -58,8 +58,16 @@ pub(super) fn settings(inputs: Inputs<'_>, written: written::File) -> Result<Set
         meaning.note_retention(retention);
     }
     let mut destinations = Vec::new();
+    let server =
+        written.server.as_ref().map_or_else(|| ServerSettings::beside(&base), |server| server.settings.clone());
     for destination in &written.destinations {
-        destinations.push(meaning.destination(destination)?);
+        let mut destination = meaning.destination(destination)?;
+        if let Address::Drive(drive) = &mut destination.address
+            && drive.token_key.as_os_str().is_empty()
+        {
+            drive.token_key = server.data.join("keys/drive.key");
+        }
+        destinations.push(destination);
     }
     for channel in &written.channels {
         for at in &channel.values {
@@ -79,7 +87,7 @@ pub(super) fn settings(inputs: Inputs<'_>, written: written::File) -> Result<Set
         format,
         channels: written.channels.iter().map(|written| written.channel.clone()).collect(),
         zone: inputs.zone.to_owned(),
-        server: written.server.as_ref().map_or_else(|| ServerSettings::beside(&base), |server| server.settings.clone()),
+        server,
         retention: written.retention.as_ref().map(|retention| retention.policy.clone()),
         database: environment.database.map(|(variable, text)| (text, Origin::Environment(variable))),
         values: Vec::new(),

@@ -8,10 +8,15 @@ pub mod local;
 pub mod note;
 #[cfg(feature = "remote")]
 mod remote;
+#[cfg_attr(not(feature = "remote"), allow(dead_code))]
+mod sign_in;
 pub mod staging;
 mod trash;
 
 pub use local::LocalDestination;
+#[cfg(feature = "remote")]
+pub use remote::drive::account as drive;
+pub use sign_in::sign_in_needed;
 pub use staging::{Lease, Staging};
 pub use trash::Trash;
 
@@ -75,6 +80,10 @@ pub trait Destination: Send + Sync {
     fn delete(&self, key: &str) -> Result<()>;
     /// Bytes that may still be written here (`f_bavail`, quota); `None` when the destination cannot say.
     fn free_bytes(&self) -> Result<Option<u64>>;
+    /// Where people can look at an object; `None` for destinations without pages.
+    fn link(&self, _key: &str) -> Result<Option<String>> {
+        Ok(None)
+    }
     /// A path by which this machine can read the object in place; `None` for remote destinations.
     fn local_path(&self, key: &str) -> Option<PathBuf>;
     /// Where a run may stage its files so that `put` can move them in; `None` for remote destinations.

@@ -79,6 +79,8 @@ pub(super) struct Stored {
     pub failed: Vec<(String, Error)>,
     /// It was there already.
     pub reused: bool,
+    /// Where people can look at it.
+    pub link: Option<String>,
 }
 
 impl Site {
@@ -121,8 +123,10 @@ impl Site {
             report.outcome = Outcome::Warnings;
         }
         let stored = |place: &Place| report.stored.contains(&place.store.describe());
-        let places = places.iter().filter(|place| stored(place)).cloned().collect();
-        Ok(Stored { places, failed, reused, report })
+        let places: Vec<Place> = places.iter().filter(|place| stored(place)).cloned().collect();
+        // The backup is there, whether or not somebody says how to look at it.
+        let link = places.iter().find_map(|place| place.store.link(&report.manifest).ok().flatten());
+        Ok(Stored { places, failed, reused, link, report })
     }
 
     /// Finishes or takes back restores of a plan's data that a crash interrupted.
@@ -226,7 +230,7 @@ impl Engine {
             bytes: manifest.stored_bytes(),
             verified: manifest.verified,
             places: stored.places.iter().map(|place| place.name.clone()).collect(),
-            link: None,
+            link: stored.link.clone(),
         };
         Ok(Done { outcome, result, warnings, backup: Some(told), error: None })
     }
@@ -248,5 +252,6 @@ fn described(stored: &Stored) -> Value {
         "destinations": places,
         "failed": failed,
         "reused": stored.reused,
+        "link": stored.link,
     })
 }

@@ -135,6 +135,9 @@ impl Store for Guarded {
     fn free_bytes(&self) -> Result<Option<u64>> {
         self.store.free_bytes()
     }
+    fn link(&self, manifest: &Manifest) -> Result<Option<String>> {
+        self.store.link(manifest)
+    }
     fn put_objects(&self, manifest: &mut Manifest, packed: &[Packed], context: &Context) -> Result<()> {
         self.store.put_objects(manifest, packed, context)
     }

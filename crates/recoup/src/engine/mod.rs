@@ -19,6 +19,7 @@ mod prune;
 mod request;
 mod restore;
 mod runs;
+mod sign_ins;
 mod site;
 mod status;
 mod tell;

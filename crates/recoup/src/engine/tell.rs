@@ -10,13 +10,15 @@ use crate::error::Result;
 use crate::model::Outcome;
 use crate::model::channel::{Channel, History, Target, Told, wanted};
 use crate::model::job::{RunKind, State};
-use crate::model::notice::Notice;
+use crate::model::notice::{Event, Notice};
 use crate::outbound::Reach;
 
 use super::Engine;
 
 /// Runs that are looked at to find how the one before ended.
 const LOOK_BACK: i64 = 20;
+/// Notices about destinations that are looked at to find the last about the same one.
+const SIGN_INS: i64 = 200;
 /// How long telling may take when nobody says.
 pub(super) const OUTBOUND: Duration = Duration::from_secs(10);
 
@@ -123,11 +125,17 @@ impl Engine {
     }
 
     async fn history(&self, channel: &Channel, notice: &Notice, previous: Option<Outcome>) -> Result<History> {
-        let last = self.catalog.outgoing_of(&channel.name, &notice.plan, 1).await?.pop();
-        let last_told = last.and_then(|out| {
+        // Several destinations may wait at one time, each a trouble of its own; of all else the last is what counts.
+        let many = notice.event == Event::NeedsSignIn;
+        let told = self.catalog.outgoing_of(&channel.name, &notice.plan, if many { SIGN_INS } else { 1 }).await?;
+        let mut told = told.into_iter().filter_map(|out| {
             let told: Notice = serde_json::from_value(out.notice).ok()?;
             Some(Told { event: told.event, cause: out.cause, at: told.at })
         });
+        let last_told = match many {
+            true => told.find(|told| told.event == notice.event && told.cause == notice.cause()),
+            false => told.next(),
+        };
         Ok(History { last_told, previous_outcome: previous })
     }
 }

@@ -262,6 +262,11 @@ impl Engine {
         if let Some(error) = &error {
             self.record_failure(run, error).await;
         }
+        if super::sign_ins::asked_for(error.as_ref(), &done.warnings)
+            && let Err(error) = self.tell_of_sign_ins().await
+        {
+            tracing::error!("People could not be told: {error}");
+        }
         if let Some(event) = Event::of_run(outcome, previous) {
             let mut notice = self.notice(run, event);
             notice.outcome = Some(outcome);

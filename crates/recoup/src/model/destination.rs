@@ -142,6 +142,8 @@ pub struct Drive {
     pub service_account: Option<Secret>,
     /// Where the sealed refresh token is kept, absolute.
     pub token_file: PathBuf,
+    /// Where the key is kept that it is sealed with, absolute; not beside it.
+    pub token_key: PathBuf,
     /// Where Drive answers.
     pub endpoint: String,
     /// Where people consent.

@@ -209,6 +209,8 @@ impl Notice {
     /// left out, or the codes of the warnings. Empty when all is well.
     pub fn cause(&self) -> String {
         let mut cause = match (&self.error, self.event.is_trouble() || !self.warnings.is_empty()) {
+            // Its figures are part of a name.
+            (Some(error), _) if self.event == Event::NeedsSignIn => format!("{}: {}", error.code, error.message),
             (Some(error), _) => format!("{}: {}", error.code, without_figures(&error.message)),
             (None, true) => {
                 let mut codes: Vec<&str> = self.warnings.iter().map(|warning| warning.code.as_str()).collect();

@@ -1,4 +1,5 @@
-//! What is done once an hour: people are told of plans without a fresh verified backup, and what was kept for a while is
+//! What is done once an hour: people are told of plans without a fresh verified backup and of destinations that wait for
+//! a sign-in, and what was kept for a while is
 //! forgotten. Nothing here fails a look at the plans.
 
 use jiff::{SignedDuration, Timestamp};
@@ -17,10 +18,14 @@ pub(super) async fn hourly(engine: &Engine, now: Timestamp) -> bool {
     if let Err(error) = forget(engine, now).await {
         tracing::warn!("{error}");
     }
-    overdue(engine, now).await.unwrap_or_else(|error| {
-        tracing::warn!("{error}");
-        false
-    })
+    let mut told = false;
+    for done in [overdue(engine, now).await, engine.tell_of_sign_ins().await] {
+        match done {
+            Ok(this) => told |= this,
+            Err(error) => tracing::warn!("{error}"),
+        }
+    }
+    told
 }
 
 async fn forget(engine: &Engine, now: Timestamp) -> Result<()> {

@@ -286,6 +286,11 @@ impl Store for FilesStore {
         Ok(listing)
     }
 
+    fn link(&self, manifest: &Manifest) -> Result<Option<String>> {
+        let Some(object) = manifest.objects.first() else { return Ok(None) };
+        self.destination.link(&format!("{}/{}", manifest.plan, object.name))
+    }
+
     fn fetch(&self, manifest: &Manifest, object: &Object, scratch: &Path, context: &Context) -> Result<PathBuf> {
         let base = base_of(manifest)?;
         let key = format!("{}/{}", manifest.plan, object.name);

@@ -66,6 +66,10 @@ pub trait Store: Send + Sync {
     fn list(&self, plan: Option<&str>) -> Result<Listing>;
     /// A local path of one object: in place, or downloaded to `scratch`.
     fn fetch(&self, manifest: &Manifest, object: &Object, scratch: &Path, context: &Context) -> Result<PathBuf>;
+    /// Where people can look at a backup; `None` for destinations without pages.
+    fn link(&self, _manifest: &Manifest) -> Result<Option<String>> {
+        Ok(None)
+    }
     /// Protects a backup from retention and from `delete` without force, or lifts that.
     fn set_protected(&self, id: &BackupId, protected: bool, context: &Context) -> Result<()>;
     /// Keeps a backup from being deleted until the hold is dropped; `None` where this cannot be said (a remote

@@ -67,10 +67,11 @@ pub fn run(args: &Demo, screen: &Screen) -> Result<Reply> {
     for warning in &manifest.warnings {
         screen.say(format!("{} {}", screen.mark(Mark::Warning), warning.text));
     }
-    let files: Vec<String> = manifest.objects.iter().map(|object| place.path_of(manifest, &object.name)).collect();
+    let files = manifest.objects.iter().map(|object| PathBuf::from(place.path_of(manifest, &object.name)));
+    let files: Vec<PathBuf> = files.collect();
     screen.say("");
     for file in &files {
-        screen.say(format!("  {file}"));
+        screen.say(format!("  {}", file.display()));
     }
     screen.say("");
     screen.say(format!("Since then {} and {thumbnail} came in. Try next:", words::things(later, "order")));

@@ -6,8 +6,6 @@
 mod tell;
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 use recoup::model::guard::Trigger;

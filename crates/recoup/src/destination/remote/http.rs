@@ -54,13 +54,28 @@ impl Http {
     }
 }
 
-/// What an answer without success means. 429 and 5xx may pass (RFC 9110 15.6, RFC 6585 4), and say how long it takes when
-/// they do. `what` is what was asked for, for people.
+/// What an answer without success means. `what` is what was asked for, for people.
 pub(crate) fn refused(answer: Response<Body>, what: &str) -> Failure {
-    let status = answer.status().as_u16();
-    let wait = answer.headers().get("retry-after").and_then(|value| value.to_str().ok()).and_then(seconds);
+    let (status, wait) = (answer.status().as_u16(), wait_of(&answer));
     // Read so that the connection can be used again.
     let _ = std::io::copy(&mut answer.into_body().into_reader().take(EXPLANATION), &mut std::io::sink());
+    meaning(status, what).after(wait)
+}
+
+/// The same, and what the other side says about it: at most [`EXPLANATION`] bytes.
+pub(crate) fn explained(answer: Response<Body>, what: &str) -> (Failure, Vec<u8>) {
+    let (status, wait, mut said) = (answer.status().as_u16(), wait_of(&answer), Vec::new());
+    let _ = answer.into_body().into_reader().take(EXPLANATION).read_to_end(&mut said);
+    (meaning(status, what).after(wait), said)
+}
+
+/// How long the other side wants to be left alone.
+pub(crate) fn wait_of(answer: &Response<Body>) -> Option<Duration> {
+    answer.headers().get("retry-after").and_then(|value| value.to_str().ok()).and_then(seconds)
+}
+
+/// What a status without success means. 429 and 5xx may pass (RFC 9110 15.6, RFC 6585 4).
+fn meaning(status: u16, what: &str) -> Failure {
     let (kind, code, text) = match status {
         401 | 403 => (ErrorKind::Denied, "destination_denied", "The destination does not let us in"),
         404 | 410 => (ErrorKind::NotFound, "object_missing", "The destination does not have it"),
@@ -72,7 +87,7 @@ pub(crate) fn refused(answer: Response<Body>, what: &str) -> Failure {
         _ => (ErrorKind::Failed, "destination_refused", "The destination refused the request"),
     };
     let error = Error::new(kind, code, text).because(format!("it answered {status}")).while_(what.to_owned());
-    Failure { passing: kind == ErrorKind::Unreachable, error, wait }
+    Failure { passing: kind == ErrorKind::Unreachable, error, wait: None }
 }
 
 /// `Retry-After` in seconds; a date is not worth a parser, and is waited for like silence.

@@ -5,6 +5,7 @@
 //! Not here: how a protocol does one step (a file each), and what the objects mean.
 
 pub(super) mod content;
+pub(super) mod drive;
 pub(super) mod failure;
 pub(super) mod http;
 mod reading;
@@ -47,6 +48,10 @@ pub(crate) trait Protocol: Send + Sync {
     fn free_bytes(&self) -> Step<Option<u64>> {
         Ok(None)
     }
+    /// Where people can look at an object, where there are pages.
+    fn link(&self, _key: &str) -> Step<Option<String>> {
+        Ok(None)
+    }
     /// Uploads that were begun and not finished, by any run.
     fn unfinished(&self) -> Step<Vec<Unfinished>>;
     /// Takes one of them away.
@@ -62,6 +67,10 @@ pub(crate) trait Upload {
     /// [`ErrorKind::WouldOverwrite`] when one is there. Called again after an error that may pass: an answer may be lost
     /// although the work was done.
     fn finish(&mut self) -> Step<()>;
+    /// Bytes that the other side has for sure, where it says so: as long as they become more, going on is worth it.
+    fn sent(&self) -> u64 {
+        0
+    }
     /// Takes away what was sent.
     fn abort(&mut self);
 }
@@ -80,6 +89,7 @@ pub(crate) struct Unfinished {
 /// Opens a destination in the network, without asking it anything.
 pub(super) fn open(settings: &DestinationSettings) -> Result<Arc<dyn Destination>> {
     match &settings.address {
+        Address::Drive(address) => Ok(Arc::new(drive::open(&settings.name, address, &settings.limits)?)),
         Address::Directory { .. } => Err(Error::usage("not_remote", format!("{} is a directory", settings.name))),
         _ => {
             let text = format!("{} is of a kind that this version cannot reach", settings.name);
@@ -119,6 +129,17 @@ impl<P: Protocol + 'static> Remote<P> {
             .map_err(|error| error.while_(format!("reading {key} at {}", self.describe())))
     }
 
+    /// Sends as often as it takes while something arrives.
+    fn send(&self, upload: &mut dyn Upload, context: &Context) -> Result<()> {
+        loop {
+            let before = upload.sent();
+            match self.attempt(context, || upload.send()) {
+                Err(error) if error.kind() == ErrorKind::Unreachable && upload.sent() > before => {}
+                done => return done,
+            }
+        }
+    }
+
     fn put_alone(&self, key: &str, content: &Content<'_>, context: &Context) -> Result<Stored> {
         let ours = Stored { bytes: content.bytes(), sha256: content.sha256().to_owned() };
         let compare = |there: Stored| if there == ours { Ok(there) } else { Err(taken(key)) };
@@ -131,7 +152,7 @@ impl<P: Protocol + 'static> Remote<P> {
         context.observer.phase(Phase::Store, key, Some(content.bytes()));
         let mut upload = self.attempt(context, || self.protocol.begin(key, content))?;
         let sent = self
-            .attempt(context, || upload.send())
+            .send(upload.as_mut(), context)
             .and_then(|()| context.check())
             .and_then(|()| self.attempt(context, || upload.finish()));
         match sent {
@@ -215,6 +236,11 @@ impl<P: Protocol + 'static> Destination for Remote<P> {
 
     fn free_bytes(&self) -> Result<Option<u64>> {
         self.attempt(&Context::quiet(), || self.protocol.free_bytes())
+    }
+
+    fn link(&self, key: &str) -> Result<Option<String>> {
+        key::check(key)?;
+        self.attempt(&Context::quiet(), || self.protocol.link(key))
     }
 
     fn local_path(&self, _key: &str) -> Option<PathBuf> {
