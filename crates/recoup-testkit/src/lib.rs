@@ -4,6 +4,7 @@
 
 pub mod busy;
 pub mod contract;
+pub mod cutting;
 pub mod faults;
 pub mod hand_clock;
 pub mod listener;
@@ -16,4 +17,5 @@ pub mod random;
 pub mod refusing;
 pub mod restoring;
 pub mod sample;
+pub mod sshd;
 pub mod tree;
