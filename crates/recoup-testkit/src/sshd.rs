@@ -39,7 +39,7 @@ struct Nature<'a> {
     /// Size of a small disk that the data is on.
     disk: Option<&'a str>,
     password: bool,
-    /// Run by this user instead of root.
+    /// Who is let in, instead of who runs the tests.
     user: Option<&'a str>,
 }
 
@@ -71,8 +71,8 @@ impl Sshd {
         Sshd::of(Nature { password: true, ..Nature::default() })
     }
 
-    /// One whose SFTP has options of its own (`-P remove -u 0377`), and which is run by `nobody` when we are root: root
-    /// may do everything.
+    /// One whose SFTP has options of its own (`-P remove -u 0377`), and which lets in `nobody` when we are root: root may do
+    /// everything.
     pub fn restricted(options: &str) -> Sshd {
         Sshd::of(Nature { sftp: options, user: is_root().then_some("nobody"), ..Nature::default() })
     }
@@ -190,10 +190,9 @@ impl Sshd {
         }
         sessions.len()
     }
-}
 
-impl Drop for Sshd {
-    fn drop(&mut self) {
+    /// Ends the server and its connections; its keys stay.
+    pub fn stop(&mut self) {
         // Sessions live on without their server.
         let sessions = self.sessions();
         let _ = self.process.kill();
@@ -204,6 +203,12 @@ impl Drop for Sshd {
             }
             kill(session);
         }
+    }
+}
+
+impl Drop for Sshd {
+    fn drop(&mut self) {
+        self.stop();
     }
 }
 
@@ -272,9 +277,6 @@ fn command(folder: &Path, nature: Nature<'_>) -> Command {
     if !script.is_empty() {
         script += "exec \"$0\" \"$@\"";
         words.extend(["unshare", "--mount", "sh", "-c", &script].map(str::to_owned));
-    }
-    if let Some(user) = nature.user {
-        words.extend(["setpriv", "--reuid", user, "--clear-groups", "--"].map(str::to_owned));
     }
     // It starts itself again for each connection and needs its whole name for that.
     words.extend(["/usr/sbin/sshd", "-D", "-e", "-f"].map(str::to_owned));

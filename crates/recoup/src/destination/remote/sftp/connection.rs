@@ -340,6 +340,11 @@ pub(super) fn missing(error: &SftpError) -> bool {
     status(error) == Some(StatusCode::NoSuchFile)
 }
 
+/// Whether the server offers something and then does not do it: the file system cannot, or somebody forbade it.
+pub(super) fn withheld(error: &SftpError) -> bool {
+    matches!(status(error), Some(StatusCode::OpUnsupported | StatusCode::PermissionDenied))
+}
+
 /// What the server says; `None` when it does not say anything any more.
 pub(super) fn status(error: &SftpError) -> Option<StatusCode> {
     match error {

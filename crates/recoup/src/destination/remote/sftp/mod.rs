@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use russh_sftp::client::RawSftpSession;
 use russh_sftp::protocol::{File, FileAttributes, StatusCode};
 
-use self::connection::{Answer, Connection, failed, missing, status};
+use self::connection::{Answer, Connection, failed, missing, status, withheld};
 use self::pool::Pool;
 use self::transfer::{Downloading, Uploading};
 use super::failure::Step;
@@ -130,10 +130,17 @@ impl Protocol for Sftp {
 impl Sftp {
     fn remove(&self, path: String) -> Step<()> {
         self.pool.with(|on| match on.ask_slowly(on.raw.remove(path.as_str())) {
-            Err(error) if !missing(&error) => Err(failed(error, format!("removing {path}"))),
-            _ => Ok(()),
+            Ok(_) => Ok(()),
+            Err(error) if missing(&error) => Ok(()),
+            // A folder is no object.
+            Err(error) if status(&error) == Some(StatusCode::Failure) && is_folder(on, &path) => Ok(()),
+            Err(error) => Err(failed(error, format!("removing {path}"))),
         })
     }
+}
+
+fn is_folder(on: &Connection, path: &str) -> bool {
+    on.ask(on.raw.lstat(path)).is_ok_and(|found| found.attrs.file_type().is_dir())
 }
 
 fn modified(attrs: &FileAttributes) -> Timestamp {
@@ -167,7 +174,7 @@ fn free_bytes(on: &Connection, path: &str) -> Step<Option<u64>> {
             Err(error) if missing(&error) && asked != "." => {
                 path = path.trim_end_matches('/').rsplit_once('/').map_or("", |(above, _)| above);
             }
-            Err(error) if status(&error) == Some(StatusCode::OpUnsupported) => return Ok(None),
+            Err(error) if withheld(&error) => return Ok(None),
             Err(error) => return Err(failed(error, format!("asking what is free at {asked}"))),
         }
     }

@@ -18,7 +18,7 @@ use russh_sftp::protocol::{FileAttributes, OpenFlags, StatusCode};
 use super::super::failure::{Failure, Step};
 use super::super::{Content, Upload};
 use super::Sftp;
-use super::connection::{Answer, Connection, failed, missing, status};
+use super::connection::{Answer, Connection, failed, missing, status, withheld};
 use super::pool::{Lease, Pool};
 use crate::error::{Error, ErrorKind};
 
@@ -66,8 +66,7 @@ impl<'a> Uploading<'a> {
         let sent = self.write(on, &handle);
         let sent = sent.and_then(|()| match on.offers("fsync@openssh.com") {
             true => match on.ask_slowly(on.raw.fsync(handle.as_str())) {
-                // Some file systems have none.
-                Err(error) if status(&error) == Some(StatusCode::OpUnsupported) => Ok(()),
+                Err(error) if withheld(&error) => Ok(()),
                 answer => answer.map(drop).map_err(|error| self.refused(on, error)),
             },
             false => Ok(()),
