@@ -169,8 +169,7 @@ impl Sshd {
             password: None,
         };
         change(&mut sftp);
-        let limits =
-            Limits { timeout: Duration::from_secs(20), pause: Duration::from_millis(2), ..Limits::default() };
+        let limits = Limits { timeout: Duration::from_secs(20), pause: Duration::from_millis(2), ..Limits::default() };
         DestinationSettings { name: "offsite".into(), address: Address::Sftp(sftp), limits }
     }
 

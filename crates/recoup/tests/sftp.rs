@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use recoup::destination::{Body, Destination, open};
+use recoup::model::Kind;
 use recoup::model::channel::Secret;
 use recoup::model::destination::{Address, DestinationSettings, Sftp};
 use recoup::progress::Context;
@@ -16,6 +17,8 @@ use recoup::store::{FilesStore, Store};
 use recoup::{Error, ErrorKind};
 use recoup_testkit::contract::Fixture;
 use recoup_testkit::contract::destination::{noise, sha256};
+use recoup_testkit::contract::store::{at, commit, manifest};
+use recoup_testkit::cutting::{Cut, Cutting, How, Way};
 use recoup_testkit::sshd::{PASSPHRASE, PASSWORD, Sshd, is_root};
 use recoup_testkit::tree::tree;
 
@@ -84,7 +87,8 @@ fn a_host_key_is_understood_as_ssh_keyscan_prints_it() {
         .args(["-p", &server.port().to_string(), "127.0.0.1"])
         .output()
         .unwrap();
-    let line = String::from_utf8(scanned.stdout).unwrap().lines().find(|line| !line.starts_with('#')).unwrap().to_owned();
+    let line =
+        String::from_utf8(scanned.stdout).unwrap().lines().find(|line| !line.starts_with('#')).unwrap().to_owned();
     assert!(line.starts_with("[127.0.0.1]"), "{line}");
     let destination = changed(&server, |sftp| sftp.host_key = line);
     put(&*destination, "a/b", b"bytes").unwrap();
@@ -269,15 +273,34 @@ fn a_folder_that_may_not_be_written_is_denied() {
 /// The account of docs/destinations.md: it makes new files, and never touches one that is there.
 #[test]
 fn an_account_that_can_only_add_is_enough_to_store_and_to_read() {
-    let server = Sshd::restricted("-P remove,rename,posix-rename,rmdir,setstat,fsetstat,lsetstat,symlink,mkdir -u 0377");
+    let server =
+        Sshd::restricted("-P remove,rename,posix-rename,rmdir,setstat,fsetstat,lsetstat,symlink,mkdir -u 0377");
     // Folders are made by whoever runs the server.
     fs::create_dir(server.data().join("plan")).unwrap();
     chown_like(&server.data().join("plan"), &server.data());
-    let settings = server.settings(".");
-    let destination = open(&settings, true).unwrap();
+    let line = Cutting::to_port(server.port());
+    let destination = open(&server.settings_with(".", |sftp| sftp.port = line.port()), true).unwrap();
     let bytes = noise(1, 3 << 20);
+    // It may not go on with a part that it made before: it makes another one.
+    line.cut(Cut { way: Way::Out, after: 2 << 20, how: How::Reset });
     assert_eq!(put(&*destination, "plan/one", &bytes).unwrap(), sha256(&bytes));
+    assert_eq!(line.connections(), 2);
     assert_eq!(destination.list("").unwrap().len(), 1);
+    // The parts stay, and that they do is no reason to fail.
+    let parts: Vec<_> = tree(&server.data()).into_iter().filter(|name| name.contains(".part-")).collect();
+    assert_eq!(parts.len(), 2);
+    for part in parts {
+        let old = SystemTime::now() - Duration::from_secs(48 * 3600);
+        fs::File::open(server.data().join(part)).unwrap().set_modified(old).unwrap();
+    }
+    assert_eq!(destination.sweep().unwrap(), Vec::<String>::new());
+    // Backups as such: only that one is not protected any more needs a removal.
+    let store = FilesStore::new(destination.clone());
+    let backup = commit(&store, manifest("plan", at(0), Kind::Manual), 1);
+    store.set_protected(&backup.id, true, &Context::quiet()).unwrap();
+    assert_eq!(store.list(None).unwrap().backups.len(), 1);
+    let refused = store.set_protected(&backup.id, false, &Context::quiet()).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Denied);
     let refused = destination.delete("plan/one").unwrap_err();
     assert_eq!((refused.kind(), refused.code()), (ErrorKind::Denied, "destination_denied"));
     // Somebody who has the key: not by another client either.
@@ -344,7 +367,15 @@ fn sftp(server: &Sshd, commands: &str) -> String {
     let key = folder.path().join("key");
     fs::copy(server.key("key"), &key).unwrap();
     let mut child = std::process::Command::new("sftp")
-        .args(["-q", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "IdentitiesOnly=yes"])
+        .args([
+            "-q",
+            "-o",
+            "StrictHostKeyChecking=no",
+            "-o",
+            "UserKnownHostsFile=/dev/null",
+            "-o",
+            "IdentitiesOnly=yes",
+        ])
         .arg("-i")
         .arg(&key)
         .args(["-P", &server.port().to_string()])

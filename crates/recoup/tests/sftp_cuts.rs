@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use recoup::ErrorKind;
 use recoup::destination::{Body, Destination, open};
-use recoup::model::destination::{Address, DestinationSettings, Sftp};
 use recoup::model::channel::Secret;
-use recoup::progress::{Context, Observer};
+use recoup::model::destination::{Address, DestinationSettings, Sftp};
+use recoup::progress::{Context, Observer, Phase};
 use recoup_testkit::contract::destination::{noise, sha256};
 use recoup_testkit::cutting::{Cut, Cutting, How, Way};
-use recoup_testkit::faults::{child, soak, text, variable, OUTCOME, ROOT};
+use recoup_testkit::faults::{OUTCOME, ROOT, child, soak, text, variable};
 use recoup_testkit::sshd::Sshd;
 use recoup_testkit::tree::files;
 
@@ -148,12 +148,31 @@ fn an_upload_goes_on_where_it_was_when_the_server_process_is_killed() {
 }
 
 #[test]
-fn a_line_that_is_cut_too_often_leaves_nothing_that_is_listed() {
+fn a_line_that_is_cut_again_and_again_is_enough_while_the_upload_goes_on() {
     let server = Sshd::start();
     let line = Cutting::to_port(server.port());
-    let destination = opened(&behind(&line, &server, "root"));
-    for _ in 0..6 {
-        line.cut(Cut { way: Way::Out, after: 400_000, how: How::Reset });
+    let settings = behind(&line, &server, "root");
+    // More often than one step is tried.
+    let cuts = settings.limits.attempts as usize + 6;
+    for _ in 0..cuts {
+        line.cut(Cut { way: Way::Out, after: 1 << 20, how: How::Truncate });
+    }
+    let bytes = noise(4, 16 << 20);
+    assert_eq!(put(&*opened(&settings), "plan/one", &bytes).unwrap(), sha256(&bytes));
+    assert_eq!(line.connections(), cuts + 1);
+    assert_eq!(files(&server.data()), ["root/plan/one"]);
+}
+
+#[test]
+fn a_line_that_lets_nothing_through_leaves_nothing() {
+    let server = Sshd::start();
+    let line = Cutting::to_port(server.port());
+    let settings = behind(&line, &server, "root");
+    let destination = opened(&settings);
+    // The first is cut when something is there already, the others before anything is said.
+    line.cut(Cut { way: Way::Out, after: 1 << 20, how: How::Truncate });
+    for _ in 0..settings.limits.attempts {
+        line.cut(Cut { way: Way::Out, after: 1000, how: How::Reset });
     }
     let error = put(&*destination, "plan/one", &noise(4, 8 << 20)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unreachable);
@@ -271,4 +290,85 @@ fn peak() -> u64 {
     let status = fs::read_to_string(Path::new("/proc/self/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     line.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+// --- speed ---
+
+/// When each phase began.
+#[derive(Default)]
+struct Phases(std::sync::Mutex<Vec<(Phase, std::time::Instant)>>);
+
+impl Observer for Phases {
+    fn phase(&self, phase: Phase, _: &str, _: Option<u64>) {
+        self.0.lock().unwrap().push((phase, std::time::Instant::now()));
+    }
+}
+
+/// Ours and others', in turns, on the same server.
+#[test]
+#[ignore = "a measurement: cargo test --release -p recoup --test sftp_cuts -- --ignored --nocapture beside_rclone"]
+fn throughput_beside_rclone_and_sftp() {
+    let server = Sshd::start();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("large");
+    let mut file = fs::File::create(&path).unwrap();
+    let megabytes = 512;
+    for i in 0..megabytes {
+        file.write_all(&noise(i + 1, 1 << 20)).unwrap();
+    }
+    drop(file);
+    let speed = |time: Duration| megabytes as f64 / time.as_secs_f64();
+    let timed = |command: &mut Command| {
+        let begin = std::time::Instant::now();
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        begin.elapsed()
+    };
+    let data = server.data();
+    let rclone = |words: &[&str]| {
+        let mut command = Command::new("rclone");
+        command.args(["--config", "/dev/null", "--sftp-host", "127.0.0.1", "--sftp-user", server.user()]);
+        command.args(["--sftp-port", &server.port().to_string(), "--sftp-shell-type", "none", "--sftp-key-file"]);
+        command.arg(server.key("key")).args(words);
+        command
+    };
+    for round in 0..5 {
+        let clean = || drop(fs::remove_dir_all(data.join("x")));
+        fs::create_dir_all(data.join("x")).unwrap();
+        let target = format!(":sftp:{}/x/rclone", data.display());
+        let put = timed(&mut rclone(&["copyto", path.to_str().unwrap(), &target]));
+        let get = timed(&mut rclone(&["copyto", &target, folder.path().join("back").to_str().unwrap()]));
+        clean();
+        fs::create_dir_all(data.join("x")).unwrap();
+        let batch = folder.path().join("batch");
+        fs::write(&batch, format!("put {} {}/x/openssh\n", path.display(), data.display())).unwrap();
+        let openssh = timed(
+            Command::new("sftp")
+                .args(["-q", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-i"])
+                .arg(server.key("key"))
+                .args(["-P", &server.port().to_string(), "-b"])
+                .arg(&batch)
+                .arg(format!("{}@127.0.0.1", server.user())),
+        );
+        clean();
+        let phases = Arc::new(Phases::default());
+        let context = Context { observer: phases.clone(), ..Context::quiet() };
+        let destination = opened(&server.settings("x"));
+        let begin = std::time::Instant::now();
+        destination.put("ours", Body::File(&path), &context).unwrap();
+        let whole = begin.elapsed();
+        let at = |wanted: Phase| phases.0.lock().unwrap().iter().find(|(phase, _)| *phase == wanted).unwrap().1;
+        let sending = at(Phase::Verify) - at(Phase::Store);
+        let reading = whole - (at(Phase::Verify) - begin);
+        println!(
+            "{round}: MiB/s: ours sending {:.0} reading back {:.0} whole put {:.0}; rclone put {:.0} get {:.0}; sftp put {:.0}",
+            speed(sending),
+            speed(reading),
+            speed(whole),
+            speed(put),
+            speed(get),
+            speed(openssh)
+        );
+        clean();
+    }
 }

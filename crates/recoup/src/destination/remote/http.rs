@@ -72,7 +72,8 @@ pub(crate) fn refused(answer: Response<Body>, what: &str) -> Failure {
         _ => (ErrorKind::Failed, "destination_refused", "The destination refused the request"),
     };
     let error = Error::new(kind, code, text).because(format!("it answered {status}")).while_(what.to_owned());
-    Failure { passing: kind == ErrorKind::Unreachable, error, wait }
+    let failure = if kind == ErrorKind::Unreachable { Failure::passing(error) } else { Failure::lasting(error) };
+    failure.after(wait)
 }
 
 /// `Retry-After` in seconds; a date is not worth a parser, and is waited for like silence.

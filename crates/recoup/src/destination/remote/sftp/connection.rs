@@ -138,7 +138,8 @@ pub(super) fn host_key(text: &str) -> Result<PublicKey> {
             .hint("take a line of `ssh-keyscan HOST` that says ssh-ed25519 or ecdsa-sha2-nistp256")
     };
     let words: Vec<&str> = text.split_whitespace().collect();
-    let kind = words.iter().position(|word| word.starts_with("ssh-") || word.starts_with("ecdsa-")).ok_or_else(wrong)?;
+    let kind =
+        words.iter().position(|word| word.starts_with("ssh-") || word.starts_with("ecdsa-")).ok_or_else(wrong)?;
     let (kind, base64) = words.get(kind).zip(words.get(kind + 1)).ok_or_else(wrong)?;
     let key = PublicKey::from_openssh(&format!("{kind} {base64}")).map_err(|error| wrong().because(error))?;
     if Preferred::DEFAULT.key.contains(&key.algorithm()) { Ok(key) } else { Err(wrong()) }
@@ -236,9 +237,11 @@ impl Proof {
         let passphrase = to.key_passphrase.as_ref().map(reveal).transpose()?;
         let key = decode_secret_key(&key.reveal(read)?, passphrase.as_deref()).map_err(|error| {
             let (code, text, hint) = match (&error, &passphrase) {
-                (russh::keys::Error::KeyIsEncrypted, None) => {
-                    ("key_locked", "The private key is locked", "key_passphrase_file = \"…\" names a file with its passphrase")
-                }
+                (russh::keys::Error::KeyIsEncrypted, None) => (
+                    "key_locked",
+                    "The private key is locked",
+                    "key_passphrase_file = \"…\" names a file with its passphrase",
+                ),
                 (_, Some(_)) => {
                     ("bad_key_file", "The private key cannot be opened", "is it the right key, and its passphrase?")
                 }
@@ -265,16 +268,14 @@ async fn authenticate(ssh: &mut Handle<Believer>, to: &Sftp, proof: Proof) -> St
             let key = PrivateKeyWithHashAlg::new(Arc::new(*key), None);
             ssh.authenticate_publickey(to.user.as_str(), key).await.map_err(|error| lost(to, error))?.success()
         }
-        Proof::Password(password) => {
-            match ssh.authenticate_password(to.user.as_str(), password.as_str()).await {
-                Ok(AuthResult::Failure { remaining_methods, .. })
-                    if remaining_methods.contains(&MethodKind::KeyboardInteractive) =>
-                {
-                    answer_prompts(ssh, to, &password).await?
-                }
-                result => result.map_err(|error| lost(to, error))?.success(),
+        Proof::Password(password) => match ssh.authenticate_password(to.user.as_str(), password.as_str()).await {
+            Ok(AuthResult::Failure { remaining_methods, .. })
+                if remaining_methods.contains(&MethodKind::KeyboardInteractive) =>
+            {
+                answer_prompts(ssh, to, &password).await?
             }
-        }
+            result => result.map_err(|error| lost(to, error))?.success(),
+        },
     };
     match done {
         true => Ok(()),

@@ -167,7 +167,7 @@ impl Upload for Uploading<'_> {
     fn send(&mut self) -> Step<()> {
         let pool = self.sftp.pool.clone();
         let before = self.confirmed;
-        match pool.with(|on| self.send_over(on)) {
+        let result = match pool.with(|on| self.send_over(on)) {
             // Who may only make new files may not go on with an old one.
             Err(failure) if before > 0 && failure.error.kind() == ErrorKind::Denied => {
                 self.part = self.sftp.another(&self.part);
@@ -175,7 +175,8 @@ impl Upload for Uploading<'_> {
                 pool.with(|on| self.send_over(on))
             }
             result => result,
-        }
+        };
+        result.map_err(|failure| failure.having_advanced(self.confirmed > before))
     }
 
     fn finish(&mut self) -> Step<()> {
