@@ -5,6 +5,7 @@
 pub mod busy;
 pub mod contract;
 pub mod drive;
+pub mod cutting;
 pub mod faults;
 pub mod hand_clock;
 pub mod listener;
@@ -17,4 +18,5 @@ pub mod random;
 pub mod refusing;
 pub mod restoring;
 pub mod sample;
+pub mod sshd;
 pub mod tree;

@@ -4,11 +4,15 @@
 //!
 //! Not here: how a protocol does one step (a file each), and what the objects mean.
 
+// A failure is as large as what it tells people; there are few of them.
+#![allow(clippy::result_large_err)]
+
 pub(super) mod content;
 pub(super) mod drive;
 pub(super) mod failure;
 pub(super) mod http;
 mod reading;
+mod sftp;
 
 use std::collections::HashSet;
 use std::io::Read;
@@ -91,6 +95,7 @@ pub(super) fn open(settings: &DestinationSettings) -> Result<Arc<dyn Destination
     match &settings.address {
         Address::Drive(address) => Ok(Arc::new(drive::open(&settings.name, address, &settings.limits)?)),
         Address::Directory { .. } => Err(Error::usage("not_remote", format!("{} is a directory", settings.name))),
+        Address::Sftp(to) => Ok(Arc::new(Remote::new(sftp::Sftp::new(to, &settings.limits)?, settings.limits.clone()))),
         _ => {
             let text = format!("{} is of a kind that this version cannot reach", settings.name);
             Err(Error::new(ErrorKind::Unsupported, "destination_unsupported", text))
@@ -256,8 +261,12 @@ impl<P: Protocol + 'static> Destination for Remote<P> {
         let mut removed = Vec::new();
         for upload in self.attempt(&context, || self.protocol.unfinished())? {
             if context.clock.now().duration_since(upload.begun) > ABANDONED {
-                self.attempt(&context, || self.protocol.remove_unfinished(&upload))?;
-                removed.push(upload.key);
+                match self.attempt(&context, || self.protocol.remove_unfinished(&upload)) {
+                    Ok(()) => removed.push(upload.key),
+                    // Who may only add leaves it to whoever runs the server.
+                    Err(error) if error.kind() == ErrorKind::Denied => {}
+                    Err(error) => return Err(error),
+                }
             }
         }
         Ok(removed)

@@ -1,0 +1,374 @@
+//! The SFTP destination on lines that break, servers that go away, and objects larger than memory.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::fs;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use recoup::ErrorKind;
+use recoup::destination::{Body, Destination, open};
+use recoup::model::channel::Secret;
+use recoup::model::destination::{Address, DestinationSettings, Sftp};
+use recoup::progress::{Context, Observer, Phase};
+use recoup_testkit::contract::destination::{noise, sha256};
+use recoup_testkit::cutting::{Cut, Cutting, How, Way};
+use recoup_testkit::faults::{OUTCOME, ROOT, child, soak, text, variable};
+use recoup_testkit::sshd::Sshd;
+use recoup_testkit::tree::files;
+
+/// How often a line is cut in each direction.
+const CUTS: u64 = 200;
+const SIZE: usize = 700_000;
+
+/// A folder of the server behind a line.
+fn behind(line: &Cutting, server: &Sshd, folder: &str) -> DestinationSettings {
+    let mut settings = server.settings_with(folder, |sftp| sftp.port = line.port());
+    settings.limits.timeout = Duration::from_millis(1500);
+    settings
+}
+
+fn opened(settings: &DestinationSettings) -> Arc<dyn Destination> {
+    open(settings, true).unwrap()
+}
+
+fn put(destination: &dyn Destination, key: &str, bytes: &[u8]) -> recoup::Result<String> {
+    destination.put(key, Body::Bytes(bytes), &Context::quiet()).map(|stored| stored.sha256)
+}
+
+fn read(destination: &dyn Destination, key: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    destination.get(key, 0).unwrap().read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+/// Mostly resets; going silent costs the time-out, so it is seldom.
+fn how(i: u64) -> How {
+    match i % 10 {
+        0 => How::Stall,
+        1..=5 => How::Reset,
+        _ => How::Truncate,
+    }
+}
+
+/// Cuts the connection of a put, and of a get, at `CUTS` places spread over all that flows in one direction.
+fn cut_everywhere(way: Way) {
+    let server = Sshd::start();
+    let line = Cutting::to_port(server.port());
+    let bytes = noise(1, SIZE);
+    let settings = behind(&line, &server, "root");
+    let passed = || if way == Way::Out { line.passed().0 } else { line.passed().1 };
+    put(&*opened(&settings), "whole", &bytes).unwrap();
+    let all = passed();
+    assert!(all > SIZE as u64, "{all}");
+    let mut cut_connections = 0;
+    for i in 0..CUTS {
+        let destination = opened(&settings);
+        let before = line.connections();
+        line.cut(Cut { way, after: all * i / CUTS, how: how(i) });
+        let key = format!("plan/{i}");
+        let stored = put(&*destination, &key, &bytes);
+        assert_eq!(stored.unwrap_or_else(|e| panic!("cut {i}: {e} {}", e.detail())), sha256(&bytes), "cut {i}");
+        cut_connections += line.connections() - before - 1;
+        assert_eq!(fs::read(server.data().join("root").join(&key)).unwrap(), bytes, "cut {i}");
+        fs::remove_file(server.data().join("root").join(&key)).unwrap();
+    }
+    // The last few may come after everything was said.
+    assert!(cut_connections as u64 >= CUTS * 9 / 10, "{cut_connections} were cut");
+    assert_eq!(files(&server.data()), ["root/whole"], "parts were left");
+    assert_eq!(line.connections(), CUTS as usize + 1 + cut_connections);
+}
+
+#[test]
+fn a_put_survives_a_cut_anywhere_on_the_way_out() {
+    cut_everywhere(Way::Out);
+}
+
+#[test]
+fn a_put_survives_a_cut_anywhere_on_the_way_back() {
+    cut_everywhere(Way::Back);
+}
+
+#[test]
+fn a_get_survives_a_cut_anywhere() {
+    let server = Sshd::start();
+    let line = Cutting::to_port(server.port());
+    let bytes = noise(2, SIZE);
+    let settings = behind(&line, &server, "root");
+    put(&*opened(&settings), "plan/one", &bytes).unwrap();
+    let before = line.passed().1;
+    assert_eq!(read(&*opened(&settings), "plan/one"), bytes);
+    let all = line.passed().1 - before;
+    for i in 0..CUTS {
+        line.cut(Cut { way: Way::Back, after: all * i / CUTS, how: how(i) });
+        assert_eq!(sha256(&read(&*opened(&settings), "plan/one")), sha256(&bytes), "cut {i}");
+    }
+}
+
+/// Ends the server's processes when so many bytes have moved.
+struct Killer {
+    server: Arc<Sshd>,
+    every: u64,
+    moved: AtomicU64,
+    killed: AtomicU64,
+}
+
+impl Observer for Killer {
+    fn advance(&self, bytes: u64) {
+        let before = self.moved.fetch_add(bytes, Ordering::SeqCst);
+        if before / self.every != (before + bytes) / self.every && self.killed.load(Ordering::SeqCst) < 4 {
+            self.killed.fetch_add(self.server.kill_sessions() as u64, Ordering::SeqCst);
+        }
+    }
+}
+
+#[test]
+fn an_upload_goes_on_where_it_was_when_the_server_process_is_killed() {
+    let server = Arc::new(Sshd::start());
+    let line = Cutting::to_port(server.port());
+    let destination = opened(&behind(&line, &server, "root"));
+    let bytes = noise(3, 24 << 20);
+    let killer = Arc::new(Killer {
+        server: server.clone(),
+        every: 5 << 20,
+        moved: AtomicU64::new(0),
+        killed: AtomicU64::new(0),
+    });
+    let context = Context { observer: killer.clone(), ..Context::quiet() };
+    let stored = destination.put("plan/one", Body::Bytes(&bytes), &context).unwrap();
+    assert_eq!(stored.sha256, sha256(&bytes));
+    assert_eq!(killer.killed.load(Ordering::SeqCst), 4);
+    assert_eq!(files(&server.data()), ["root/plan/one"]);
+    // From the beginning each time it would be twice as much and more.
+    let out = line.passed().0;
+    assert!(out < 24 << 20 << 1, "{out} bytes were sent");
+}
+
+#[test]
+fn a_line_that_is_cut_again_and_again_is_enough_while_the_upload_goes_on() {
+    let server = Sshd::start();
+    let line = Cutting::to_port(server.port());
+    let settings = behind(&line, &server, "root");
+    // More often than one step is tried.
+    let cuts = settings.limits.attempts as usize + 6;
+    for _ in 0..cuts {
+        line.cut(Cut { way: Way::Out, after: 1 << 20, how: How::Truncate });
+    }
+    let bytes = noise(4, 16 << 20);
+    assert_eq!(put(&*opened(&settings), "plan/one", &bytes).unwrap(), sha256(&bytes));
+    assert_eq!(line.connections(), cuts + 1);
+    assert_eq!(files(&server.data()), ["root/plan/one"]);
+}
+
+#[test]
+fn a_line_that_lets_nothing_through_leaves_nothing() {
+    let server = Sshd::start();
+    let line = Cutting::to_port(server.port());
+    let settings = behind(&line, &server, "root");
+    let destination = opened(&settings);
+    // The first is cut when something is there already, the others before anything is said.
+    line.cut(Cut { way: Way::Out, after: 1 << 20, how: How::Truncate });
+    for _ in 0..settings.limits.attempts {
+        line.cut(Cut { way: Way::Out, after: 1000, how: How::Reset });
+    }
+    let error = put(&*destination, "plan/one", &noise(4, 8 << 20)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unreachable);
+    assert_eq!(destination.list("").unwrap(), []);
+    assert_eq!(files(&server.data()), Vec::<String>::new(), "what was sent is taken away when the line is back");
+}
+
+#[test]
+fn a_server_that_went_away_for_good_is_unreachable() {
+    let mut server = Sshd::start();
+    let mut settings = server.settings("root");
+    settings.limits.timeout = Duration::from_millis(500);
+    settings.limits.attempts = 3;
+    let destination = opened(&settings);
+    put(&*destination, "a/b", b"bytes").unwrap();
+    server.stop();
+    let failures = [
+        put(&*destination, "a/c", b"bytes").unwrap_err(),
+        destination.get("a/b", 0).map(drop).unwrap_err(),
+        destination.list("").unwrap_err(),
+        destination.delete("a/b").unwrap_err(),
+        destination.sweep().unwrap_err(),
+    ];
+    for error in failures {
+        assert_eq!(error.kind(), ErrorKind::Unreachable, "{error:?}");
+    }
+}
+
+#[test]
+fn a_server_that_says_nothing_at_all_is_unreachable() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = Sshd::start();
+    let mut settings = server.settings_with("root", |sftp| sftp.port = silent.local_addr().unwrap().port());
+    settings.limits.timeout = Duration::from_millis(300);
+    settings.limits.attempts = 2;
+    let error = opened(&settings).list("").unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Unreachable, "timeout"));
+}
+
+#[test]
+fn bandwidth_is_shared_out_in_both_directions() {
+    let server = Sshd::start();
+    let mut settings = server.settings("root");
+    settings.limits.bandwidth = Some(1 << 20);
+    let begin = std::time::Instant::now();
+    put(&*opened(&settings), "a/b", &noise(5, 1 << 19)).unwrap();
+    // Half a second out and half a second back, at least.
+    assert!(begin.elapsed() >= Duration::from_millis(900));
+}
+
+// --- larger than memory ---
+
+/// 300 MB, or 5 GB when asked for.
+#[test]
+fn a_large_object_goes_there_and_back_in_little_memory() {
+    let server = Sshd::start();
+    let folder = tempfile::tempdir().unwrap();
+    let megabytes: u64 = if soak() { 5 * 1024 } else { 300 };
+    let path = folder.path().join("large");
+    let mut file = fs::File::create(&path).unwrap();
+    for i in 0..megabytes {
+        file.write_all(&noise(i + 1, 1 << 20)).unwrap();
+    }
+    drop(file);
+    let outcome = folder.path().join("outcome");
+    let output = child("large_in_a_child", folder.path(), &outcome)
+        .env("SFTP_PORT", server.port().to_string())
+        .env("SFTP_USER", server.user())
+        .env("SFTP_HOST_KEY", server.host_key())
+        .env("SFTP_KEY", server.key("key"))
+        .env("SFTP_PATH", server.data())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    let peak: u64 = fs::read_to_string(&outcome).unwrap().parse().unwrap();
+    println!("{megabytes} MiB there and back with a peak of {} KiB", peak);
+    assert!(peak < 128 * 1024, "{peak} KiB");
+    let same = Command::new("cmp").arg(&path).arg(server.data().join("root/plan/large")).status().unwrap();
+    assert!(same.success());
+    let same = Command::new("cmp").arg(&path).arg(folder.path().join("back")).status().unwrap();
+    assert!(same.success());
+}
+
+#[test]
+#[ignore = "run by another test"]
+fn large_in_a_child() {
+    let text = |name: &str| variable(name).to_str().unwrap().to_owned();
+    let folder = variable(ROOT);
+    let sftp = Sftp {
+        host: "127.0.0.1".into(),
+        port: text("SFTP_PORT").parse().unwrap(),
+        user: text("SFTP_USER"),
+        path: format!("{}/root", text("SFTP_PATH")),
+        host_key: text("SFTP_HOST_KEY"),
+        key: Some(Secret::file(PathBuf::from(text("SFTP_KEY")))),
+        key_passphrase: None,
+        password: None,
+    };
+    let settings = DestinationSettings {
+        name: "offsite".into(),
+        address: Address::Sftp(sftp),
+        limits: recoup::model::destination::Limits::default(),
+    };
+    let destination = opened(&settings);
+    let large = folder.join("large");
+    let stored = destination.put("plan/large", Body::File(&large), &Context::quiet()).unwrap();
+    assert_eq!(stored.bytes, fs::metadata(&large).unwrap().len());
+    let mut back = fs::File::create(folder.join("back")).unwrap();
+    std::io::copy(&mut destination.get("plan/large", 0).unwrap(), &mut back).unwrap();
+    fs::write(variable(OUTCOME), peak().to_string()).unwrap();
+}
+
+/// The most memory that this process ever held, in KiB (proc(5), `VmHWM`).
+fn peak() -> u64 {
+    let status = fs::read_to_string(Path::new("/proc/self/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+// --- speed ---
+
+/// When each phase began.
+#[derive(Default)]
+struct Phases(std::sync::Mutex<Vec<(Phase, std::time::Instant)>>);
+
+impl Observer for Phases {
+    fn phase(&self, phase: Phase, _: &str, _: Option<u64>) {
+        self.0.lock().unwrap().push((phase, std::time::Instant::now()));
+    }
+}
+
+/// Ours and others', in turns, on the same server.
+#[test]
+#[ignore = "a measurement: cargo test --release -p recoup --test sftp_cuts -- --ignored --nocapture beside_rclone"]
+fn throughput_beside_rclone_and_sftp() {
+    let server = Sshd::start();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("large");
+    let mut file = fs::File::create(&path).unwrap();
+    let megabytes = 512;
+    for i in 0..megabytes {
+        file.write_all(&noise(i + 1, 1 << 20)).unwrap();
+    }
+    drop(file);
+    let speed = |time: Duration| megabytes as f64 / time.as_secs_f64();
+    let timed = |command: &mut Command| {
+        let begin = std::time::Instant::now();
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        begin.elapsed()
+    };
+    let data = server.data();
+    let rclone = |words: &[&str]| {
+        let mut command = Command::new("rclone");
+        command.args(["--config", "/dev/null", "--sftp-host", "127.0.0.1", "--sftp-user", server.user()]);
+        command.args(["--sftp-port", &server.port().to_string(), "--sftp-shell-type", "none", "--sftp-key-file"]);
+        command.arg(server.key("key")).args(words);
+        command
+    };
+    for round in 0..5 {
+        let clean = || drop(fs::remove_dir_all(data.join("x")));
+        fs::create_dir_all(data.join("x")).unwrap();
+        let target = format!(":sftp:{}/x/rclone", data.display());
+        let put = timed(&mut rclone(&["copyto", path.to_str().unwrap(), &target]));
+        let get = timed(&mut rclone(&["copyto", &target, folder.path().join("back").to_str().unwrap()]));
+        clean();
+        fs::create_dir_all(data.join("x")).unwrap();
+        let batch = folder.path().join("batch");
+        fs::write(&batch, format!("put {} {}/x/openssh\n", path.display(), data.display())).unwrap();
+        let openssh = timed(
+            Command::new("sftp")
+                .args(["-q", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-i"])
+                .arg(server.key("key"))
+                .args(["-P", &server.port().to_string(), "-b"])
+                .arg(&batch)
+                .arg(format!("{}@127.0.0.1", server.user())),
+        );
+        clean();
+        let phases = Arc::new(Phases::default());
+        let context = Context { observer: phases.clone(), ..Context::quiet() };
+        let destination = opened(&server.settings("x"));
+        let begin = std::time::Instant::now();
+        destination.put("ours", Body::File(&path), &context).unwrap();
+        let whole = begin.elapsed();
+        let at = |wanted: Phase| phases.0.lock().unwrap().iter().find(|(phase, _)| *phase == wanted).unwrap().1;
+        let sending = at(Phase::Verify) - at(Phase::Store);
+        let reading = whole - (at(Phase::Verify) - begin);
+        println!(
+            "{round}: MiB/s: ours sending {:.0} reading back {:.0} whole put {:.0}; rclone put {:.0} get {:.0}; sftp put {:.0}",
+            speed(sending),
+            speed(reading),
+            speed(whole),
+            speed(put),
+            speed(get),
+            speed(openssh)
+        );
+        clean();
+    }
+}
