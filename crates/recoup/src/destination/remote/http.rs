@@ -87,7 +87,7 @@ fn meaning(status: u16, what: &str) -> Failure {
         _ => (ErrorKind::Failed, "destination_refused", "The destination refused the request"),
     };
     let error = Error::new(kind, code, text).because(format!("it answered {status}")).while_(what.to_owned());
-    Failure { passing: kind == ErrorKind::Unreachable, error, wait: None }
+    if kind == ErrorKind::Unreachable { Failure::passing(error) } else { Failure::lasting(error) }
 }
 
 /// `Retry-After` in seconds; a date is not worth a parser, and is waited for like silence.

@@ -71,10 +71,6 @@ pub(crate) trait Upload {
     /// [`ErrorKind::WouldOverwrite`] when one is there. Called again after an error that may pass: an answer may be lost
     /// although the work was done.
     fn finish(&mut self) -> Step<()>;
-    /// Bytes that the other side has for sure, where it says so: as long as they become more, going on is worth it.
-    fn sent(&self) -> u64 {
-        0
-    }
     /// Takes away what was sent.
     fn abort(&mut self);
 }
@@ -134,17 +130,6 @@ impl<P: Protocol + 'static> Remote<P> {
             .map_err(|error| error.while_(format!("reading {key} at {}", self.describe())))
     }
 
-    /// Sends as often as it takes while something arrives.
-    fn send(&self, upload: &mut dyn Upload, context: &Context) -> Result<()> {
-        loop {
-            let before = upload.sent();
-            match self.attempt(context, || upload.send()) {
-                Err(error) if error.kind() == ErrorKind::Unreachable && upload.sent() > before => {}
-                done => return done,
-            }
-        }
-    }
-
     fn put_alone(&self, key: &str, content: &Content<'_>, context: &Context) -> Result<Stored> {
         let ours = Stored { bytes: content.bytes(), sha256: content.sha256().to_owned() };
         let compare = |there: Stored| if there == ours { Ok(there) } else { Err(taken(key)) };
@@ -157,7 +142,7 @@ impl<P: Protocol + 'static> Remote<P> {
         context.observer.phase(Phase::Store, key, Some(content.bytes()));
         let mut upload = self.attempt(context, || self.protocol.begin(key, content))?;
         let sent = self
-            .send(upload.as_mut(), context)
+            .attempt(context, || upload.send())
             .and_then(|()| context.check())
             .and_then(|()| self.attempt(context, || upload.finish()));
         match sent {

@@ -39,6 +39,11 @@ pub(super) struct Sending<'a> {
 }
 
 impl<'a> Sending<'a> {
+    /// Bytes that Drive has for sure.
+    fn arrived(&self) -> u64 {
+        if self.session.is_some() { self.at } else { 0 }
+    }
+
     /// Opens a session.
     pub fn begin(drive: &'a Drive, key: &str, content: &'a Content<'a>) -> Step<Self> {
         let (key, id) = (key.to_owned(), drive.new_id()?);
@@ -191,7 +196,8 @@ impl<'a> Sending<'a> {
 
 impl Upload for Sending<'_> {
     fn send(&mut self) -> Step<()> {
-        self.go_on(false)
+        let before = self.arrived();
+        self.go_on(false).map_err(|failure| failure.having_advanced(self.arrived() > before))
     }
 
     fn finish(&mut self) -> Step<()> {
@@ -200,10 +206,6 @@ impl Upload for Sending<'_> {
             Some(file) => self.settle(&file),
             None => Ok(()),
         }
-    }
-
-    fn sent(&self) -> u64 {
-        if self.session.is_some() { self.at } else { 0 }
     }
 
     fn abort(&mut self) {
