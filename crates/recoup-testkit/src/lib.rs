@@ -4,12 +4,15 @@
 
 pub mod busy;
 pub mod contract;
+pub mod cutting;
 pub mod faults;
+pub mod faulty;
 pub mod hand_clock;
 pub mod listener;
 pub mod mail_sink;
 pub mod matrix;
 pub mod memory;
+pub mod moto;
 pub mod place;
 pub mod postgres;
 pub mod random;

@@ -25,22 +25,30 @@ pub(crate) struct Failure {
     pub passing: bool,
     /// How long the other side wants to be left alone.
     pub wait: Option<Duration>,
+    /// Part of the work was done for good: a long piece of work over a bad line is not given up while it goes on.
+    pub advanced: bool,
 }
 
 impl Failure {
     /// Trying again may help.
     pub fn passing(error: Error) -> Self {
-        Failure { error, passing: true, wait: None }
+        Failure { error, passing: true, wait: None, advanced: false }
     }
 
     /// Trying again will not help.
     pub fn lasting(error: Error) -> Self {
-        Failure { error, passing: false, wait: None }
+        Failure { error, passing: false, wait: None, advanced: false }
     }
 
     /// The other side wants to be left alone that long.
     pub fn after(mut self, wait: Option<Duration>) -> Self {
         self.wait = wait;
+        self
+    }
+
+    /// Whether part of the work was done for good.
+    pub fn having_advanced(mut self, advanced: bool) -> Self {
+        self.advanced = advanced;
         self
     }
 }
@@ -54,7 +62,8 @@ impl From<Error> for Failure {
     }
 }
 
-/// Does a step, and again at most `attempts` times in all while it fails in a way that may pass. `pause` is the first one.
+/// Does a step, and again at most `attempts` times in a row while it fails in a way that may pass and gets nowhere.
+/// `pause` is the first one.
 pub(crate) fn attempt<T>(
     attempts: u32,
     pause: Duration,
@@ -69,6 +78,9 @@ pub(crate) fn attempt<T>(
             Ok(done) => return Ok(done),
             Err(failure) => failure,
         };
+        if failure.advanced {
+            number = 1;
+        }
         if !failure.passing || number >= attempts {
             let error = failure.error;
             return Err(if number > 1 { error.while_(format!("trying {number} times")) } else { error });

@@ -8,6 +8,9 @@ pub(super) mod content;
 pub(super) mod failure;
 pub(super) mod http;
 mod reading;
+mod s3;
+mod secret;
+mod xml;
 
 use std::collections::HashSet;
 use std::io::Read;
@@ -81,6 +84,7 @@ pub(crate) struct Unfinished {
 pub(super) fn open(settings: &DestinationSettings) -> Result<Arc<dyn Destination>> {
     match &settings.address {
         Address::Directory { .. } => Err(Error::usage("not_remote", format!("{} is a directory", settings.name))),
+        Address::S3(to) => Ok(Arc::new(Remote::new(s3::S3::new(to, &settings.limits)?, settings.limits.clone()))),
         _ => {
             let text = format!("{} is of a kind that this version cannot reach", settings.name);
             Err(Error::new(ErrorKind::Unsupported, "destination_unsupported", text))
