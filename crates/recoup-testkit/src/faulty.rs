@@ -58,7 +58,12 @@ impl Faulty {
     pub fn to_port(to: u16, rule: impl FnMut(&Asked) -> Fault + Send + 'static) -> Faulty {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let line = Arc::new(Line { to, rule: Mutex::new(Box::new(rule)), asked: Mutex::default(), over: AtomicBool::new(false) });
+        let line = Arc::new(Line {
+            to,
+            rule: Mutex::new(Box::new(rule)),
+            asked: Mutex::default(),
+            over: AtomicBool::new(false),
+        });
         let accepting = Some(thread::spawn({
             let line = line.clone();
             move || {
@@ -123,11 +128,8 @@ fn header(head: &str, name: &str) -> Option<String> {
 
 /// A head without the header that says whether the connection stays.
 fn without_connection(head: &str, instead: &str) -> String {
-    let kept: Vec<&str> = head
-        .trim_end()
-        .split("\r\n")
-        .filter(|line| !line.to_ascii_lowercase().starts_with("connection:"))
-        .collect();
+    let kept: Vec<&str> =
+        head.trim_end().split("\r\n").filter(|line| !line.to_ascii_lowercase().starts_with("connection:")).collect();
     format!("{}\r\n{instead}\r\n", kept.join("\r\n"))
 }
 
@@ -146,8 +148,9 @@ impl Line {
         if let Fault::Answer(status, headers, text) = &fault {
             std::io::copy(&mut body, &mut std::io::sink()).ok()?;
             let length = text.len();
-            let answer =
-                format!("HTTP/1.1 {status} Fault\r\nContent-Length: {length}\r\nConnection: close\r\n{headers}\r\n{text}");
+            let answer = format!(
+                "HTTP/1.1 {status} Fault\r\nContent-Length: {length}\r\nConnection: close\r\n{headers}\r\n{text}"
+            );
             return client_out.write_all(answer.as_bytes()).ok();
         }
         let server = TcpStream::connect(("127.0.0.1", self.to)).ok()?;

@@ -2,6 +2,7 @@
 //! doubles, a busy database, odd databases, a sample application. Never published; panics are how it reports.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+pub mod apache;
 pub mod busy;
 pub mod contract;
 pub mod cutting;

@@ -91,22 +91,27 @@ impl Moto {
         String::from_utf8_lossy(&answer).into_owned()
     }
 
-    /// A destination in a bucket, reached through a port: the server's own, or that of a proxy in front of it.
+    /// See [`settings`].
     pub fn settings(&self, bucket: &str, port: u16) -> DestinationSettings {
-        DestinationSettings {
-            name: "offsite".into(),
-            address: Address::S3(S3 {
-                bucket: bucket.into(),
-                prefix: "some/where".into(),
-                region: "us-east-1".into(),
-                endpoint: Some(format!("http://127.0.0.1:{port}")),
-                path_style: true,
-                access_key: Secret::value(ACCESS_KEY),
-                secret_key: Secret::value(SECRET_KEY),
-                ca_file: None,
-            }),
-            limits: Limits { timeout: Duration::from_secs(60), pause: Duration::from_millis(1), ..Limits::default() },
-        }
+        settings(bucket, port)
+    }
+}
+
+/// A destination in a bucket, reached through a port: the server's own, or that of a proxy in front of it.
+pub fn settings(bucket: &str, port: u16) -> DestinationSettings {
+    DestinationSettings {
+        name: "offsite".into(),
+        address: Address::S3(S3 {
+            bucket: bucket.into(),
+            prefix: "some/where".into(),
+            region: "us-east-1".into(),
+            endpoint: Some(format!("http://127.0.0.1:{port}")),
+            path_style: true,
+            access_key: Secret::value(ACCESS_KEY),
+            secret_key: Secret::value(SECRET_KEY),
+            ca_file: None,
+        }),
+        limits: Limits { timeout: Duration::from_secs(60), pause: Duration::from_millis(1), ..Limits::default() },
     }
 }
 

@@ -10,6 +10,7 @@ pub(super) mod http;
 mod reading;
 mod s3;
 mod secret;
+mod webdav;
 mod xml;
 
 use std::collections::HashSet;
@@ -85,6 +86,9 @@ pub(super) fn open(settings: &DestinationSettings) -> Result<Arc<dyn Destination
     match &settings.address {
         Address::Directory { .. } => Err(Error::usage("not_remote", format!("{} is a directory", settings.name))),
         Address::S3(to) => Ok(Arc::new(Remote::new(s3::S3::new(to, &settings.limits)?, settings.limits.clone()))),
+        Address::WebDav(to) => {
+            Ok(Arc::new(Remote::new(webdav::WebDav::new(to, &settings.limits)?, settings.limits.clone())))
+        }
         _ => {
             let text = format!("{} is of a kind that this version cannot reach", settings.name);
             Err(Error::new(ErrorKind::Unsupported, "destination_unsupported", text))

@@ -93,7 +93,10 @@ mod tests {
 
     #[test]
     fn names_lose_their_prefix_and_text_its_references() {
-        let root = Element::parse("<?xml version=\"1.0\"?>\n<D:a xmlns:D=\"DAV:\"><D:b>x&amp;y&#33; &lt;<![CDATA[<z>]]></D:b><b/></D:a>\n").unwrap();
+        let root = Element::parse(
+            "<?xml version=\"1.0\"?>\n<D:a xmlns:D=\"DAV:\"><D:b>x&amp;y&#33; &lt;<![CDATA[<z>]]></D:b><b/></D:a>\n",
+        )
+        .unwrap();
         assert_eq!(root.name(), "a");
         assert_eq!(root.all("b").map(Element::text).collect::<Vec<_>>(), ["x&y! <<z>", ""]);
         assert_eq!((root.text_of("b"), root.text_of("c")), ("x&y! <<z>", ""));

@@ -80,8 +80,7 @@ impl S3 {
         headers: &[Pair<'_>],
         body: B,
     ) -> Step<Response<Body>> {
-        let credentials =
-            Credentials::new(reveal(&self.settings.access_key)?, reveal(&self.settings.secret_key)?);
+        let credentials = Credentials::new(reveal(&self.settings.access_key)?, reveal(&self.settings.secret_key)?);
         let (mut query, mut signed) = (query.to_vec(), headers.to_vec());
         query.sort_unstable();
         // The length is told by the connection; a proxy may tell it in another way.
@@ -230,7 +229,9 @@ impl Protocol for S3 {
         let bytes = header("content-length").and_then(|value| value.parse().ok());
         let modified = header("last-modified").and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
         match (bytes, modified) {
-            (Some(bytes), Some(date)) => Ok(Some(ObjectInfo { key: key.to_owned(), bytes, modified: date.timestamp() })),
+            (Some(bytes), Some(date)) => {
+                Ok(Some(ObjectInfo { key: key.to_owned(), bytes, modified: date.timestamp() }))
+            }
             _ => Err(http::cut("it has no length or no date", "looking for an object")),
         }
     }
@@ -249,8 +250,11 @@ impl Protocol for S3 {
             ErrorKind::NotFound if failure.error.code() == "object_missing" => Ok(()),
             ErrorKind::Denied if failure.error.code() == "destination_denied" => {
                 let text = "The destination does not let us remove objects";
-                let hint = "the credentials may only add, or the object is locked; what keeps it away is not ours to change";
-                Err(Failure::lasting(Error::new(ErrorKind::Denied, "destination_denied", text).because(failure.error).hint(hint)))
+                let hint =
+                    "the credentials may only add, or the object is locked; what keeps it away is not ours to change";
+                Err(Failure::lasting(
+                    Error::new(ErrorKind::Denied, "destination_denied", text).because(failure.error).hint(hint),
+                ))
             }
             _ => Err(failure),
         }

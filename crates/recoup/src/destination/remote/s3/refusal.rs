@@ -22,7 +22,9 @@ pub(super) fn explain(refusal: &Refusal, what: &str) -> Failure {
             let hint = "make the bucket first, or look at its name and the region";
             lasting(ErrorKind::NotFound, "bucket_missing", "There is no such bucket", hint)
         }
-        "NoSuchKey" => Failure::lasting(error(ErrorKind::NotFound, "object_missing", "The destination does not have it")),
+        "NoSuchKey" => {
+            Failure::lasting(error(ErrorKind::NotFound, "object_missing", "The destination does not have it"))
+        }
         "NoSuchUpload" => {
             let text = "The destination has given up our upload";
             Failure::lasting(error(ErrorKind::Failed, "upload_lost", text))
@@ -38,13 +40,15 @@ pub(super) fn explain(refusal: &Refusal, what: &str) -> Failure {
             lasting(ErrorKind::Denied, "clock_wrong", text, hint)
         }
         "AccessDenied" | "AllAccessDisabled" | "AccountProblem" | "MethodNotAllowed" | "ObjectLocked" => {
-            let hint = "look at the permissions of these credentials: docs/destinations.md has the policy that is needed";
+            let hint =
+                "look at the permissions of these credentials: docs/destinations.md has the policy that is needed";
             lasting(ErrorKind::Denied, "destination_denied", "The destination does not let us do this", hint)
         }
         "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException" => {
             let region = document.as_ref().map_or("", |document| document.text_of("Region"));
             let known = !region.is_empty() && region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-            let hint = if known { format!("set region = \"{region}\"") } else { "look at region and endpoint".to_owned() };
+            let hint =
+                if known { format!("set region = \"{region}\"") } else { "look at region and endpoint".to_owned() };
             lasting(ErrorKind::Usage, "wrong_region", "The bucket is in another region", &hint)
         }
         "PreconditionFailed" => {
@@ -54,9 +58,19 @@ pub(super) fn explain(refusal: &Refusal, what: &str) -> Failure {
         "QuotaExceeded" | "XMinioStorageFull" | "InsufficientStorage" => {
             Failure::lasting(Error::no_space(format!("{what}: the destination answered {said}")))
         }
-        "SlowDown" | "ServiceUnavailable" | "InternalError" | "RequestTimeout" | "Throttling" | "ThrottlingException"
-        | "TooManyRequests" | "Busy" | "ConditionalRequestConflict" | "OperationAborted" | "BadDigest"
-        | "IncompleteBody" | "InvalidDigest" => {
+        "SlowDown"
+        | "ServiceUnavailable"
+        | "InternalError"
+        | "RequestTimeout"
+        | "Throttling"
+        | "ThrottlingException"
+        | "TooManyRequests"
+        | "Busy"
+        | "ConditionalRequestConflict"
+        | "OperationAborted"
+        | "BadDigest"
+        | "IncompleteBody"
+        | "InvalidDigest" => {
             let failing = error(ErrorKind::Unreachable, "destination_failing", "The destination is failing");
             Failure::passing(failing).after(refusal.wait)
         }

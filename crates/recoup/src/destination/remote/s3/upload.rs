@@ -87,7 +87,8 @@ impl<'a> Uploading<'a> {
             let answer = self.s3.ask(Method::Get, Some(&self.s3.full(&self.key)), query, &[], ())?;
             let page = self.s3.read_document(answer, "ListPartsResult", "asking what has arrived")?;
             for part in page.all("Part") {
-                if let (Ok(number), Ok(bytes)) = (part.text_of("PartNumber").parse(), part.text_of("Size").parse::<u64>())
+                if let (Ok(number), Ok(bytes)) =
+                    (part.text_of("PartNumber").parse(), part.text_of("Size").parse::<u64>())
                     && self.part(number).is_some_and(|(_, length)| length == bytes)
                 {
                     found.insert(number, part.text_of("ETag").to_owned());
