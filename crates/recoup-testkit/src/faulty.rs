@@ -142,6 +142,7 @@ impl Line {
         let asked = Asked { method: words.next()?.to_owned(), path: words.next()?.to_owned(), head: head.clone() };
         let fault = (self.rule.lock().unwrap())(&asked);
         self.asked.lock().unwrap().push(asked);
+        assert!(header(&head, "transfer-encoding").is_none(), "bodies tell their length: {head}");
         let length = header(&head, "content-length").map_or(0, |length| length.parse().unwrap());
         let mut body = from.take(length);
         let mut client_out = client;

@@ -40,7 +40,7 @@ impl<'a> Uploading<'a> {
         let conditional = s3.conditional()?;
         let mut id = None;
         if content.bytes() > PART {
-            let answer = s3.ask(Method::Post, Some(&s3.full(key)), &[("uploads", "")], &[], ())?;
+            let answer = s3.ask(Method::Post, Some(&s3.full(key)), &[("uploads", "")], &[], &b""[..])?;
             let begun = s3.read_document(answer, "InitiateMultipartUploadResult", "beginning an upload")?;
             id = Some(begun.text_of("UploadId").to_owned()).filter(|id| !id.is_empty());
             if id.is_none() {
@@ -137,6 +137,7 @@ impl Upload for Uploading<'_> {
         let (mut number, mut advanced) = (1, false);
         while let Some((offset, length)) = self.part(number) {
             if !self.parts.contains_key(&number) {
+                self.content.context().check()?;
                 let text = number.to_string();
                 let query = [("partNumber", text.as_str()), ("uploadId", id.as_str())];
                 let name = self

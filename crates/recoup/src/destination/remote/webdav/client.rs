@@ -7,7 +7,7 @@ use ureq::http::{Request, Response, Uri};
 use ureq::{AsSendBody, Body};
 
 use super::super::failure::{Failure, Step};
-use super::super::http::{Http, Refusal};
+use super::super::http::{self, Http};
 use super::super::secret::reveal;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::channel::Secret;
@@ -94,7 +94,7 @@ impl fmt::Debug for Client {
 /// What an answer without success means.
 pub(super) fn refused(answer: Response<Body>, what: &str) -> Failure {
     let status = answer.status().as_u16();
-    let mut failure = Refusal::of(answer).failure(what);
+    let mut failure = http::refused(answer, what);
     let hint = match status {
         401 => "look at user and password; some services want a password made for applications",
         403 => "look at what this user may do in the folder",
