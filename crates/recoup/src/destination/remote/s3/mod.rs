@@ -48,6 +48,8 @@ pub(super) struct S3 {
 }
 
 type Pair<'a> = (&'a str, &'a str);
+/// What the next page of a listing is asked with.
+type Next = Vec<(&'static str, String)>;
 
 impl S3 {
     /// Without asking anything.
@@ -106,7 +108,7 @@ impl S3 {
         self.http.ask(request)
     }
 
-    /// An answer that is a document with a root of this name; servers also tell errors with 200.
+    /// An answer that is a document whose root begins like this; servers also tell errors with 200.
     fn read_document(&self, answer: Response<Body>, root: &str, what: &str) -> Step<Element> {
         if !answer.status().is_success() {
             return Err(explain(&Refusal::of(answer), what));
@@ -114,7 +116,7 @@ impl S3 {
         let text = http::document(answer, what)?;
         let document = Element::parse(&text).ok_or_else(|| http::cut("it is not a document", what))?;
         match document.name() {
-            name if name == root => Ok(document),
+            name if name.starts_with(root) => Ok(document),
             "Error" => Err(explain(&Refusal { status: 500, wait: None, text }, what)),
             _ => Err(http::cut("it is another document", what)),
         }
@@ -125,13 +127,8 @@ impl S3 {
     }
 
     /// Every page of a listing: `each` uses one and gives what the next one is asked with, or nothing when it has enough.
-    fn pages(
-        &self,
-        root: &str,
-        fixed: &[Pair<'_>],
-        each: &mut dyn FnMut(&Element) -> Option<Vec<(&'static str, String)>>,
-    ) -> Step<()> {
-        let mut more: Vec<(&'static str, String)> = Vec::new();
+    fn pages(&self, root: &str, fixed: &[Pair<'_>], each: &mut dyn FnMut(&Element) -> Option<Next>) -> Step<()> {
+        let mut more = Next::new();
         loop {
             let query: Vec<Pair<'_>> =
                 fixed.iter().copied().chain(more.iter().map(|(name, value)| (*name, value.as_str()))).collect();

@@ -85,7 +85,7 @@ impl<'a> Uploading<'a> {
             let query = [("part-number-marker", marker.as_str()), ("uploadId", id)];
             let query = if marker.is_empty() { &query[1..] } else { &query[..] };
             let answer = self.s3.ask(Method::Get, Some(&self.s3.full(&self.key)), query, &[], ())?;
-            let page = self.s3.read_document(answer, "ListPartsResult", "asking what has arrived")?;
+            let page = self.s3.read_document(answer, "ListParts", "asking what has arrived")?;
             for part in page.all("Part") {
                 if let (Ok(number), Ok(bytes)) =
                     (part.text_of("PartNumber").parse(), part.text_of("Size").parse::<u64>())

@@ -253,10 +253,11 @@ impl Upload for Uploading<'_> {
         if self.dav.find(&self.key)?.is_some() {
             return taken();
         }
-        if self.rename()? < 300 {
-            return Ok(());
+        // Not only when it is missing: some servers (Apache) say 500 then, not 409.
+        let folder = above(&self.key);
+        if !folder.is_empty() {
+            self.dav.make(folder)?;
         }
-        self.dav.make(above(&self.key))?;
         match self.rename()? {
             200..=299 => Ok(()),
             // What we sent is not there: it has its name already, or it was swept.
