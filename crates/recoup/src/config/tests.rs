@@ -68,11 +68,11 @@ fn a_full_file_means_what_it_says() {
     assert_eq!(command.timeout_ms, 120_000);
 
     let destinations = settings.destinations_of(plan).unwrap();
-    let paths: Vec<&Path> = destinations.iter().map(|d| d.path.as_path()).collect();
+    let paths: Vec<&Path> = destinations.iter().filter_map(|d| d.path()).collect();
     assert_eq!(paths, [Path::new("/srv/backups"), Path::new("/app/more")]);
-    assert!(destinations[0].marker && !destinations[1].marker);
+    assert!(destinations[0].has_marker() && !destinations[1].has_marker());
     let small = settings.destinations_of(settings.plan("small").unwrap()).unwrap();
-    assert_eq!(small[0].path, Path::new("/app/backups"));
+    assert_eq!(small[0].path(), Some(Path::new("/app/backups")));
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn every_value_knows_its_origin() {
     assert_eq!(origin("plan.small.compact"), ("false".into(), "default".into()));
     assert_eq!(origin("destination.here.marker"), ("true".into(), "/app/recoup.toml:25".into()));
     let small = settings.destinations_of(settings.plan("small").unwrap()).unwrap();
-    assert_eq!(small[0].path, Path::new("/cwd/out"));
+    assert_eq!(small[0].path(), Some(Path::new("/cwd/out")));
 }
 
 #[test]
