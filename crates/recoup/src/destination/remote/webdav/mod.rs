@@ -48,6 +48,12 @@ impl WebDav {
         match answer.status().as_u16() {
             207 => entries(&http::document(answer, "listing")?, &self.client.path(path)).map(Some),
             404 | 410 => Ok(None),
+            // Apache says so of what would be in an object as if that were a collection.
+            400 if !above(path).is_empty() => {
+                let over = self.look(above(path).trim_end_matches('/'), "0")?.unwrap_or_default();
+                let inside = over.iter().any(|entry| entry.itself && entry.folder);
+                if inside { Err(client::refused(answer, "listing")) } else { Ok(None) }
+            }
             200..=299 => Err(http::cut("it does not answer as WebDAV does", "listing")),
             _ => Err(client::refused(answer, "listing")),
         }
