@@ -49,8 +49,9 @@ impl WebDav {
             207 => entries(&http::document(answer, "listing")?, &self.client.path(path)).map(Some),
             404 | 410 => Ok(None),
             // Apache says so of what would be in an object as if that were a collection.
-            400 if !above(path).is_empty() => {
-                let over = self.look(above(path).trim_end_matches('/'), "0")?.unwrap_or_default();
+            400 if !path.trim_end_matches('/').is_empty() => {
+                let over = if path.ends_with('/') { path } else { above(path) };
+                let over = self.look(over.trim_end_matches('/'), "0")?.unwrap_or_default();
                 let inside = over.iter().any(|entry| entry.itself && entry.folder);
                 if inside { Err(client::refused(answer, "listing")) } else { Ok(None) }
             }
