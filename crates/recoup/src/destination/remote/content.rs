@@ -5,6 +5,9 @@ use std::fs::File;
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::time::Duration;
 
+use data_encoding::BASE64;
+use md5::{Digest, Md5};
+
 use super::failure;
 use crate::destination::{Body, durable};
 use crate::error::{Error, Result};
@@ -40,6 +43,20 @@ impl<'a> Content<'a> {
     /// Who asks us to stop.
     pub fn context(&self) -> &'a Context {
         self.context
+    }
+
+    /// MD5 of a part in Base64, as `Content-MD5` carries it (RFC 1864).
+    pub fn md5(&self, offset: u64, length: u64) -> Result<String> {
+        let length = length.min(self.bytes.saturating_sub(offset));
+        let mut from = Paced::new(open(self.body, offset)?, Some(length), None, &quietly(self.context));
+        let mut hash = Md5::new();
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            match from.read(&mut buffer).map_err(|error| Error::io("reading", error))? {
+                0 => return Ok(BASE64.encode(&hash.finalize())),
+                read => hash.update(buffer.get(..read).unwrap_or_default()),
+            }
+        }
     }
 
     /// `length` bytes from `offset` on. They count as progress while they are read; being asked to stop, and a file that

@@ -17,6 +17,8 @@ use crate::model::destination::Limits;
 
 /// Bytes of an answer that are read to say what went wrong.
 const EXPLANATION: u64 = 16 * 1024;
+/// The largest document that is read.
+const DOCUMENT: u64 = 64 << 20;
 
 /// A client for one destination; its connections are kept.
 #[derive(Debug, Clone)]
@@ -54,19 +56,49 @@ impl Http {
     }
 }
 
-/// What an answer without success means. `what` is what was asked for, for people.
-pub(crate) fn refused(answer: Response<Body>, what: &str) -> Failure {
-    let (status, wait) = (answer.status().as_u16(), wait_of(&answer));
-    // Read so that the connection can be used again.
-    let _ = std::io::copy(&mut answer.into_body().into_reader().take(EXPLANATION), &mut std::io::sink());
-    meaning(status, what).after(wait)
+/// An answer without success.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    /// Its status.
+    pub status: u16,
+    /// `Retry-After`.
+    pub wait: Option<Duration>,
+    /// The beginning of its body. It may repeat what we sent: never shown.
+    pub text: String,
 }
 
-/// The same, and what the other side says about it: at most [`EXPLANATION`] bytes.
-pub(crate) fn explained(answer: Response<Body>, what: &str) -> (Failure, Vec<u8>) {
-    let (status, wait, mut said) = (answer.status().as_u16(), wait_of(&answer), Vec::new());
-    let _ = answer.into_body().into_reader().take(EXPLANATION).read_to_end(&mut said);
-    (meaning(status, what).after(wait), said)
+impl Refusal {
+    /// Reads it, so that the connection can be used again.
+    pub fn of(answer: Response<Body>) -> Self {
+        let (wait, status) = (wait_of(&answer), answer.status().as_u16());
+        let mut text = Vec::new();
+        let _ = answer.into_body().into_reader().take(EXPLANATION).read_to_end(&mut text);
+        Refusal { status, wait, text: String::from_utf8_lossy(&text).into_owned() }
+    }
+
+    /// What the status means. 429 and 5xx may pass (RFC 9110 15.6, RFC 6585 4), and say how long it takes when they do.
+    /// `what` is what was asked for, for people.
+    pub fn failure(&self, what: &str) -> Failure {
+        let (kind, code, text) = match self.status {
+            401 | 403 => (ErrorKind::Denied, "destination_denied", "The destination does not let us in"),
+            404 | 410 => (ErrorKind::NotFound, "object_missing", "The destination does not have it"),
+            409 | 412 => (ErrorKind::WouldOverwrite, "would_overwrite", "Something else is stored there already"),
+            507 => return Failure::lasting(Error::no_space(format!("{what}: the destination answered 507"))),
+            501 | 505 => (ErrorKind::Failed, "destination_refused", "The destination refused the request"),
+            408 | 423 | 425 | 429 | 500..=599 => {
+                (ErrorKind::Unreachable, "destination_failing", "The destination is failing")
+            }
+            _ => (ErrorKind::Failed, "destination_refused", "The destination refused the request"),
+        };
+        let error = Error::new(kind, code, text).because(format!("it answered {}", self.status)).while_(what);
+        let failure = if kind == ErrorKind::Unreachable { Failure::passing(error) } else { Failure::lasting(error) };
+        failure.after(self.wait)
+    }
+}
+
+/// What an answer without success means. `what` is what was asked for, for people.
+pub(crate) fn refused(answer: Response<Body>, what: &str) -> Failure {
+    Refusal::of(answer).failure(what)
 }
 
 /// How long the other side wants to be left alone.
@@ -74,20 +106,38 @@ pub(crate) fn wait_of(answer: &Response<Body>) -> Option<Duration> {
     answer.headers().get("retry-after").and_then(|value| value.to_str().ok()).and_then(seconds)
 }
 
-/// What a status without success means. 429 and 5xx may pass (RFC 9110 15.6, RFC 6585 4).
-fn meaning(status: u16, what: &str) -> Failure {
-    let (kind, code, text) = match status {
-        401 | 403 => (ErrorKind::Denied, "destination_denied", "The destination does not let us in"),
-        404 | 410 => (ErrorKind::NotFound, "object_missing", "The destination does not have it"),
-        409 | 412 => (ErrorKind::WouldOverwrite, "would_overwrite", "Something else is stored there already"),
-        507 => return Failure::lasting(Error::no_space(format!("{what}: the destination answered 507"))),
-        408 | 423 | 425 | 429 | 500..=599 => {
-            (ErrorKind::Unreachable, "destination_failing", "The destination is failing")
+/// A document that is small enough for the memory.
+pub(crate) fn document(answer: Response<Body>, what: &str) -> Step<String> {
+    let mut text = String::new();
+    match answer.into_body().into_reader().take(DOCUMENT).read_to_string(&mut text) {
+        Ok(_) => Ok(text),
+        Err(error) => Err(cut(error, what)),
+    }
+}
+
+/// The bytes from `from` on of an answer to a request with `Range: bytes=FROM-`. A server may ignore that (RFC 9110 14.2)
+/// and send everything.
+pub(crate) fn ranged(answer: Response<Body>, from: u64, what: &str) -> Step<Box<dyn Read + Send>> {
+    let partial = answer.status().as_u16() == 206;
+    if partial {
+        let range = answer.headers().get("content-range").and_then(|value| value.to_str().ok());
+        let begins = |range: &str| range.trim().strip_prefix("bytes ")?.split('-').next()?.trim().parse::<u64>().ok();
+        if range.and_then(begins).is_some_and(|first| first != from) {
+            let text = "The destination sent another part than we asked for";
+            return Err(Failure::passing(Error::new(ErrorKind::Unreachable, "destination_failing", text).while_(what)));
         }
-        _ => (ErrorKind::Failed, "destination_refused", "The destination refused the request"),
-    };
-    let error = Error::new(kind, code, text).because(format!("it answered {status}")).while_(what.to_owned());
-    if kind == ErrorKind::Unreachable { Failure::passing(error) } else { Failure::lasting(error) }
+    }
+    let mut body = answer.into_body().into_reader();
+    if from > 0 && !partial {
+        std::io::copy(&mut (&mut body).take(from), &mut std::io::sink()).map_err(|error| cut(error, what))?;
+    }
+    Ok(Box::new(body))
+}
+
+/// The connection was lost in the middle of an answer, or the answer makes no sense: it may be better next time.
+pub(crate) fn cut(why: impl Into<Box<dyn std::error::Error + Send + Sync>>, what: &str) -> Failure {
+    let error = Error::new(ErrorKind::Unreachable, "connection_lost", "The answer was not whole").because(why);
+    Failure::passing(error.while_(what))
 }
 
 /// `Retry-After` in seconds; a date is not worth a parser, and is waited for like silence.

@@ -13,6 +13,10 @@ pub(super) mod failure;
 pub(super) mod http;
 mod reading;
 mod sftp;
+mod s3;
+mod secret;
+mod webdav;
+mod xml;
 
 use std::collections::HashSet;
 use std::io::Read;
@@ -92,9 +96,9 @@ pub(super) fn open(settings: &DestinationSettings) -> Result<Arc<dyn Destination
         Address::Drive(address) => Ok(Arc::new(drive::open(&settings.name, address, &settings.limits)?)),
         Address::Directory { .. } => Err(Error::usage("not_remote", format!("{} is a directory", settings.name))),
         Address::Sftp(to) => Ok(Arc::new(Remote::new(sftp::Sftp::new(to, &settings.limits)?, settings.limits.clone()))),
-        _ => {
-            let text = format!("{} is of a kind that this version cannot reach", settings.name);
-            Err(Error::new(ErrorKind::Unsupported, "destination_unsupported", text))
+        Address::S3(to) => Ok(Arc::new(Remote::new(s3::S3::new(to, &settings.limits)?, settings.limits.clone()))),
+        Address::WebDav(to) => {
+            Ok(Arc::new(Remote::new(webdav::WebDav::new(to, &settings.limits)?, settings.limits.clone())))
         }
     }
 }

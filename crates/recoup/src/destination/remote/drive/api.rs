@@ -16,7 +16,7 @@ use ureq::http::{Request, Response};
 use ureq::{AsSendBody, Body};
 
 use super::super::failure::{Failure, Step};
-use super::super::http::{Http, explained};
+use super::super::http::{self, Http, Refusal};
 use super::token::{Tokens, word};
 use crate::error::{Error, ErrorKind};
 
@@ -132,7 +132,7 @@ impl Api {
         if answer.status().as_u16() == 401 {
             // It may have expired early or been taken back: another one will tell.
             self.tokens.forget(&token);
-            let (failure, _) = explained(answer, what);
+            let failure = http::refused(answer, what);
             return Err(Failure::passing(failure.error));
         }
         Ok(answer)
@@ -171,9 +171,9 @@ pub(super) fn read<T: DeserializeOwned>(answer: Response<Body>, what: &str) -> S
 
 /// What an answer without success means.
 pub(super) fn refused(answer: Response<Body>, what: &str) -> Failure {
-    let status = answer.status().as_u16();
-    let (failure, said) = explained(answer, what);
-    let said: serde_json::Value = serde_json::from_slice(&said).unwrap_or_default();
+    let refusal = Refusal::of(answer);
+    let (status, failure) = (refusal.status, refusal.failure(what));
+    let said: serde_json::Value = serde_json::from_str(&refusal.text).unwrap_or_default();
     let reason = said.pointer("/error/errors/0/reason").and_then(|reason| reason.as_str()).map(word);
     let Some(reason) = reason else { return failure };
     let because = format!("it answered {status} {reason}");

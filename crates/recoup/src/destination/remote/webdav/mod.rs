@@ -1,0 +1,280 @@
+//! A collection of a WebDAV server (RFC 4918). An object is a resource; collections are made as needed. What is on its way
+//! lies in a collection of its own with a leading dot, and gets its name by a MOVE that may not overwrite.
+//!
+//! Not here: the connection and who we are (`client`), and what listings say (`listing`).
+
+mod client;
+mod listing;
+
+use std::io::Read;
+
+use jiff::Timestamp;
+use ureq::SendBody;
+
+use self::client::Client;
+use self::listing::{Entry, entries};
+use super::failure::{Failure, Step};
+use super::http;
+use super::{Content, Protocol, Unfinished, Upload};
+use crate::destination::ObjectInfo;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::destination::{self, Limits};
+
+/// Where objects are before they have their names. Keys never begin with a dot.
+const PARTS: &str = ".recoup-parts/";
+
+/// What is asked about resources: all that we need, because some servers count everything for `allprop`.
+const PROPERTIES: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?><propfind xmlns=\"DAV:\"><prop><resourcetype/>\
+                          <getcontentlength/><getlastmodified/></prop></propfind>";
+/// RFC 4331.
+const QUOTA: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?><propfind xmlns=\"DAV:\"><prop><quota-available-bytes/>\
+                     </prop></propfind>";
+
+/// A collection.
+pub(super) struct WebDav {
+    client: Client,
+}
+
+impl WebDav {
+    /// Without asking anything.
+    pub fn new(settings: &destination::WebDav, limits: &Limits) -> Result<Self> {
+        Ok(WebDav { client: Client::new(settings, limits)? })
+    }
+
+    /// What is said about a path, and with `depth` 1 about what is directly in it; `None` when it is not there.
+    fn look(&self, path: &str, depth: &str) -> Step<Option<Vec<Entry>>> {
+        let headers = [("depth", depth), ("content-type", "application/xml; charset=utf-8")];
+        let answer = self.client.ask("PROPFIND", path, &headers, PROPERTIES.as_bytes())?;
+        match answer.status().as_u16() {
+            207 => entries(&http::document(answer, "listing")?, &self.client.path(path)).map(Some),
+            404 | 410 => Ok(None),
+            // Apache says so of what would be in an object as if that were a collection.
+            400 if !path.trim_end_matches('/').is_empty() => {
+                let over = if path.ends_with('/') { path } else { above(path) };
+                let over = self.look(over.trim_end_matches('/'), "0")?.unwrap_or_default();
+                let inside = over.iter().any(|entry| entry.itself && entry.folder);
+                if inside { Err(client::refused(answer, "listing")) } else { Ok(None) }
+            }
+            200..=299 => Err(http::cut("it does not answer as WebDAV does", "listing")),
+            _ => Err(client::refused(answer, "listing")),
+        }
+    }
+
+    /// Everything directly in a collection, which may not be there.
+    fn children(&self, folder: &str) -> Step<Vec<Entry>> {
+        let mut found = self.look(folder, "1")?.unwrap_or_default();
+        found.retain(|entry| !entry.itself);
+        Ok(found)
+    }
+
+    /// Makes a collection, and what is above it.
+    fn make(&self, folder: &str) -> Step<()> {
+        let answer = self.client.ask("MKCOL", folder, &[], ())?;
+        match answer.status().as_u16() {
+            // It is there already.
+            200..=299 | 405 => Ok(()),
+            // Something above it is not there (RFC 4918 9.3.1).
+            404 | 409 if !folder.is_empty() => {
+                self.make(above(folder))?;
+                let answer = self.client.ask("MKCOL", folder, &[], ())?;
+                match answer.status().as_u16() {
+                    200..=299 | 405 => Ok(()),
+                    _ => Err(client::refused(answer, "making a folder")),
+                }
+            }
+            404 | 409 => {
+                let text = "What is above the folder in the address is not there";
+                let error = Error::new(ErrorKind::NotFound, "folder_missing", text).while_("making a folder");
+                Err(Failure::lasting(error.hint("look at the address, or make the folder that it names")))
+            }
+            _ => Err(client::refused(answer, "making a folder")),
+        }
+    }
+
+    fn remove(&self, path: &str, what: &str) -> Step<()> {
+        let answer = self.client.ask("DELETE", path, &[], ())?;
+        match answer.status().as_u16() {
+            404 | 410 => Ok(()),
+            // Parts of it could not be removed.
+            207 => {
+                Err(Failure::lasting(Error::new(ErrorKind::Failed, "destination_refused", format!("{what}: not all"))))
+            }
+            200..=299 => Ok(()),
+            403 | 405 => {
+                let text = "The destination does not let us remove objects";
+                let error = Error::new(ErrorKind::Denied, "destination_denied", text)
+                    .because(format!("it answered {}", answer.status().as_u16()))
+                    .while_(what);
+                Err(Failure::lasting(error.hint("this user may only add; what keeps objects is not ours to change")))
+            }
+            _ => Err(client::refused(answer, what)),
+        }
+    }
+}
+
+/// The collection that holds something; both end with `/` when they are collections.
+fn above(path: &str) -> &str {
+    let inner = path.trim_end_matches('/');
+    inner.rfind('/').and_then(|slash| inner.get(..=slash)).unwrap_or_default()
+}
+
+impl Protocol for WebDav {
+    fn describe(&self) -> String {
+        self.client.describe()
+    }
+
+    fn begin<'a>(&'a self, key: &str, content: &'a Content<'a>) -> Step<Box<dyn Upload + 'a>> {
+        let part = format!("{PARTS}{}", ulid::Ulid::generate());
+        Ok(Box::new(Uploading { dav: self, key: key.to_owned(), part, content, finished_before: false }))
+    }
+
+    fn read(&self, key: &str, from: u64) -> Step<Box<dyn Read + Send>> {
+        let range = format!("bytes={from}-");
+        let headers: &[(&str, &str)] = if from > 0 { &[("range", &range)] } else { &[] };
+        let answer = self.client.ask("GET", key, headers, ())?;
+        if !answer.status().is_success() {
+            return Err(client::refused(answer, "reading"));
+        }
+        http::ranged(answer, from, "reading")
+    }
+
+    fn find(&self, key: &str) -> Step<Option<ObjectInfo>> {
+        let Some(found) = self.look(key, "0")? else { return Ok(None) };
+        found.into_iter().find(|entry| entry.itself && !entry.folder).map(|entry| entry.object(key)).transpose()
+    }
+
+    /// Collection by collection: many servers refuse to tell everything at once (RFC 4918 9.1, `Depth: infinity`).
+    fn list(&self, prefix: &str) -> Step<Vec<ObjectInfo>> {
+        let first = prefix.rfind('/').and_then(|slash| prefix.get(..=slash)).unwrap_or_default();
+        let mut folders = vec![first.to_owned()];
+        let mut found = Vec::new();
+        while let Some(folder) = folders.pop() {
+            for entry in self.children(&folder)? {
+                let key = format!("{folder}{}", entry.name);
+                // Dotted names are ours, or somebody else's, never objects.
+                if entry.name.starts_with('.') || !(key.starts_with(prefix) || entry.folder && prefix.starts_with(&key))
+                {
+                    continue;
+                }
+                if entry.folder {
+                    folders.push(format!("{key}/"));
+                } else {
+                    found.push(entry.object(&key)?);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn delete(&self, key: &str) -> Step<()> {
+        // Removing a collection would remove everything in it.
+        if self.find(key)?.is_none() {
+            return Ok(());
+        }
+        self.remove(key, "removing an object")
+    }
+
+    fn free_bytes(&self) -> Step<Option<u64>> {
+        let answer = self.client.ask(
+            "PROPFIND",
+            "",
+            &[("depth", "0"), ("content-type", "application/xml")],
+            QUOTA.as_bytes(),
+        )?;
+        match answer.status().as_u16() {
+            207 => Ok(listing::quota(&http::document(answer, "asking for the quota")?)),
+            404 => Ok(None),
+            _ => Err(client::refused(answer, "asking for the quota")),
+        }
+    }
+
+    fn unfinished(&self) -> Step<Vec<Unfinished>> {
+        let mut found = Vec::new();
+        for entry in self.children(PARTS)? {
+            let id = format!("{PARTS}{}", entry.name);
+            let begun = entry.modified.unwrap_or(Timestamp::MAX);
+            found.push(Unfinished { key: id.clone(), id, begun });
+        }
+        Ok(found)
+    }
+
+    fn remove_unfinished(&self, upload: &Unfinished) -> Step<()> {
+        self.remove(&upload.id, "removing an upload that nobody finished")
+    }
+}
+
+/// An object on its way. A part that was cut is sent again from its beginning: WebDAV knows no going on.
+struct Uploading<'a> {
+    dav: &'a WebDav,
+    key: String,
+    part: String,
+    content: &'a Content<'a>,
+    finished_before: bool,
+}
+
+impl Uploading<'_> {
+    fn put(&self) -> Step<u16> {
+        let length = self.content.bytes().to_string();
+        let mut from = self.content.from(0, self.content.bytes())?;
+        let headers = [("content-length", length.as_str()), ("content-type", "application/octet-stream")];
+        let answer = self.dav.client.ask("PUT", &self.part, &headers, SendBody::from_reader(&mut from))?;
+        settled(answer, "sending")
+    }
+
+    fn rename(&self) -> Step<u16> {
+        let to = self.dav.client.address(&self.key);
+        let answer = self.dav.client.ask("MOVE", &self.part, &[("destination", &to), ("overwrite", "F")], ())?;
+        settled(answer, "naming an object")
+    }
+}
+
+/// The status of an answer: success, or one that we can do something about.
+fn settled(answer: ureq::http::Response<ureq::Body>, what: &str) -> Step<u16> {
+    match answer.status().as_u16() {
+        // Several statuses in one answer tell of a failure (RFC 4918 9.9.4).
+        207 => Err(http::cut("it was done in part", what)),
+        status @ (200..=299 | 404 | 409) => http::document(answer, what).map(|_| status),
+        _ => Err(client::refused(answer, what)),
+    }
+}
+
+impl Upload for Uploading<'_> {
+    fn send(&mut self) -> Step<()> {
+        if self.put()? < 300 {
+            return Ok(());
+        }
+        self.dav.make(PARTS)?;
+        match self.put()? {
+            200..=299 => Ok(()),
+            status => Err(http::cut(format!("it answered {status}"), "sending")),
+        }
+    }
+
+    fn finish(&mut self) -> Step<()> {
+        let taken = || {
+            let text = "Something else is stored there already";
+            Err(Failure::lasting(Error::new(ErrorKind::WouldOverwrite, "would_overwrite", text)))
+        };
+        // Somebody may have been faster; or our last answer was lost.
+        let again = std::mem::replace(&mut self.finished_before, true);
+        if self.dav.find(&self.key)?.is_some() {
+            return taken();
+        }
+        // Not only when it is missing: some servers (Apache) say 500 then, not 409.
+        let folder = above(&self.key);
+        if !folder.is_empty() {
+            self.dav.make(folder)?;
+        }
+        match self.rename()? {
+            200..=299 => Ok(()),
+            // What we sent is not there: it has its name already, or it was swept.
+            _ if again && self.dav.find(&self.key)?.is_some() => taken(),
+            status => Err(http::cut(format!("it answered {status}"), "naming an object")),
+        }
+    }
+
+    fn abort(&mut self) {
+        // What stays is swept when it is old.
+        let _ = self.dav.remove(&self.part, "removing what was sent");
+    }
+}
