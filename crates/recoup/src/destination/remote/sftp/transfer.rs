@@ -38,11 +38,13 @@ pub(super) struct Uploading<'a> {
     /// What the server confirmed, without a gap. A server that works on several requests at once may have more, with
     /// gaps: it is not believed.
     confirmed: u64,
+    /// The part is there, as far as we know.
+    begun: bool,
 }
 
 impl<'a> Uploading<'a> {
     pub fn new(sftp: &'a Sftp, key: &str, content: &'a Content<'a>) -> Self {
-        Uploading { sftp, content, target: sftp.path(key), part: sftp.part_of(key), confirmed: 0 }
+        Uploading { sftp, content, target: sftp.path(key), part: sftp.part_of(key), confirmed: 0, begun: false }
     }
 
     fn open(&mut self, on: &Connection) -> Step<String> {
@@ -60,6 +62,7 @@ impl<'a> Uploading<'a> {
 
     fn send_over(&mut self, on: &Connection) -> Step<()> {
         let handle = self.open(on)?;
+        self.begun = true;
         let size = on.ask(on.raw.fstat(handle.as_str()));
         let size = size.map_err(|error| failed(error, format!("looking at {}", self.part)))?.attrs.size.unwrap_or(0);
         self.confirmed = self.confirmed.min(size);
@@ -166,12 +169,12 @@ impl<'a> Uploading<'a> {
 impl Upload for Uploading<'_> {
     fn send(&mut self) -> Step<()> {
         let pool = self.sftp.pool.clone();
-        let before = self.confirmed;
+        let (before, begun) = (self.confirmed, self.begun);
         let result = match pool.with(|on| self.send_over(on)) {
             // Who may only make new files may not go on with an old one.
-            Err(failure) if before > 0 && failure.error.kind() == ErrorKind::Denied => {
+            Err(failure) if begun && failure.error.kind() == ErrorKind::Denied => {
                 self.part = self.sftp.another(&self.part);
-                self.confirmed = 0;
+                (self.confirmed, self.begun) = (0, false);
                 pool.with(|on| self.send_over(on))
             }
             result => result,
