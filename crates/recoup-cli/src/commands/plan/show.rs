@@ -170,9 +170,10 @@ fn lines(plan: &Plan, settings: &recoup::config::Settings, origin: String, next:
     }
     table.row(["format".into(), plan.format.word().to_owned()]);
     for name in &plan.destinations {
-        let path = settings.destination(name, &settings.base).map(|found| found.path.display().to_string());
-        let path = path.unwrap_or_default();
-        table.row(["to".into(), if path == *name { path } else { format!("{name} ({path})") }]);
+        let found = settings.destination(name, &settings.base).ok();
+        let path = found.as_ref().and_then(|found| found.path()).map(|path| path.display().to_string());
+        let told = path.filter(|path| path != name).map_or_else(|| name.clone(), |path| format!("{name} ({path})"));
+        table.row(["to".into(), told]);
     }
     table.row(["schedule".into(), when(plan)]);
     if let Some(next) = next {
