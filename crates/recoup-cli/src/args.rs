@@ -14,8 +14,8 @@ use recoup::model::retention::Policy;
 use recoup::model::{Format, Kind, Level};
 
 pub use daemon::{Adopt, Audit, AuditWord, DataPlace, Run, Serve, User, UserWord};
-pub use plan::{Plan, PlanAdd, PlanDocument, PlanEdit, PlanNext, PlanWord, ScheduleArgs};
 pub use drive::Drive;
+pub use plan::{Plan, PlanAdd, PlanDocument, PlanEdit, PlanNext, PlanWord, ScheduleArgs};
 
 const EXIT_CODES: &str = "\
 Exit codes:

@@ -5,8 +5,8 @@
 pub mod apache;
 pub mod busy;
 pub mod contract;
-pub mod drive;
 pub mod cutting;
+pub mod drive;
 pub mod faults;
 pub mod faulty;
 pub mod hand_clock;

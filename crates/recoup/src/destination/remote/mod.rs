@@ -12,9 +12,9 @@ pub(super) mod drive;
 pub(super) mod failure;
 pub(super) mod http;
 mod reading;
-mod sftp;
 mod s3;
 mod secret;
+mod sftp;
 mod webdav;
 mod xml;
 
