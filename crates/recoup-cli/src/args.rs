@@ -240,12 +240,10 @@ Examples:
 
 A copy is the same backup at one more place: same id, same bytes, proven on both sides. What is damaged is not copied.")]
 pub struct Copy {
-    #[arg(value_name = "BACKUP", help = REFERENCE, required_unless_present = "all")]
-    pub backups: Vec<String>,
-    /// Where to: a name of recoup.toml, or a directory
-    #[arg(value_name = "DEST", value_hint = ValueHint::DirPath, required = true)]
-    pub to: String,
-    /// Every backup that is whole
+    /// Backups, and at the end where to: a name of recoup.toml, or a directory
+    #[arg(value_name = "BACKUP… DEST", required = true)]
+    pub given: Vec<String>,
+    /// Every backup that is whole; only DEST is named
     #[arg(long)]
     pub all: bool,
     /// Where to put what must be downloaded first [default: $TMPDIR, else /var/tmp]

@@ -36,6 +36,7 @@ help! {
     help_plan_next: "plan next",
     help_doctor: "doctor",
     help_demo: "demo",
+    help_copy: "copy",
     help_drive: "drive",
     help_drive_connect: "drive connect",
     help_notify: "notify",

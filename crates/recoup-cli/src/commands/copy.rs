@@ -13,12 +13,17 @@ use crate::session::{self, Session};
 use crate::words;
 
 pub fn run(args: &Args, session: &Session) -> Result<Reply> {
-    let settings = session.settings.destination(&args.to, &session.current)?;
+    let (to, backups) = args.given.split_last().ok_or_else(|| incomplete("DEST is missing"))?;
+    if backups.is_empty() != args.all {
+        let text = if args.all { "--all and the name of a backup" } else { "BACKUP or DEST is missing" };
+        return Err(incomplete(text));
+    }
+    let settings = session.settings.destination(to, &session.current)?;
     let to = Place::open(&settings, true)?;
     let shelf = Shelf::open(session, args.at.at.as_deref())?;
     let backups = match args.all {
         true => shelf.listing.backups.iter().filter(|listed| listed.missing.is_empty()).collect(),
-        false => shelf.find_all(&args.backups)?,
+        false => shelf.find_all(backups)?,
     };
     let context = session.work()?;
     let screen = &session.screen;
@@ -73,6 +78,10 @@ pub fn run(args: &Args, session: &Session) -> Result<Reply> {
     warnings.extend(shelf.out_of_reach("Backups were not looked for"));
     let json = json!({ "to": to.name, "backups": rows });
     Ok(output::reached(screen, json, &warnings, String::new()))
+}
+
+fn incomplete(text: &str) -> Error {
+    Error::usage("bad_arguments", text).hint("recoup copy BACKUP… DEST, or recoup copy --all DEST")
 }
 
 fn nowhere(to: &Place) -> Error {
