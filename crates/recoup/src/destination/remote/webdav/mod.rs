@@ -69,24 +69,22 @@ impl WebDav {
 
     /// Makes a collection, and what is above it.
     fn make(&self, folder: &str) -> Step<()> {
-        let answer = self.client.ask("MKCOL", folder, &[], ())?;
+        let mut answer = self.client.ask("MKCOL", folder, &[], ())?;
+        // Something above it is not there (RFC 4918 9.3.1).
+        if matches!(answer.status().as_u16(), 404 | 409) && !folder.is_empty() {
+            self.make(above(folder))?;
+            answer = self.client.ask("MKCOL", folder, &[], ())?;
+        }
         match answer.status().as_u16() {
             // It is there already.
             200..=299 | 405 => Ok(()),
-            // Something above it is not there (RFC 4918 9.3.1).
-            404 | 409 if !folder.is_empty() => {
-                self.make(above(folder))?;
-                let answer = self.client.ask("MKCOL", folder, &[], ())?;
-                match answer.status().as_u16() {
-                    200..=299 | 405 => Ok(()),
-                    _ => Err(client::refused(answer, "making a folder")),
-                }
-            }
-            404 | 409 => {
+            404 | 409 if folder.is_empty() => {
                 let text = "What is above the folder in the address is not there";
                 let error = Error::new(ErrorKind::NotFound, "folder_missing", text).while_("making a folder");
                 Err(Failure::lasting(error.hint("look at the address, or make the folder that it names")))
             }
+            // Somebody else made it in the same moment: Apache says 403 then.
+            _ if self.look(folder, "0")?.is_some() => Ok(()),
             _ => Err(client::refused(answer, "making a folder")),
         }
     }
