@@ -66,6 +66,10 @@ impl Disk {
     /// Mounts what is on the disk after a cut.
     fn again(&mut self) {
         must(Command::new("umount").arg(&self.at));
+        // The kernel lets go of the loop device a moment later; a mount in between would take the device that goes.
+        while !must(Command::new("losetup").arg("--associated").arg(&self.image)).trim().is_empty() {
+            std::thread::sleep(Duration::from_millis(2));
+        }
         self.rounds += 1;
         // Every other time another one takes the first free loop device.
         let other =

@@ -57,7 +57,7 @@ async fn export(engine: &Engine, session: &Session, csv: bool, after: i64) -> Re
     let mut seq = after;
     let mut events: Vec<Value> = Vec::new();
     if csv {
-        session.screen.say("seq,at,event,user,resource_type,resource_id,action,success,details,hash");
+        session.screen.say(Link::CSV_HEAD);
     }
     loop {
         let links = engine.catalog().audit_after(seq, PAGE).await?;
@@ -66,33 +66,11 @@ async fn export(engine: &Engine, session: &Session, csv: bool, after: i64) -> Re
         for link in &links {
             let value = serde_json::to_value(link).map_err(|error| Error::io("writing", error.into()))?;
             match (session.screen.for_people(), csv) {
-                (true, true) => session.screen.say(row(link)),
+                (true, true) => session.screen.say(link.csv()),
                 (true, false) => session.screen.say(value.to_string()),
                 (false, _) => events.push(value),
             }
         }
     }
     Ok(Reply::good(json!({ "events": events }), "", ""))
-}
-
-/// One line of CSV (RFC 4180). A field that a spreadsheet would take for a formula begins with an apostrophe.
-fn row(link: &Link) -> String {
-    let event = &link.event;
-    let fields = [
-        link.seq.to_string(),
-        link.at.to_string(),
-        event.event.clone(),
-        event.user.clone().unwrap_or_default(),
-        event.resource_type.clone(),
-        event.resource_id.clone(),
-        event.action.clone(),
-        event.success.to_string(),
-        event.details.to_string(),
-        link.hash.clone(),
-    ];
-    let quoted = fields.map(|field| {
-        let guard = if field.starts_with(['=', '+', '-', '@']) { "'" } else { "" };
-        format!("\"{guard}{}\"", field.replace('"', "\"\""))
-    });
-    quoted.join(",")
 }

@@ -57,9 +57,7 @@ fn backed_up(result: &Value) -> String {
         .filter_map(|name| Some(name.as_str()?.to_owned()))
         .collect();
     let verified = result["verified"].as_str().unwrap_or("no");
-    let paused = result["retention"].as_array().into_iter().flatten().find_map(|place| place["paused"].as_str());
-    let paused = paused.map(|why| format!("; {why} (recoup prune shows it and asks)")).unwrap_or_default();
-    format!("backed up, {size} to {}, verified: {verified}{paused}", words::list(&places))
+    format!("backed up, {size} to {}, verified: {verified}", words::list(&places))
 }
 
 /// How much was proven.
@@ -81,18 +79,10 @@ fn why(error: &Value) -> String {
 
 /// Whose turn is next, and when; that of the catalog itself does not count.
 pub async fn next(engine: &Engine) -> Result<Option<(String, Timestamp)>> {
-    let (mut soonest, mut after): (Option<(String, Timestamp)>, String) = (None, String::new());
-    loop {
-        let rows = engine.catalog().plans(None, &after, 500).await?;
-        let Some(last) = rows.last() else { return Ok(soonest) };
-        after.clone_from(&last.name);
-        for row in rows.iter().filter(|row| row.enabled && row.origin != Origin::BuiltIn) {
-            let sooner = |at: &Timestamp| soonest.as_ref().is_none_or(|(_, known)| at < known);
-            if let Some(at) = row.timing.next_due.filter(sooner) {
-                soonest = Some((row.name.clone(), at));
-            }
-        }
-    }
+    // There is one plan of our own.
+    let rows = engine.catalog().due_plans(Timestamp::MAX, 2).await?;
+    let first = rows.into_iter().find(|row| row.origin != Origin::BuiltIn);
+    Ok(first.and_then(|row| Some((row.name, row.timing.next_due?))))
 }
 
 /// That, for people.

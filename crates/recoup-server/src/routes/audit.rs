@@ -170,7 +170,7 @@ async fn export(State(app): State<App>, caller: Caller, Query(wanted): Query<Exp
     let form = wanted.format.unwrap_or(Form::Jsonl);
     let start = match form {
         Form::Jsonl => String::new(),
-        Form::Csv => "seq,at,event,user,resource_type,resource_id,action,success,details,hash\r\n".to_owned(),
+        Form::Csv => format!("{}\r\n", Link::CSV_HEAD),
     };
     let after = wanted.after.unwrap_or(0);
     if after < 0 {
@@ -187,7 +187,7 @@ async fn export(State(app): State<App>, caller: Caller, Query(wanted): Query<Exp
             return (!text.is_empty()).then_some((Ok(text), None));
         };
         for link in links {
-            text.push_str(&line(form, &AuditEvent::from(link)));
+            text.push_str(&line(form, link));
         }
         Some((Ok(text), Some((app, last, String::new()))))
     });
@@ -201,46 +201,9 @@ async fn export(State(app): State<App>, caller: Caller, Query(wanted): Query<Exp
     Ok(answer)
 }
 
-fn line(form: Form, event: &AuditEvent) -> String {
+fn line(form: Form, link: Link) -> String {
     match form {
-        Form::Jsonl => format!("{}\n", serde_json::to_string(event).unwrap_or_default()),
-        Form::Csv => {
-            let fields = [
-                event.seq.to_string(),
-                event.at.to_string(),
-                event.event.clone(),
-                event.user.clone().unwrap_or_default(),
-                event.resource_type.clone(),
-                event.resource_id.clone(),
-                event.action.clone(),
-                event.success.to_string(),
-                event.details.to_string(),
-                event.hash.clone(),
-            ];
-            format!("{}\r\n", fields.map(|field| cell(&field)).join(","))
-        }
-    }
-}
-
-/// A cell that no spreadsheet takes for a formula (ASVS 5.0 1.2.10).
-fn cell(text: &str) -> String {
-    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let shield = if formula { "'" } else { "" };
-    if text.contains([',', '"', '\n', '\r']) || formula {
-        return format!("\"{shield}{}\"", text.replace('"', "\"\""));
-    }
-    text.to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cell_is_never_a_formula_nor_a_second_cell() {
-        assert_eq!(cell("=1+1"), "\"'=1+1\"");
-        assert_eq!(cell("@x\n,\""), "\"'@x\n,\"\"\"");
-        assert_eq!(cell("{\"a\":1}"), "\"{\"\"a\"\":1}\"");
-        assert_eq!(cell("plain"), "plain");
+        Form::Jsonl => format!("{}\n", serde_json::to_string(&AuditEvent::from(link)).unwrap_or_default()),
+        Form::Csv => format!("{}\r\n", link.csv()),
     }
 }

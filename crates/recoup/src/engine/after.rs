@@ -45,11 +45,8 @@ impl Engine {
                     trigger: Trigger::VerifiedBackup,
                     confirmed: None,
                 };
-                match self.prune_at(task, place, pruning).await {
-                    Ok(told) => {
-                        warnings.extend(worth_a_look(&place.name, &told));
-                        pruned.push(told);
-                    }
+                match self.prune_at(task, place, pruning, warnings).await {
+                    Ok(told) => pruned.push(told),
                     Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
                     // Another daemon prunes there right now: then it is being done.
                     Err(error) if error.code() == "retention_running" => {}
@@ -106,17 +103,4 @@ impl Engine {
         }
         Ok(ids)
     }
-}
-
-/// Retention that paused, or could not remove something.
-fn worth_a_look(place: &str, told: &Value) -> Vec<Warning> {
-    let mut found = Vec::new();
-    if let Some(why) = told["paused"].as_str() {
-        found.push(Warning::new("retention_paused", format!("{place}: {why}")));
-    }
-    if let Some(failed) = told["failed"].as_array().filter(|failed| !failed.is_empty()) {
-        let text = format!("{place}: {} backups could not be removed", failed.len());
-        found.push(Warning::new("not_pruned", text));
-    }
-    found
 }

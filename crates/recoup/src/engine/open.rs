@@ -19,7 +19,7 @@ use crate::backup;
 use crate::catalog::{Account, Catalog};
 use crate::destination::Staging;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::shrink::CATALOG_PLAN;
+use crate::model::plan::CATALOG_PLAN;
 use crate::model::user::Role;
 use crate::model::{BackupId, DatabaseSpec, Format, Kind, SourceSpec};
 use crate::progress::{Cancel, Context, Silent};

@@ -11,7 +11,7 @@ use crate::catalog::{BackupRow, Filter, NewPlan, Origin, PlanRow, Runs, Timing};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::audit::Event;
 use crate::model::job::State;
-use crate::model::shrink::CATALOG_PLAN;
+use crate::model::plan::CATALOG_PLAN;
 use crate::model::user::Role;
 use crate::model::{BackupId, Plan, SourceSpec};
 use crate::restore::{choose, recover};

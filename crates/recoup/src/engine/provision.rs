@@ -7,7 +7,7 @@ use super::audit::event;
 use super::{Actor, Engine};
 use crate::catalog::{NewPlan, Origin, PlanRow};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::shrink::CATALOG_PLAN;
+use crate::model::plan::CATALOG_PLAN;
 use crate::model::{BackupId, Plan};
 
 /// Plans that are read at a time.

@@ -143,21 +143,25 @@ impl Engine {
             let site = self.site.clone();
             let name = destination.clone();
             let store = blocking(move || site.store(&name)).await?;
-            let told = self.prune_at(task, &Place { name: destination, store }, pruning).await?;
-            let failed = told["failed"].as_array().is_some_and(|failed| !failed.is_empty());
-            if failed {
-                let text = format!("Not everything could be removed at {}", told["destination"]);
-                done.warnings.push(Warning::new("not_removed", text));
-            }
-            results.push(told);
+            let place = Place { name: destination, store };
+            results.push(self.prune_at(task, &place, pruning, &mut done.warnings).await?);
         }
         done.outcome = if done.warnings.is_empty() { Outcome::Good } else { Outcome::Warnings };
         done.result = json!({ "retention": results });
         Ok(done)
     }
 
-    /// Applies retention at one destination; gives what is told of it.
-    pub(super) async fn prune_at(&self, task: &Task, place: &Place, pruning: Pruning) -> Result<Value> {
+    /// Applies retention at one destination; gives what is told of it. That it paused, or could not remove something, is a
+    /// warning.
+    pub(super) async fn prune_at(
+        &self,
+        task: &Task,
+        place: &Place,
+        pruning: Pruning,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Value> {
+        let mut warn_of_pause =
+            |why: &str| warnings.push(Warning::new("retention_paused", format!("{}: {why}", place.name)));
         let plan_id = task.run.plan.as_str();
         let details = |more: Value| {
             let mut details = json!({ "plan": pruning.plan, "destination": place.name, "run": task.run.id });
@@ -173,6 +177,7 @@ impl Engine {
             let paused = details(json!({ "code": "clock", "reason": reason }));
             let check = event("backup_retention.safety_check", ("plan", plan_id), "check", false, paused);
             self.record(&task.who, check).await;
+            warn_of_pause(&reason);
             return Ok(json!({ "destination": place.name, "deleted": [], "failed": [], "paused": reason }));
         }
         let (store, context) = (self.guard(task).store(place), task.context.clone());
@@ -199,7 +204,12 @@ impl Engine {
             self.catalog.forget_backup(id.as_str(), Some(&place.name)).await?;
         }
         self.record_pruned(task, &report, protected, &details).await;
-        let pause = report.preview.paused.as_ref().map(|pause| pause.sentence());
+        let pause = report.preview.paused.as_ref();
+        pause.iter().for_each(|pause| warn_of_pause(&pause.hinted()));
+        if !report.failed.is_empty() {
+            let text = format!("Not everything could be removed at {}", place.name);
+            warnings.push(Warning::new("not_removed", text));
+        }
         let failed: Vec<Value> =
             report.failed.iter().map(|(id, error)| json!({ "id": id.as_str(), "error": document(error) })).collect();
         Ok(json!({
@@ -208,7 +218,7 @@ impl Engine {
             "failed": failed,
             "freed_bytes": report.freed_bytes,
             "trashed": report.trashed,
-            "paused": pause,
+            "paused": pause.map(|pause| pause.sentence()),
         }))
     }
 

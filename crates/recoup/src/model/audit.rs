@@ -82,15 +82,55 @@ impl Link {
         data_encoding::HEXLOWER.encode(&Sha256::digest(canonical.to_string().as_bytes()))
     }
 
+    /// The columns of [`Link::csv`].
+    pub const CSV_HEAD: &str = "seq,at,event,user,resource_type,resource_id,action,success,details,hash";
+
+    /// As a line of CSV without its end (RFC 4180), no cell of which a spreadsheet takes for a formula (ASVS 5.0 1.2.10).
+    pub fn csv(&self) -> String {
+        let event = &self.event;
+        let (seq, at, success, details) =
+            (self.seq.to_string(), self.at.to_string(), event.success.to_string(), event.details.to_string());
+        let cells: [&str; 10] = [
+            &seq,
+            &at,
+            &event.event,
+            event.user.as_deref().unwrap_or_default(),
+            &event.resource_type,
+            &event.resource_id,
+            &event.action,
+            &success,
+            &details,
+            &self.hash,
+        ];
+        cells.map(cell).join(",")
+    }
+
     /// The end of the chain after this link.
     pub fn head(&self) -> Head {
         Head { seq: self.seq, hash: self.hash.clone() }
     }
 }
 
+fn cell(text: &str) -> String {
+    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let shield = if formula { "'" } else { "" };
+    if text.contains([',', '"', '\n', '\r']) || formula {
+        return format!("\"{shield}{}\"", text.replace('"', "\"\""));
+    }
+    text.to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cell_is_never_a_formula_nor_a_second_cell() {
+        assert_eq!(cell("=1+1"), "\"'=1+1\"");
+        assert_eq!(cell("@x\n,\""), "\"'@x\n,\"\"\"");
+        assert_eq!(cell("{\"a\":1}"), "\"{\"\"a\"\":1}\"");
+        assert_eq!(cell("plain"), "plain");
+    }
 
     #[test]
     fn a_changed_event_no_longer_fits_its_hash() {

@@ -106,6 +106,12 @@ impl Pause {
     pub fn sentence(&self) -> String {
         format!("Retention paused: {}", self.reason)
     }
+
+    /// The same with how to go on, where somebody can.
+    pub fn hinted(&self) -> String {
+        let hint = if self.confirmable { " (recoup prune shows them and asks; --yes says yes)" } else { "" };
+        format!("{}{hint}", self.sentence())
+    }
 }
 
 /// The fingerprint of a set of backups, whatever its order: SHA-256 over the sorted ids, the first 16 hex digits.

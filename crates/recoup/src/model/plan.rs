@@ -10,6 +10,9 @@ use super::retention::Policy;
 use super::schedule::Schedule;
 use crate::error::{Error, Result};
 
+/// The name of the plan that backs up Recoup's own catalog.
+pub const CATALOG_PLAN: &str = "recoup-catalog";
+
 /// What is backed up together, as one restore point.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {

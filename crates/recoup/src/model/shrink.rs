@@ -4,9 +4,7 @@
 //! Not here: whether the loss is right; only a person knows.
 
 use super::backup::{Manifest, Part, Warning};
-
-/// The plan that backs up Recoup's own catalog.
-pub const CATALOG_PLAN: &str = "recoup-catalog";
+use super::plan::CATALOG_PLAN;
 
 /// Falling to below a tenth.
 fn fell(before: u64, now: u64) -> bool {

@@ -148,7 +148,7 @@ impl SqliteSource {
     fn prove(&mut self, captured: &Captured, context: &Context) -> Result<DatabaseFacts> {
         let (facts, checked) = std::thread::scope(|scope| {
             // A copy that is given away will be made durable: the disk may as well begin while it is checked.
-            let early = self.give.then(|| scope.spawn(|| sync(&captured.path)));
+            let early = self.give.then(|| scope.spawn(|| copy::sync(&captured.path)));
             let proven = prove(&captured.path, &captured.facts, &self.location.path, self.quick, context);
             // What the disk said once it may not say again (fsync(2)).
             let synced = early.map_or(Ok(()), |early| early.join().unwrap_or_else(|_| Err(out_of_order("a panic"))));
@@ -316,11 +316,6 @@ impl Source for SqliteSource {
         }
         emitted
     }
-}
-
-fn sync(path: &Path) -> Result<()> {
-    let file = fs::File::open(path).map_err(|e| Error::at("opening", path, e))?;
-    file.sync_all().map_err(|e| Error::at("writing", path, e))
 }
 
 fn out_of_order(what: &str) -> Error {

@@ -128,6 +128,12 @@ fn reserve(path: &Path, bytes: u64) -> Result<()> {
     }
 }
 
+/// Makes a private copy durable, for whoever keeps it.
+pub fn sync(path: &Path) -> Result<()> {
+    let synced = File::open(path).and_then(|file| file.sync_all());
+    synced.map_err(|e| Error::at("writing", path, e))
+}
+
 /// SQLite reports some full disks as a plain I/O error: the operating system is asked again.
 pub(super) fn written(path: &Path, error: rusqlite::Error) -> Error {
     let io = matches!(error.sqlite_error_code(), Some(ErrorCode::SystemIoFailure));

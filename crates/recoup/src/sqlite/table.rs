@@ -5,7 +5,6 @@
 //! Not here: what stands around the table in the live database ([`super::around`]), and bringing the changed copy
 //! into place.
 
-use std::fs::File;
 use std::path::Path;
 
 use rusqlite::Connection;
@@ -184,7 +183,7 @@ fn fill_alone(side: &Side, table: &Table, new: Connection, to: &Path, context: &
     }
     run(&format!("PRAGMA user_version = {user_version}; PRAGMA application_id = {application_id}; COMMIT"))?;
     new.close().map_err(|(_, error)| failed(doing())(error))?;
-    File::open(to).and_then(|file| file.sync_all()).map_err(|e| Error::at("writing", to, e))?;
+    super::copy::sync(to)?;
     let made = Side::open(to)?;
     if table_digest(&made.connection, made.pick(&table.name)?, encoding, context)? != sha256 {
         return Err(changed_on_the_way(table));

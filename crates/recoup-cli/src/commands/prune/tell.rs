@@ -160,7 +160,7 @@ pub fn carried_out(
     for (series, report) in series.iter().zip(reports) {
         let title = name(series, places);
         match &report.preview.paused {
-            Some(pause) => warnings.push(Warning::new("retention_paused", format!("{title}: {}", hinted(pause)))),
+            Some(pause) => warnings.push(Warning::new("retention_paused", format!("{title}: {}", pause.hinted()))),
             None => text.push_str(&format!("{} {title}: {}\n", screen.mark(Mark::Good), done(report))),
         }
         warnings.extend(report.failed.iter().map(|(id, error)| not_removed(id, error)));
@@ -215,11 +215,6 @@ fn done(report: &Report) -> String {
         n => format!("; {} cleaned up", words::things(n, "leftover")),
     };
     format!("{what}; {} kept{waste}.", words::count(kept as u64))
-}
-
-fn hinted(pause: &Pause) -> String {
-    let hint = if pause.confirmable { " (recoup prune shows them and asks; --yes says yes)" } else { "" };
-    format!("{}{hint}", pause.sentence())
 }
 
 fn not_removed(id: &BackupId, error: &Error) -> Warning {
@@ -301,7 +296,7 @@ pub fn after_backup(report: &Report, place: &Place, session: &Session, reply: &m
         let mark = session.screen.mark(Mark::Good);
         reply.text.push_str(&format!("{mark} Retention at {}: {}\n", place.name, done(report)));
     }
-    let paused = paused.map(|pause| Warning::new("retention_paused", hinted(pause)));
+    let paused = paused.map(|pause| Warning::new("retention_paused", pause.hinted()));
     for warning in paused.into_iter().chain(report.failed.iter().map(|(id, error)| not_removed(id, error))) {
         warn(reply, &warning, session);
     }
