@@ -5,9 +5,11 @@
 //! here: when something is due (the scheduler), how a verb works ([`crate::backup`] and its neighbours), HTTP.
 
 mod actor;
+mod added;
 mod after;
 mod audit;
 mod backup;
+mod charts;
 mod copies;
 mod destinations;
 mod fence;
@@ -37,12 +39,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::broadcast;
 
 pub use actor::Actor;
+pub use added::{Declared, DeclaredKind};
+pub use charts::Filled;
 pub use destinations::{Adopted, TestStep};
 pub use request::Work;
 pub use status::PlanStatus;
 pub use watch::{Progress, RunEvent};
 
-use crate::catalog::{Catalog, holder};
+use crate::catalog::{AddedRow, Catalog, holder};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::error::{Error, ErrorKind, Result};
@@ -80,6 +84,10 @@ pub struct Engine {
     /// Account that owns what nobody else does.
     own: String,
     events: broadcast::Sender<RunEvent>,
+    /// What recoup.toml says.
+    declared: Arc<Settings>,
+    /// What was added beside it, as it was read last.
+    added: Mutex<Vec<AddedRow>>,
     running: Mutex<HashMap<String, watch::Handle>>,
     /// Nothing is to be begun, because this process ends or its scheduler stops.
     ending: AtomicBool,
@@ -98,9 +106,9 @@ impl Engine {
         &self.site.clock
     }
 
-    /// `recoup.toml` as meant.
-    pub fn settings(&self) -> &Settings {
-        &self.site.settings
+    /// `recoup.toml` as meant, and what was added since.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.site.settings()
     }
 
     /// The daemon's folder.
