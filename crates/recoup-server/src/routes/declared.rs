@@ -112,9 +112,8 @@ async fn one(
 }
 
 macro_rules! documents {
-    ($kind:ident, $path:literal, $tag:literal: $read:ident, $add:ident, $change:ident, $remove:ident) => {
-        #[doc = concat!("Reads one of the ", $tag, ".")]
-        #[utoipa::path(get, path = $path, tag = $tag, security(("session" = ["read"]), ("bearer" = ["read"])),
+    ($kind:ident, $path:literal, $tag:literal: $read:ident $reads:literal, $add:ident $adds:literal, $change:ident $changes:literal, $remove:ident $removes:literal) => {
+        #[utoipa::path(get, summary = $reads, path = $path, tag = $tag, security(("session" = ["read"]), ("bearer" = ["read"])),
             params(("name" = String, Path)),
             responses((status = 200, body = DeclaredView, headers(("etag" = Option<String>)))))]
         async fn $read(State(app): State<App>, caller: Caller, Path(name): Path<String>) -> Result<Response, Problem> {
@@ -122,8 +121,7 @@ macro_rules! documents {
             one(&app, &caller, DeclaredKind::$kind, &name, StatusCode::OK).await
         }
 
-        #[doc = concat!("Adds one to the ", $tag, ": the keys of its table in recoup.toml. For admins.")]
-        #[utoipa::path(post, path = $path, tag = $tag, security(("session" = ["admin"]), ("bearer" = ["admin"])),
+        #[utoipa::path(post, summary = $adds, path = $path, tag = $tag, security(("session" = ["admin"]), ("bearer" = ["admin"])),
             params(("name" = String, Path)), request_body = Object,
             responses((status = 201, body = DeclaredView, headers(("etag" = String))), (status = 409)))]
         async fn $add(
@@ -138,8 +136,7 @@ macro_rules! documents {
             one(&app, &caller, DeclaredKind::$kind, &name, StatusCode::CREATED).await
         }
 
-        #[doc = concat!("Merges a change into one of the ", $tag, " that was added here (RFC 7386); what is absent stays. For admins.")]
-        #[utoipa::path(patch, path = $path, tag = $tag, security(("session" = ["admin"]), ("bearer" = ["admin"])),
+        #[utoipa::path(patch, summary = $changes, path = $path, tag = $tag, security(("session" = ["admin"]), ("bearer" = ["admin"])),
             params(("name" = String, Path), ("if-match" = Option<String>, Header, description = "The ETag of what was read")),
             request_body = Object,
             responses((status = 200, body = DeclaredView, headers(("etag" = String))), (status = 409), (status = 412)))]
@@ -156,8 +153,7 @@ macro_rules! documents {
             one(&app, &caller, kind, &name, StatusCode::OK).await
         }
 
-        #[doc = concat!("Removes one of the ", $tag, " that was added here and that no plan names. For admins; needs the password of just now.")]
-        #[utoipa::path(delete, path = $path, tag = $tag, security(("session" = ["admin"]), ("bearer" = ["admin"])),
+        #[utoipa::path(delete, summary = $removes, path = $path, tag = $tag, security(("session" = ["admin"]), ("bearer" = ["admin"])),
             params(("name" = String, Path)), responses((status = 204), (status = 409)))]
         async fn $remove(State(app): State<App>, caller: Caller, Path(name): Path<String>) -> Result<StatusCode, Problem> {
             caller.may(Scope::Admin)?;
@@ -167,8 +163,16 @@ macro_rules! documents {
         }
     };
 }
-documents!(Destination, "/destinations/{name}", "destinations": destination, add_destination, change_destination, remove_destination);
-documents!(Channel, "/channels/{name}", "channels": channel, add_channel, change_channel, remove_channel);
+documents!(Destination, "/destinations/{name}", "destinations":
+    destination "Reads how a destination is declared.",
+    add_destination "Adds a destination: the keys of its table in recoup.toml. For admins.",
+    change_destination "Merges a change into a destination that was added here (RFC 7386); what is absent stays. For admins.",
+    remove_destination "Removes a destination that was added here and that no plan names; what lies there stays. For admins.");
+documents!(Channel, "/channels/{name}", "channels":
+    channel "Reads how a channel is declared.",
+    add_channel "Adds a channel: the keys of its table in recoup.toml. For admins.",
+    change_channel "Merges a change into a channel that was added here (RFC 7386); what is absent stays. For admins.",
+    remove_channel "Removes a channel that was added here and that no plan names. For admins.");
 
 /// Lists the ways to tell people.
 #[utoipa::path(get, path = "/channels", tag = "channels", security(("session" = ["read"]), ("bearer" = ["read"])),
