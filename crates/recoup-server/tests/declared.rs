@@ -200,3 +200,34 @@ fn the_calendar_is_of_runs_and_growth_of_what_is_kept() {
     let bea = stand.token(&stand.user("bea", Role::Operator), Scope::Admin);
     assert_eq!(stand.by(&bea, "GET", path, None).is(200).json()["days"], json!([]));
 }
+
+#[test]
+fn somebody_signs_in_to_drive_from_a_page() {
+    let google = recoup_testkit::drive::Google::start();
+    let stand = Stand::on(&google.toml("off"), Options { rate: 0, ..Options::default() }, Bounds::default());
+    let bearer = stand.token(&stand.user("adam", Role::Admin), Scope::Admin);
+    let path = "/api/v1/destinations/off/sign-in";
+    let stands = |stand: &Stand| stand.by(&bearer, "GET", path, None).is(200).json();
+    assert_eq!(stands(&stand)["state"], "signed_out");
+    // A person who does not agree.
+    google.device_answers(1, false);
+    let asked = stand.by(&bearer, "POST", path, None).is(200).json();
+    assert_eq!((&asked["state"], &asked["code"]), (&json!("waiting"), &json!("GQVQ-JKEC")), "{asked}");
+    let ended = |stand: &Stand| loop {
+        let seen = stands(stand);
+        if seen["state"] != "waiting" {
+            return seen;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    let seen = ended(&stand);
+    assert!(seen["state"] == "signed_out" && seen["error"].as_str().is_some_and(|text| !text.is_empty()), "{seen}");
+    google.device_answers(2, true);
+    stand.by(&bearer, "POST", path, None).is(200);
+    let seen = ended(&stand);
+    assert_eq!(seen["state"], "signed_in", "{seen}");
+    stand.by(&bearer, "DELETE", path, None).is(204);
+    assert_eq!(stands(&stand)["state"], "signed_out");
+    let bea = stand.token(&stand.user("bea", Role::Operator), Scope::Admin);
+    stand.by(&bea, "POST", path, None).is(403);
+}

@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use recoup::engine::{Declared, DeclaredKind};
+use recoup::engine::{Connection, Declared, DeclaredKind};
 use recoup::model::user::Scope;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -32,7 +32,10 @@ pub fn routes() -> OpenApiRouter<App> {
 
 /// Routes that reach others.
 pub fn streams() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(try_destination)).routes(routes!(try_channel))
+    OpenApiRouter::new()
+        .routes(routes!(try_destination))
+        .routes(routes!(try_channel))
+        .routes(routes!(connection, connect, disconnect))
 }
 
 /// A destination or channel.
@@ -229,4 +232,70 @@ async fn try_channel(
             TriedView { ok: false, text: Some(error.to_string()), hint: error.hint_text().map(str::to_owned) }
         }
     }))
+}
+
+/// How a destination in Google Drive stands.
+#[derive(Serialize, ToSchema)]
+#[serde(tag = "state", rename_all = "snake_case")]
+enum ConnectionView {
+    /// Nobody has signed in.
+    SignedOut {
+        /// Why the last try came to nothing.
+        error: Option<String>,
+    },
+    /// A person is to open the page in any browser and type the code.
+    Waiting { url: String, code: String },
+    /// Backups can be stored there.
+    SignedIn {
+        /// Whose account it is.
+        account: Option<String>,
+        /// Bytes that are free.
+        free: Option<u64>,
+    },
+}
+
+impl From<Connection> for ConnectionView {
+    fn from(connection: Connection) -> Self {
+        match connection {
+            Connection::SignedOut(error) => ConnectionView::SignedOut { error },
+            Connection::Waiting { url, code } => ConnectionView::Waiting { url, code },
+            Connection::SignedIn { account, free } => ConnectionView::SignedIn { account, free },
+        }
+    }
+}
+
+/// Tells how a destination in Google Drive stands; asked again every few seconds while somebody signs in.
+#[utoipa::path(get, path = "/destinations/{name}/sign-in", tag = "destinations",
+    security(("session" = ["write"]), ("bearer" = ["write"])), params(("name" = String, Path)),
+    responses((status = 200, body = ConnectionView)))]
+async fn connection(
+    State(app): State<App>,
+    caller: Caller,
+    Path(name): Path<String>,
+) -> Result<Json<ConnectionView>, Problem> {
+    caller.may(Scope::Write)?;
+    Ok(Json(app.engine().connection(&caller.actor(), &name).await?.into()))
+}
+
+/// Begins a sign-in to Google Drive: gives a page and a code to type there, good for ten minutes. For admins.
+#[utoipa::path(post, path = "/destinations/{name}/sign-in", tag = "destinations",
+    security(("session" = ["admin"]), ("bearer" = ["admin"])), params(("name" = String, Path)),
+    responses((status = 200, body = ConnectionView)))]
+async fn connect(
+    State(app): State<App>,
+    caller: Caller,
+    Path(name): Path<String>,
+) -> Result<Json<ConnectionView>, Problem> {
+    caller.may(Scope::Admin)?;
+    Ok(Json(app.engine().connect_drive(&caller.actor(), &name).await?.into()))
+}
+
+/// Signs out of Google Drive, or stops a sign-in that waits. Backups there stay. For admins.
+#[utoipa::path(delete, path = "/destinations/{name}/sign-in", tag = "destinations",
+    security(("session" = ["admin"]), ("bearer" = ["admin"])), params(("name" = String, Path)),
+    responses((status = 204)))]
+async fn disconnect(State(app): State<App>, caller: Caller, Path(name): Path<String>) -> Result<StatusCode, Problem> {
+    caller.may(Scope::Admin)?;
+    app.engine().disconnect_drive(&caller.actor(), &name).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

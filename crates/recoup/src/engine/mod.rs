@@ -10,6 +10,8 @@ mod after;
 mod audit;
 mod backup;
 mod charts;
+#[cfg(feature = "remote")]
+mod connect;
 mod copies;
 mod destinations;
 mod fence;
@@ -41,6 +43,8 @@ use tokio::sync::broadcast;
 pub use actor::Actor;
 pub use added::{Declared, DeclaredKind};
 pub use charts::Filled;
+#[cfg(feature = "remote")]
+pub use connect::Connection;
 pub use destinations::{Adopted, TestStep};
 pub use request::Work;
 pub use status::PlanStatus;
@@ -89,6 +93,9 @@ pub struct Engine {
     /// What was added beside it, as it was read last.
     added: Mutex<Vec<AddedRow>>,
     running: Mutex<HashMap<String, watch::Handle>>,
+    /// Sign-ins to Drive that somebody began on a page.
+    #[cfg(feature = "remote")]
+    connecting: Mutex<HashMap<String, connect::Begun>>,
     /// Nothing is to be begun, because this process ends or its scheduler stops.
     ending: AtomicBool,
     /// How long telling somebody may take, as the catalog says.

@@ -82,6 +82,8 @@ impl Engine {
             declared,
             added: Mutex::default(),
             running: Default::default(),
+            #[cfg(feature = "remote")]
+            connecting: Default::default(),
             ending: Default::default(),
             outbound_seconds: AtomicU64::new(OUTBOUND.as_secs()),
         });
