@@ -18,7 +18,8 @@ use super::failure::failed;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Every table, those that others refer to first.
-const TABLES: [&str; 10] = ["account", "login", "token", "plan", "run", "backup", "audit", "outbox", "kept", "setting"];
+const TABLES: [&str; 11] =
+    ["account", "login", "token", "plan", "place", "run", "backup", "audit", "outbox", "kept", "setting"];
 const DOING: &str = "copying the catalog";
 
 impl Catalog {

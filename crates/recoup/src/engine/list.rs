@@ -33,6 +33,8 @@ pub(super) fn row(listed: &Listed, destination: &str, owner: &str) -> BackupRow 
             [] => None,
             missing => Some(format!("{LACKS}{}", missing.join(", "))),
         },
+        local_only: manifest.local_only,
+        foreign: None,
     }
 }
 

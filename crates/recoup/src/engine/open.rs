@@ -190,6 +190,7 @@ impl Site {
             hooks: Vec::new(),
             scratch: self.scratch_root(),
             audit: None,
+            local_only: false,
         };
         let context = Context { observer: Arc::new(Silent), cancel: Cancel::default(), clock: self.clock.clone() };
         let store = self.store(&self.own_backups().display().to_string())?;

@@ -199,6 +199,7 @@ impl Taking<'_> {
             verified: None,
             warnings: self.warnings,
             audit: None,
+            local_only: false,
         };
         Ok((self.reader.with_lists(made), manifest))
     }

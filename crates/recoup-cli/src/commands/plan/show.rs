@@ -181,6 +181,9 @@ fn lines(plan: &Plan, settings: &recoup::config::Settings, origin: String, next:
     }
     let policy = plan.retention.as_ref().or(settings.retention.as_ref());
     table.row(["keeps".into(), policy.map_or_else(|| "everything".to_owned(), |policy| policy.words())]);
+    for (name, policy) in &plan.retention_at {
+        table.row([String::new(), format!("at {name}: {}", policy.words())]);
+    }
     let proof =
         plan.test_restore.map_or_else(|| "never".to_owned(), |often| format!("every {}", duration::words(often)));
     table.row(["test restore".into(), proof]);
