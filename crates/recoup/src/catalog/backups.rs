@@ -273,7 +273,7 @@ impl Catalog {
 
     /// Gives the rows of a plan's backups to another account.
     pub async fn own_backups(&self, plan: &str, owner: &str) -> Result<()> {
-        let sql = "UPDATE backup SET owner = $2 WHERE plan = $1";
+        let sql = "UPDATE backup SET owner = $2 WHERE plan = $1 AND object IS NULL";
         let done = patiently(|| sqlx::query(sql).bind(plan).bind(owner).execute(&self.pool)).await;
         done.map(drop).map_err(|error| failed("giving backups to a user", error))
     }

@@ -102,7 +102,7 @@ impl Engine {
         let mut rows: Vec<BackupRow> = self.catalog.backups(&filter).await?;
         rows.retain(|row| {
             let last = row.verified_at.unwrap_or(row.created_at);
-            row.id != but && row.damaged.is_none() && now.duration_since(last) >= LOOK_AGAIN
+            row.id != but && row.foreign.is_none() && row.damaged.is_none() && now.duration_since(last) >= LOOK_AGAIN
         });
         rows.sort_by_key(|row| row.verified_at.unwrap_or(row.created_at));
         let mut ids: Vec<String> = Vec::new();

@@ -125,6 +125,7 @@ impl Site {
         }
         let stored = |place: &Place| report.stored.contains(&place.store.describe());
         let places: Vec<Place> = places.iter().filter(|place| stored(place)).cloned().collect();
+        self.mark(&places);
         // The backup is there, whether or not somebody says how to look at it.
         let link = places.iter().find_map(|place| place.store.link(&report.manifest).ok().flatten());
         Ok(Stored { places, failed, reused, link, report })
@@ -200,6 +201,7 @@ impl Engine {
                 protected: protect || kind.is_protected(),
                 missing: Vec::new(),
                 in_use: false,
+                foreign: None,
             };
             let row = row(&listed, &place.name, &plan_row.owner);
             insist(|| self.catalog.put_backup(&row)).await?;

@@ -190,6 +190,9 @@ impl Engine {
     pub async fn set_protected(&self, who: &Actor, id: &str, protected: bool) -> Result<()> {
         who.must_be(Role::Operator)?;
         let copies = self.backup(who, id).await?;
+        if let Some(foreign) = copies.iter().find(|copy| copy.foreign.is_some()) {
+            return Err(read_only(&foreign.id));
+        }
         let (site, rows) = (self.site.clone(), copies.clone());
         let name = if protected { "backup.protected" } else { "backup.unprotected" };
         let id = copies.first().map(|copy| copy.id.clone()).unwrap_or_default();

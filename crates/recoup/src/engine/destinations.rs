@@ -1,6 +1,6 @@
 //! Destinations: which there are, whether one works, and what lies at one that the catalog knows nothing of.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use serde::Serialize;
 use serde_json::json;
@@ -10,7 +10,7 @@ use super::site::Site;
 use super::work::told;
 use super::{Actor, Engine, blocking};
 use crate::config::DestinationSettings;
-use crate::destination::{self, Body};
+use crate::destination::Body;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::user::Role;
 use crate::store::Store;
@@ -47,8 +47,7 @@ impl Site {
             ok
         };
         let context = self.context();
-        let opened = self.destination(name).and_then(|settings| destination::open(&settings, true));
-        let destination = match opened {
+        let destination = match self.open(name) {
             Ok(destination) => destination,
             Err(error) => {
                 step("open", Err(error));
@@ -94,6 +93,13 @@ impl Engine {
             }
         }
         all.into_iter().map(|destination| destination.name).collect()
+    }
+
+    /// Remembers which destinations hold backups: a directory among them that is empty is not mounted.
+    pub(super) async fn expect_mounts(&self) -> Result<()> {
+        let names = self.catalog.backup_destinations().await?.into_iter().collect();
+        *self.site.expected.write().unwrap_or_else(PoisonError::into_inner) = names;
+        Ok(())
     }
 
     /// The backups at a destination. Blocking.

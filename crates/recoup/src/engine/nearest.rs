@@ -13,10 +13,11 @@ use super::site::Site;
 use super::work::told;
 use super::{Actor, Engine};
 use crate::catalog::BackupRow;
+use crate::destination::Staging;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::copies::rank;
 use crate::model::{Level, Warning};
-use crate::store::{Listed, Store};
+use crate::store::{Listed, Store, take_over};
 use crate::verify;
 
 /// A copy that was passed over.
@@ -41,6 +42,14 @@ impl Skipped {
 pub(super) struct Copy {
     pub store: Arc<dyn Store>,
     pub listed: Listed,
+    /// Where somebody else's file was laid out.
+    _taken: Option<Staging>,
+}
+
+impl Copy {
+    pub fn new(store: Arc<dyn Store>, listed: Listed) -> Self {
+        Copy { store, listed, _taken: None }
+    }
 }
 
 impl Site {
@@ -54,9 +63,16 @@ impl Site {
 
     pub fn open_one(&self, copy: &BackupRow) -> Result<Copy> {
         let store = self.store(&copy.destination)?;
+        if copy.foreign.is_some() {
+            let listing = store.list(None)?;
+            let scratch = self.scratch()?;
+            let listed = find(&listing, &copy.id)?;
+            let (store, listed) = take_over(store.as_ref(), listed, scratch.path(), &self.context())?;
+            return Ok(Copy { store, listed, _taken: Some(scratch) });
+        }
         let listing = store.list(Some(&copy.plan))?;
         let listed = find(&listing, &copy.id)?.clone();
-        Ok(Copy { store, listed })
+        Ok(Copy::new(store, listed))
     }
 
     /// Does something with the nearest copy, and with the next when that one is to blame that it failed; tells which were

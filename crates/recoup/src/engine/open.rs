@@ -52,6 +52,7 @@ impl Engine {
             hooks: options.hooks,
             sources: options.sources,
             catalog: file.clone(),
+            expected: Default::default(),
         });
         let made = site.clone();
         blocking(move || {
@@ -88,6 +89,7 @@ impl Engine {
             engine.record(&Actor::daemon(), migrated).await;
         }
         engine.reread_settings().await?;
+        engine.expect_mounts().await?;
         engine.provision().await?;
         engine.recover().await?;
         Ok(engine)

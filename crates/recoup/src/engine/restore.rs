@@ -79,7 +79,7 @@ impl Site {
             let store = self.store(&act.destination)?;
             let listing = store.list(Some(&act.plan_name))?;
             let listed = find(&listing, act.backup.as_str())?.clone();
-            Ok(Copy { store, listed })
+            Ok(Copy::new(store, listed))
         };
         (open().and_then(|copy| self.put_back_from(act, &act.destination, &copy)), Vec::new())
     }
@@ -87,7 +87,9 @@ impl Site {
     fn put_back_from(&self, act: &Act, destination: &str, copy: &Copy) -> Result<(Report, Vec<Place>)> {
         let scratch = self.scratch()?;
         let mut opened = Opened::stored(copy.store.as_ref(), &copy.listed, scratch.path(), &act.context)?;
-        let found = Place { name: destination.to_owned(), store: copy.store.clone() };
+        // What a restore replaces is not kept where somebody else's file was laid out for a moment.
+        let store = if copy.listed.foreign.is_some() { self.store(destination)? } else { copy.store.clone() };
+        let found = Place { name: destination.to_owned(), store };
         if let Some(plan) = &act.plan {
             // An upload comes from anywhere; its data is this plan's from here on.
             opened.manifest.plan.clone_from(&plan.name);
@@ -179,7 +181,7 @@ impl Engine {
         let (made, skipped) = blocking(move || {
             Ok(site.first_good(&copies, |row, copy| {
                 let preview = site.preview(copy.store.as_ref(), &copy.listed, plan.as_ref(), role, &names)?;
-                Ok((row.destination.clone(), copy.listed.manifest.id.clone(), preview))
+                Ok((row.destination.clone(), row.id.parse()?, preview))
             }))
         })
         .await?;

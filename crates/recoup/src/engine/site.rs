@@ -1,14 +1,14 @@
 //! What a verb finds around itself: settings, clock, destinations, sources, hooks. All of it synchronous, so that a
 //! blocking thread needs nothing else.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use super::Environment;
 use crate::clock::Clock;
 use crate::config::{DestinationSettings, Settings};
-use crate::destination::{self, Staging};
+use crate::destination::{self, Destination, Staging, mounted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hooks::{self, Hook, Occasion};
 use crate::model::Plan;
@@ -26,6 +26,8 @@ pub(super) struct Site {
     pub sources: HashMap<String, Vec<SourceFactory>>,
     /// The catalog's file, when it is one.
     pub catalog: Option<PathBuf>,
+    /// Destinations that hold backups, as the catalog has them: a directory without any is not the right one.
+    pub expected: RwLock<BTreeSet<String>>,
 }
 
 /// An open destination.
@@ -60,10 +62,30 @@ impl Site {
         named.map_or(found.name, |known| known.name.clone())
     }
 
-    /// Opens a destination; its directory is made when it is not there, unless it must carry a marker.
-    pub fn store(&self, name: &str) -> Result<Arc<dyn Store>> {
+    /// Opens a destination. Its directory is made when it is not there, unless it must carry a marker or held backups: then
+    /// a disk is not mounted, and that is an error.
+    pub fn open(&self, name: &str) -> Result<Arc<dyn Destination>> {
         let settings = self.destination(name)?;
-        let destination = destination::open(&settings, true)?;
+        let expected = || self.expected.read().unwrap_or_else(PoisonError::into_inner).contains(&self.usual_name(name));
+        if let Some(path) = settings.path().filter(|_| expected()) {
+            mounted::expect(path)?;
+        }
+        destination::open(&settings, true)
+    }
+
+    /// Marks the directories of destinations that hold a backup now. What cannot be marked is as good without.
+    pub fn mark(&self, places: &[Place]) {
+        for place in places {
+            let path = self.destination(&place.name).ok().and_then(|found| found.path().map(ToOwned::to_owned));
+            if let Some(Err(error)) = path.map(|path| mounted::mark(&path)) {
+                tracing::debug!(destination = place.name, "It could not be marked: {error}");
+            }
+        }
+    }
+
+    /// The backups at a destination; see [`Site::open`].
+    pub fn store(&self, name: &str) -> Result<Arc<dyn Store>> {
+        let destination = self.open(name)?;
         Ok(Arc::new(FilesStore::new(destination).with_clock(self.clock.clone())))
     }
 

@@ -52,7 +52,8 @@ impl Engine {
         for named in self.site.named(&plan) {
             let settings = self.site.destination(&named.usual).ok();
             let place = places.iter().find(|place| place.destination == named.usual);
-            let here: Vec<&BackupRow> = rows.iter().filter(|copy| copy.destination == named.usual).collect();
+            let here: Vec<&BackupRow> =
+                rows.iter().filter(|copy| copy.destination == named.usual && copy.foreign.is_none()).collect();
             let good =
                 |copy: &&&BackupRow| copy.kind != Kind::PreRestore && copy.known().is_some_and(|known| known.is_good());
             let missing = self.missing_at(row, &plan, &named.usual).await?;

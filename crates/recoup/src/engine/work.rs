@@ -83,6 +83,9 @@ impl Engine {
         self.running().insert(run.id.clone(), handle.clone());
         let _working = Working { engine: self, run: &run.id, cancel: &handle.cancel };
         let watcher = Watcher::new(self.clock().clone());
+        if let Err(error) = self.expect_mounts().await {
+            tracing::warn!(run = run.id, "Which destinations hold backups is not known anew: {error}");
+        }
         let fence = Fence::new(self.catalog.clone(), &run.id, worker, self.clock().clone());
         self.say(&run, None, None);
         let end = match self.task(&run, &handle, &watcher, &fence).await {

@@ -113,7 +113,11 @@ pub fn missing(
 
 /// Whether a plan has nothing good left anywhere without this backup. `all` are its copies everywhere.
 pub fn is_last_good(all: &[Known], id: &BackupId) -> bool {
-    let counts = |copy: &&Known| copy.is_good() && copy.kind != Kind::PreRestore;
-    let (this, others): (Vec<&Known>, Vec<&Known>) = all.iter().filter(counts).partition(|copy| copy.id == *id);
-    !this.is_empty() && others.is_empty()
+    leaves_nothing_good(all, |copy| copy.id == *id)
+}
+
+/// Whether a plan that has something good has nothing good left anywhere when these copies go.
+pub fn leaves_nothing_good(all: &[Known], going: impl Fn(&Known) -> bool) -> bool {
+    let mut good = all.iter().filter(|copy| copy.is_good() && copy.kind != Kind::PreRestore).peekable();
+    good.peek().is_some() && good.all(going)
 }

@@ -143,7 +143,7 @@ fn series<'a>(
 /// Plans that have backups, whole or not, at each place.
 fn found(shelf: &Shelf) -> BTreeSet<(usize, String)> {
     let mut found = BTreeSet::new();
-    for listed in &shelf.listing.backups {
+    for listed in shelf.listing.backups.iter().filter(|listed| listed.foreign.is_none()) {
         for copy in shelf.copies(&listed.manifest.id) {
             let at = shelf.places.iter().position(|place| std::ptr::eq(place, copy.place));
             found.extend(at.map(|at| (at, listed.manifest.plan.clone())));
