@@ -43,6 +43,7 @@ async fn a_disk_that_is_not_mounted_is_an_error_and_nothing_is_put_in_its_place(
         SHOP.replace("destinations = [\"here\"]", "destinations = [\"here\", \"./second\"]\ntest_restore = \"never\"");
     let desk = Desk::new(&both).await;
     let (disk, point) = (desk.path().join("disk"), desk.path().join("backups"));
+    assert!(!point.exists(), "nothing is made before there is something to put there");
     let mounted = Mounted::at(&disk, &point);
     good(&desk.back_up("shop").await);
     assert!(point.join(".recoup-destination").is_file(), "it is marked by the first backup");
@@ -83,6 +84,29 @@ async fn a_disk_that_is_not_mounted_is_an_error_and_nothing_is_put_in_its_place(
 }
 
 #[tokio::test]
+async fn a_mount_point_that_was_used_before_the_disk_came_is_not_taken_for_it() {
+    let desk = Desk::new(&format!("{SHOP}test_restore = \"never\"\n")).await;
+    let (disk, point) = (desk.path().join("disk"), desk.path().join("backups"));
+    // A test of the destination made the directory, and marked it, before anybody mounted anything.
+    let steps = desk.engine.test_destination(&Actor::daemon(), "here").await.unwrap();
+    assert!(steps.iter().all(|step| step.ok) && point.join(".recoup-destination").is_file());
+    let mounted = Mounted::at(&disk, &point);
+    good(&desk.back_up("shop").await);
+    drop(mounted);
+    assert!(point.join(".recoup-destination").is_file());
+    assert_eq!(outcome(&desk.back_up("shop").await), (Outcome::Failed, "destination_missing".into()));
+    // Another disk with backups of its own takes turns with the first.
+    let other = desk.path().join("other");
+    fs::create_dir(&other).unwrap();
+    assert!(Command::new("cp").arg("-r").arg(disk.join("shop")).arg(&other).status().unwrap().success());
+    let mounted = Mounted::at(&other, &point);
+    good(&desk.back_up("shop").await);
+    drop(mounted);
+    let _mounted = Mounted::at(&disk, &point);
+    good(&desk.back_up("shop").await);
+}
+
+#[tokio::test]
 async fn a_directory_of_an_older_version_is_known_by_its_backups_and_marked() {
     let desk = Desk::new(SHOP).await;
     good(&desk.back_up("shop").await);
@@ -105,11 +129,15 @@ fn a_directory_is_marked_when_it_is_made() {
     let made = folder.path().join("a/b");
     recoup::destination::LocalDestination::open(&made, true).unwrap();
     assert!(made.join(".recoup-destination").is_file());
-    mounted::expect(&made).unwrap();
+    let mark = mounted::mark(&made).unwrap();
+    assert_eq!(mark.len(), 26);
+    mounted::expect(&made, None).unwrap();
+    mounted::expect(&made, Some(&mark)).unwrap();
+    assert_eq!(mounted::expect(&made, Some("another")).unwrap_err().code(), "destination_missing");
     fs::remove_file(made.join(".recoup-destination")).unwrap();
-    assert_eq!(mounted::expect(&made).unwrap_err().code(), "destination_missing");
-    mounted::mark(&made).unwrap();
-    mounted::expect(&made).unwrap();
-    assert_eq!(mounted::expect(&folder.path().join("gone")).unwrap_err().code(), "destination_missing");
+    assert_eq!(mounted::expect(&made, Some(&mark)).unwrap_err().code(), "destination_missing");
+    assert_ne!(mounted::mark(&made).unwrap(), mark);
+    let gone = folder.path().join("gone");
+    assert_eq!(mounted::expect(&gone, None).unwrap_err().code(), "destination_missing");
     assert!(!folder.path().join("gone").exists());
 }

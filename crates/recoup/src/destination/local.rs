@@ -75,13 +75,22 @@ impl LocalDestination {
         match root.create(MARKER) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             Err(error) => Err(doing(error)),
-            Ok(file) => file.sync_all().and_then(|()| root.sync()).map_err(doing),
+            Ok(mut file) => {
+                // Which directory this is, for who remembers it.
+                let written = writeln!(file, "{}", ulid::Ulid::generate()).and_then(|()| file.sync_all());
+                written.and_then(|()| root.sync()).map_err(doing)
+            }
         }
     }
 
-    /// Whether the marker is there.
-    pub fn is_marked(&self) -> Result<bool> {
-        Ok(self.reach()?.stat(MARKER).is_ok_and(|stat| is_file(&stat)))
+    /// What the marker says; `None` when there is none. One that was made by hand says nothing.
+    pub fn marker(&self) -> Result<Option<String>> {
+        let mut text = String::new();
+        match self.reach()?.read(MARKER).and_then(|file| file.take(256).read_to_string(&mut text)) {
+            Ok(_) => Ok(Some(text.trim().to_owned())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.failed("reading", MARKER, error)),
+        }
     }
 
     /// Device and inode of the directory, by which sources leave it out of what they read.

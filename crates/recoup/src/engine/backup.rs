@@ -125,7 +125,6 @@ impl Site {
         }
         let stored = |place: &Place| report.stored.contains(&place.store.describe());
         let places: Vec<Place> = places.iter().filter(|place| stored(place)).cloned().collect();
-        self.mark(&places);
         // The backup is there, whether or not somebody says how to look at it.
         let link = places.iter().find_map(|place| place.store.link(&report.manifest).ok().flatten());
         Ok(Stored { places, failed, reused, link, report })
@@ -206,6 +205,7 @@ impl Engine {
             let row = row(&listed, &place.name, &plan_row.owner);
             insist(|| self.catalog.put_backup(&row)).await?;
         }
+        self.know_marks(&stored.places).await;
         let made = (!stored.reused).then_some(manifest.created_at);
         let verified = manifest.verified.map(|_| self.clock().now());
         insist(|| self.catalog.note_run(&plan_row.id, None, made, verified, None, None)).await?;

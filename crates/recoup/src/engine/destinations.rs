@@ -1,12 +1,13 @@
 //! Destinations: which there are, whether one works, and what lies at one that the catalog knows nothing of.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
 use serde::Serialize;
 use serde_json::json;
 
 use super::audit::event;
-use super::site::Site;
+use super::site::{Place, Site};
 use super::work::told;
 use super::{Actor, Engine, blocking};
 use crate::config::DestinationSettings;
@@ -81,6 +82,11 @@ impl Site {
     }
 }
 
+/// Under which name the catalog keeps the mark of a destination.
+fn mark_of(destination: &str) -> String {
+    format!("mark of {destination}")
+}
+
 impl Engine {
     /// Names of the destinations of `recoup.toml`, the usual ones included.
     pub fn destinations(&self) -> Vec<String> {
@@ -97,9 +103,27 @@ impl Engine {
 
     /// Remembers which destinations hold backups: a directory among them that is empty is not mounted.
     pub(super) async fn expect_mounts(&self) -> Result<()> {
-        let names = self.catalog.backup_destinations().await?.into_iter().collect();
-        *self.site.expected.write().unwrap_or_else(PoisonError::into_inner) = names;
+        let mut expected = BTreeMap::new();
+        for name in self.catalog.backup_destinations().await? {
+            let mark = self.catalog.setting(&mark_of(&name)).await?;
+            expected.insert(name, mark.and_then(|mark| serde_json::from_str(&mark).ok()));
+        }
+        *self.site.expected.write().unwrap_or_else(PoisonError::into_inner) = expected;
         Ok(())
+    }
+
+    /// Remembers which directories hold backups now. What fails here is logged: the backups are there.
+    pub(super) async fn know_marks(&self, places: &[Place]) {
+        let (site, places) = (self.site.clone(), places.to_vec());
+        let marks = blocking(move || Ok(site.mark(&places))).await.unwrap_or_default();
+        let known = self.site.expected.read().unwrap_or_else(PoisonError::into_inner).clone();
+        for (name, mark) in marks {
+            if known.get(&name).and_then(Option::as_deref) != Some(mark.as_str())
+                && let Err(error) = self.catalog.set_setting(&mark_of(&name), &json!(mark).to_string()).await
+            {
+                tracing::warn!(destination = name, "Its mark could not be kept: {error}");
+            }
+        }
     }
 
     /// The backups at a destination. Blocking.

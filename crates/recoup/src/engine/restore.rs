@@ -400,8 +400,7 @@ impl Engine {
         for plan in self.settings().plans.clone() {
             let (site, name) = (self.site.clone(), plan.name.clone());
             let done = blocking(move || {
-                let (places, _) = site.places(&plan.destinations);
-                let stores: Vec<_> = places.into_iter().map(|place| place.store).collect();
+                let stores: Vec<_> = site.existing(&plan.destinations).into_iter().map(|place| place.store).collect();
                 let paths = recover::places_of(&plan.sources, &site.settings.base);
                 site.recover_around(&paths, &stores, &site.context())
             });

@@ -229,7 +229,7 @@ impl Engine {
         })
         .await?;
         let place = Place { name: round.destination.clone(), store };
-        self.site.mark(std::slice::from_ref(&place));
+        self.know_marks(std::slice::from_ref(&place)).await;
         let to = self.guard(task).store(&place);
         for id in ids {
             task.context.check()?;
