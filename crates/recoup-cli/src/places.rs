@@ -7,9 +7,11 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use recoup::config::DestinationSettings;
+use recoup::model::copies::{Known, rank};
 use recoup::model::destination::Address;
 use recoup::model::{BackupId, Manifest, Warning};
-use recoup::store::{FilesStore, Listed, Listing, Store};
+use recoup::progress::Context;
+use recoup::store::{FilesStore, Listed, Listing, Store, take_over};
 use recoup::{Error, Result};
 
 use crate::output::error_line;
@@ -75,6 +77,33 @@ pub struct Copy<'a> {
     pub place: &'a Place,
     /// What is there.
     pub listed: &'a Listed,
+}
+
+/// A copy that is ready to be read.
+pub struct Ready {
+    /// Where it is read.
+    pub store: Arc<dyn Store>,
+    /// What is there.
+    pub listed: Listed,
+}
+
+impl Copy<'_> {
+    /// Ready to be read: somebody else's file is judged and laid out in `scratch` first.
+    pub fn ready(&self, scratch: &Path, context: &Context) -> Result<Ready> {
+        let (store, listed) = match self.listed.foreign {
+            Some(_) => take_over(self.place.store.as_ref(), self.listed, scratch, context)?,
+            None => (Arc::clone(&self.place.store), self.listed.clone()),
+        };
+        Ok(Ready { store, listed })
+    }
+}
+
+/// Somebody else's file is read and nothing else.
+pub fn writable(listed: &Listed) -> Result<()> {
+    let Some(key) = &listed.foreign else { return Ok(()) };
+    let text = format!("{key} was not made by recoup and is only read");
+    Err(Error::new(recoup::ErrorKind::Denied, "backup_read_only", text)
+        .hint("restore from it, or remove the file yourself"))
 }
 
 impl Shelf {
@@ -151,7 +180,8 @@ impl Shelf {
     /// The same, the nearest and whole ones first: a directory is nearer than what is in the network.
     pub fn nearest(&self, id: &BackupId) -> Vec<Copy<'_>> {
         let mut copies = self.copies(id);
-        copies.sort_by_key(|copy| (!copy.listed.missing.is_empty(), copy.place.settings.path().is_none()));
+        let remote = |copy: &Copy<'_>| copy.place.settings.path().is_none();
+        copies.sort_by_key(|copy| rank(!copy.listed.missing.is_empty(), remote(copy), copy.listed.manifest.verified));
         copies
     }
 
@@ -168,6 +198,28 @@ impl Shelf {
         })?;
         let gone = || Error::new(recoup::ErrorKind::NotFound, "backup_missing", "Backup not found");
         self.nearest(&found.manifest.id).into_iter().next().ok_or_else(gone)
+    }
+
+    /// What is known of every copy of a plan that is not at one of these `other` places.
+    pub fn known(&self, plan: &str, other: &[Place]) -> Vec<Known> {
+        let known = |copy: Copy<'_>| {
+            let manifest = &copy.listed.manifest;
+            Known {
+                id: manifest.id.clone(),
+                destination: copy.place.name.clone(),
+                created_at: manifest.created_at,
+                kind: manifest.kind,
+                format: manifest.format,
+                verified: manifest.verified,
+                protected: copy.listed.protected,
+                damaged: !copy.listed.missing.is_empty(),
+                local_only: manifest.local_only,
+                foreign: copy.listed.foreign.is_some(),
+            }
+        };
+        let is_other = |copy: &Copy<'_>| other.iter().any(|place| place.settings.real() == copy.place.settings.real());
+        let of_plan = self.listing.backups.iter().filter(|listed| listed.manifest.plan == plan);
+        of_plan.flat_map(|listed| self.copies(&listed.manifest.id)).filter(|copy| !is_other(copy)).map(known).collect()
     }
 
     /// Warnings about destinations that could not be looked at: what was done did not happen there.

@@ -188,6 +188,7 @@ pub fn request(plan: &str, sources: Vec<SourceFactory>, format: Format, scratch:
         host: None,
         hooks: vec![],
         audit: None,
+        local_only: false,
         scratch: scratch.to_owned(),
     }
 }

@@ -37,6 +37,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             hooks: vec![],
             scratch: destination.clone(),
             audit: None,
+            local_only: false,
         },
         &[store],
         &Context::quiet(),

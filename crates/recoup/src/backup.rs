@@ -46,6 +46,8 @@ pub struct Request {
     pub scratch: PathBuf,
     /// The end of the audit, for the manifest; where there is none, none.
     pub audit: Option<Head>,
+    /// It is not to be copied elsewhere later, either.
+    pub local_only: bool,
 }
 
 /// How a backup went.
@@ -115,6 +117,7 @@ pub fn run(request: &Request, stores: &[Arc<dyn Store>], context: &Context) -> R
             verified: None,
             warnings: resumed,
             audit: request.audit.clone(),
+            local_only: request.local_only,
         };
         for (source, presence) in sources.iter_mut().zip(&present) {
             pack(source.as_mut(), *presence, &mut packer, &scope, &mut manifest)?;

@@ -31,16 +31,38 @@ pub enum Copied {
 /// On any error nothing is listed at `to` that was not before.
 pub fn run(from: &dyn Store, listed: &Listed, to: &dyn Store, scratch: &Path, context: &Context) -> Result<Copied> {
     let manifest = &listed.manifest;
+    let there = to.list(Some(&manifest.plan))?.backups.into_iter().find(|other| other.manifest.id == manifest.id);
+    knowing(from, listed, to, &There { listed: there.as_ref(), damaged: false }, scratch, context)
+}
+
+/// What is at the destination already.
+#[derive(Debug, Clone, Copy)]
+pub struct There<'a> {
+    /// The copy there, as it is listed.
+    pub listed: Option<&'a Listed>,
+    /// Something is known to be wrong with it that no list shows: it is replaced.
+    pub damaged: bool,
+}
+
+/// As [`run`], for who knows already what is there.
+pub fn knowing(
+    from: &dyn Store,
+    listed: &Listed,
+    to: &dyn Store,
+    there: &There<'_>,
+    scratch: &Path,
+    context: &Context,
+) -> Result<Copied> {
+    let manifest = &listed.manifest;
     let _held = from.hold(manifest)?;
     if manifest.objects.is_empty() || !listed.missing.is_empty() {
         return Err(Error::corrupted(format!("it lacks {}", listed.missing.join(", "))).while_(copying(manifest)));
     }
-    let there = to.list(Some(&manifest.plan))?.backups.into_iter().find(|other| other.manifest.id == manifest.id);
-    if there.as_ref().is_some_and(|there| there.missing.is_empty()) {
+    if !there.damaged && there.listed.is_some_and(|there| there.missing.is_empty()) {
         return Ok(Copied::Already);
     }
     let packed = proven(from, manifest, scratch, context).map_err(|error| error.while_(copying(manifest)))?;
-    let mended = there.is_some();
+    let mended = there.listed.is_some();
     if mended {
         // Only now, when there is something whole to put in its place.
         to.delete(&manifest.id, true)?;

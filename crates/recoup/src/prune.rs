@@ -43,6 +43,8 @@ pub struct Request<'a> {
     pub trigger: Trigger,
     /// Fingerprint of the set that somebody said yes to ([`Preview::set`]).
     pub confirmed: Option<&'a str>,
+    /// Backups that are known to be damaged there, although no list shows it: they count for nothing.
+    pub damaged: &'a [BackupId],
 }
 
 /// One backup and what happens to it.
@@ -132,7 +134,13 @@ pub fn preview(store: &dyn Store, request: &Request<'_>, now: Timestamp) -> Resu
         .into_iter()
         .map(|listed| {
             let decision = Decision { id: listed.manifest.id.clone(), keep: true, reasons: Vec::new() };
-            Entry { class: class(&listed), listed, decision }
+            let class = match class(&listed) {
+                Class::Good | Class::Warned | Class::Unverified if request.damaged.contains(&decision.id) => {
+                    Class::Corrupt
+                }
+                class => class,
+            };
+            Entry { class, listed, decision }
         })
         .collect();
     let decisions = match request.rule {
@@ -143,7 +151,7 @@ pub fn preview(store: &dyn Store, request: &Request<'_>, now: Timestamp) -> Resu
             }
             all
         }
-        Rule::Protected { older_than } => protected(&mut entries, older_than, now),
+        Rule::Protected { older_than } => protected(&mut entries, request.damaged, older_than, now),
     };
     for decision in decisions {
         if let Some(entry) = entries.iter_mut().find(|entry| entry.decision.id == decision.id) {
@@ -221,7 +229,7 @@ fn remember(store: &dyn Store, request: &Request<'_>, preview: &Preview, confirm
     let damaged: BTreeSet<BackupId> = preview
         .entries
         .iter()
-        .filter(|entry| !entry.listed.missing.is_empty())
+        .filter(|entry| !entry.listed.missing.is_empty() || request.damaged.contains(&entry.decision.id))
         .map(|entry| entry.decision.id.clone())
         .collect();
     let nothing = Policy::default();
@@ -299,10 +307,18 @@ fn counted(listing: &Listing) -> (usize, usize) {
 
 /// Decides about the protected ones and leaves the others out. The newest that is good always stays, of backups and
 /// of what restores saved.
-fn protected(entries: &mut Vec<Entry>, older_than: SignedDuration, now: Timestamp) -> Vec<Decision> {
+fn protected(
+    entries: &mut Vec<Entry>,
+    damaged: &[BackupId],
+    older_than: SignedDuration,
+    now: Timestamp,
+) -> Vec<Decision> {
     let good = |entry: &&Entry| {
         let manifest = &entry.listed.manifest;
-        entry.listed.missing.is_empty() && manifest.verified.is_some() && manifest.format != Format::Csv
+        !damaged.contains(&manifest.id)
+            && entry.listed.missing.is_empty()
+            && manifest.verified.is_some()
+            && manifest.format != Format::Csv
     };
     let of_plan = |entry: &&Entry| entry.listed.manifest.kind != Kind::PreRestore;
     let good: Vec<&Entry> = entries.iter().filter(good).collect();

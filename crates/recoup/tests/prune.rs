@@ -96,7 +96,7 @@ fn newest(count: u32) -> Policy {
 
 fn by(policy: &Policy) -> Request<'_> {
     let rule = Rule::Policy { policy, once: false };
-    Request { plan: "shop", rule, trigger: Trigger::VerifiedBackup, confirmed: None }
+    Request { plan: "shop", rule, trigger: Trigger::VerifiedBackup, confirmed: None, damaged: &[] }
 }
 
 fn going(preview: &prune::Preview) -> Vec<BackupId> {
@@ -357,7 +357,7 @@ fn old_protected_ones_go_only_with_a_yes_and_never_the_newest_good_one() {
     assert_eq!(place.run_confirmed(&by(&newest(1))).deleted, [], "a policy never removes them");
 
     let rule = Rule::Protected { older_than: SignedDuration::from_hours(24 * 30) };
-    let request = Request { plan: "shop", rule, trigger: Trigger::Command, confirmed: None };
+    let request = Request { plan: "shop", rule, trigger: Trigger::Command, confirmed: None, damaged: &[] };
     let preview = place.preview(&request);
     assert_eq!(going(&preview), [safety.clone(), pinned.clone()]);
     assert_eq!(preview.entries.len(), 4, "only protected ones are looked at");

@@ -263,7 +263,7 @@ fn a_backup_that_is_opened_for_a_restore_is_kept_by_every_way_of_removing_it() {
     let opened = Opened::stored(store.as_ref(), listed, scratch.path(), &Context::quiet()).unwrap();
     let policy = Policy { keep_count: 1, ..Policy::default() };
     let rule = Rule::Policy { policy: &policy, once: false };
-    let request = Request { plan: "shop", rule, trigger: Trigger::Command, confirmed: None };
+    let request = Request { plan: "shop", rule, trigger: Trigger::Command, confirmed: None, damaged: &[] };
     assert_eq!(sample.store().delete(&made.id, true).unwrap_err().code(), "backup_in_use");
     let report = prune::run(sample.store().as_ref(), &request, &Context::quiet()).unwrap();
     let reasons = |report: &prune::Report| report.preview.entries[1].decision.reasons.clone();

@@ -52,6 +52,7 @@ pub fn run(args: &Backup, session: &Session) -> Result<Reply> {
         hooks: hooks::of_plan(&task.plan.hooks, Occasion::Backup),
         scratch: session::scratch_root(None),
         audit: None,
+        local_only: args.local_only,
     };
     let context = session.work()?;
     let (places, closed) = open(&task.destinations)?;

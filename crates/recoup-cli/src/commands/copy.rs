@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::args::Copy as Args;
 use crate::output::{self, Mark, Reply, error_line};
-use crate::places::{Place, Shelf};
+use crate::places::{Place, Shelf, writable};
 use crate::session::{self, Session};
 use crate::words;
 
@@ -22,9 +22,15 @@ pub fn run(args: &Args, session: &Session) -> Result<Reply> {
     let to = Place::open(&settings, true)?;
     let shelf = Shelf::open(session, args.at.at.as_deref())?;
     let backups = match args.all {
-        true => shelf.listing.backups.iter().filter(|listed| listed.missing.is_empty()).collect(),
+        true => shelf
+            .listing
+            .backups
+            .iter()
+            .filter(|listed| listed.missing.is_empty() && listed.foreign.is_none())
+            .collect(),
         false => shelf.find_all(backups)?,
     };
+    backups.iter().try_for_each(|listed| writable(listed))?;
     let context = session.work()?;
     let screen = &session.screen;
     let (mut rows, mut warnings, mut first) = (Vec::new(), Vec::new(), None);

@@ -28,14 +28,16 @@ pub fn run(args: &Diff, session: &Session) -> Result<Reply> {
     let now = Timestamp::now();
     let name = super::phrase(&left.listed.manifest, now);
     let (report, title) = if args.right == "live" {
+        let left = left.ready(scratch.path(), &context)?;
         let sources = live(session, &left.listed.manifest)?;
-        let store = left.place.store.as_ref();
-        let report = diff::run(store, left.listed, Right::Live(&sources), scratch.path(), &context)?;
+        let store = left.store.as_ref();
+        let report = diff::run(store, &left.listed, Right::Live(&sources), scratch.path(), &context)?;
         (report, format!("From {name} to the live data"))
     } else {
         let right = shelf.find(&args.right)?;
-        let side = Right::Backup(right.place.store.as_ref(), right.listed);
-        let report = diff::run(left.place.store.as_ref(), left.listed, side, scratch.path(), &context)?;
+        let (left, right) = (left.ready(scratch.path(), &context)?, right.ready(scratch.path(), &context)?);
+        let side = Right::Backup(right.store.as_ref(), &right.listed);
+        let report = diff::run(left.store.as_ref(), &left.listed, side, scratch.path(), &context)?;
         (report, format!("From {name} to {}", super::phrase(&right.listed.manifest, now)))
     };
     let json = serde_json::to_value(&report).unwrap_or_default();

@@ -99,6 +99,7 @@ fn row(listed: &Listed, shelf: &Shelf) -> Value {
         "label": manifest.label,
         "warnings": manifest.warnings.len(),
         "missing": listed.missing,
+        "foreign": listed.foreign,
         "destinations": copies.iter().map(|copy| copy.place.name.clone()).collect::<Vec<_>>(),
     })
 }
@@ -126,8 +127,9 @@ fn human(backups: &[&Listed], shelf: &Shelf, args: &List, now: Timestamp) -> Str
         let manifest = &listed.manifest;
         let mut notes = Vec::new();
         notes.extend(listed.protected.then(|| "protected".to_owned()));
+        notes.extend(listed.foreign.is_some().then(|| "read-only".to_owned()));
         notes.extend((!listed.missing.is_empty()).then(|| "not whole".to_owned()));
-        if !manifest.warnings.is_empty() {
+        if !manifest.warnings.is_empty() && listed.foreign.is_none() {
             notes.push(words::things(manifest.warnings.len() as u64, "warning"));
         }
         let copies = shelf.copies(&manifest.id);

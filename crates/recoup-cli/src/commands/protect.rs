@@ -5,12 +5,13 @@ use serde_json::json;
 
 use crate::args::Which;
 use crate::output::{self, Mark, Reply};
-use crate::places::Shelf;
+use crate::places::{Shelf, writable};
 use crate::session::Session;
 
 pub fn run(args: &Which, protected: bool, session: &Session) -> Result<Reply> {
     let shelf = Shelf::open(session, args.at.at.as_deref())?;
     let backups = shelf.find_all(&args.backups)?;
+    backups.iter().try_for_each(|listed| writable(listed))?;
     let context = session.work()?;
     let mut rows = Vec::new();
     for listed in backups {

@@ -9,7 +9,7 @@ use recoup::format::adopt::adopt;
 use recoup::format::archive::policy::Limits;
 use recoup::hooks::{self, Occasion};
 use recoup::model::destination::Address;
-use recoup::model::{BackupId, Manifest, SourceSpec};
+use recoup::model::{BackupId, Kind, Manifest, SourceSpec};
 use recoup::progress::Context;
 use recoup::restore::{self, Opened, Places, Preview, Report, Request};
 use recoup::store::Store;
@@ -39,6 +39,7 @@ pub fn run(args: &Restore, session: &Session) -> Result<Reply> {
         let shelf = Shelf::open(session, args.at.at.as_deref())?;
         let id = shelf.find(&args.backup)?.listed.manifest.id.clone();
         let (opened, place) = open_best(&shelf, &id, scratch.path(), session, &context)?;
+        has_places(args, &opened)?;
         (opened, Some((Arc::clone(&place.store), place.settings.real())))
     };
     if let Some(plan) = &args.plan {
@@ -69,7 +70,10 @@ fn open_best<'a>(
     let copies = shelf.nearest(id);
     let last = copies.len().saturating_sub(1);
     for (at, copy) in copies.into_iter().enumerate() {
-        match Opened::stored(copy.place.store.as_ref(), copy.listed, scratch, context) {
+        let opened = copy
+            .ready(scratch, context)
+            .and_then(|ready| Opened::stored(ready.store.as_ref(), &ready.listed, scratch, context));
+        match opened {
             Ok(opened) => return Ok((opened, copy.place)),
             Err(error) if at < last && may_be_elsewhere(&error) => {
                 let text = format!("The copy at {} was not used: {}", copy.place.name, error_line(&error));
@@ -94,13 +98,23 @@ fn looks_like_a_file(reference: &str, path: &Path) -> bool {
 fn adopted(args: &Restore, file: &Path, scratch: &Path, context: &Context) -> Result<Opened> {
     let adopted = adopt(file, &Limits::default(), scratch, context)?;
     let opened = Opened::at(adopted.manifest, adopted.path)?;
-    if args.to.is_none() && args.plan.is_none() && opened.manifest.parts.iter().all(|part| part.origin.is_none()) {
+    has_places(args, &opened)?;
+    Ok(opened)
+}
+
+/// Refuses what does not say where it belongs when nobody else does.
+fn has_places(args: &Restore, opened: &Opened) -> Result<()> {
+    if args.to.is_none()
+        && args.plan.is_none()
+        && opened.manifest.kind == Kind::Upload
+        && opened.manifest.parts.iter().all(|part| part.origin.is_none())
+    {
         let error = Error::usage("no_place", "The file does not say where its data belongs");
         return Err(
             error.hint("--plan NAME puts it where a plan of recoup.toml has its sources; --to DIR writes a fresh tree")
         );
     }
-    Ok(opened)
+    Ok(())
 }
 
 fn busy(args: &Restore) -> Duration {

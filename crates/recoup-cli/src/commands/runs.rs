@@ -24,6 +24,7 @@ pub fn sentence(run: &RunRow) -> String {
         RunKind::Verify => ("verification", format!("verified: {}", level(run))),
         RunKind::Restore => ("restore", "restored".to_owned()),
         RunKind::Prune => ("retention", "retention applied".to_owned()),
+        RunKind::Copy => ("copy", copied(result)),
     };
     let text = match run.outcome {
         Some(Outcome::Good) => done,
@@ -46,6 +47,12 @@ pub fn sentence(run: &RunRow) -> String {
 /// What helps, when something does.
 pub fn hint(run: &RunRow) -> Option<&str> {
     run.error.as_ref()?["hint"].as_str()
+}
+
+fn copied(result: &Value) -> String {
+    let number = result["copied"].as_array().map_or(0, Vec::len) as u64;
+    let to = result["destination"].as_str().unwrap_or_default();
+    format!("{} copied to {to}", words::things(number, "backup"))
 }
 
 fn backed_up(result: &Value) -> String {

@@ -11,34 +11,43 @@ use crate::args::Show;
 use crate::exit;
 use crate::output::{Mark, Reply, Screen};
 use crate::places::{Copy, Shelf};
-use crate::session::Session;
+use crate::session::{self, Session};
 use crate::table::Table;
 use crate::words;
 
 pub fn run(args: &Show, session: &Session) -> Result<Reply> {
     let shelf = Shelf::open(session, args.at.at.as_deref())?;
     let found = shelf.find(&args.backup)?;
-    let manifest = &found.listed.manifest;
-    let copies = shelf.copies(&manifest.id);
+    let copies = shelf.copies(&found.listed.manifest.id);
+    // What is in somebody else's file is known when it is open.
+    let opened = match found.listed.foreign {
+        Some(_) => {
+            let scratch = session::scratch(None)?;
+            Some(found.ready(scratch.path(), &session.work()?)?.listed.manifest)
+        }
+        None => None,
+    };
+    let manifest = opened.as_ref().unwrap_or(&found.listed.manifest);
 
     let mut json = serde_json::to_value(manifest).unwrap_or(Value::Null);
     if let Some(members) = json.as_object_mut() {
         members.insert("protected".into(), json!(found.listed.protected));
         let destinations = copies.iter().map(|copy| {
-            let objects = manifest.objects.iter().map(|object| copy.place.path_of(manifest, &object.name));
-            let objects: Vec<String> = objects.collect();
+            let objects: Vec<String> = match &copy.listed.foreign {
+                Some(key) => vec![format!("{}/{key}", copy.place.shown())],
+                None => manifest.objects.iter().map(|object| copy.place.path_of(manifest, &object.name)).collect(),
+            };
             json!({ "name": copy.place.name, "objects": objects, "missing": copy.listed.missing })
         });
         members.insert("destinations".into(), destinations.collect());
     }
     let whole = copies.iter().all(|copy| copy.listed.missing.is_empty());
     let exit = if whole { exit::GOOD } else { exit::WARNINGS };
-    let text = human(&found, &copies, &session.screen, Timestamp::now());
+    let text = human(manifest, &found, &copies, &session.screen, Timestamp::now());
     Ok(Reply { json, text, quiet: manifest.id.to_string(), exit })
 }
 
-fn human(found: &Copy<'_>, copies: &[Copy<'_>], screen: &Screen, now: Timestamp) -> String {
-    let manifest = &found.listed.manifest;
+fn human(manifest: &Manifest, found: &Copy<'_>, copies: &[Copy<'_>], screen: &Screen, now: Timestamp) -> String {
     let mut text = format!("{}\n", screen.bold(&manifest.file_stem()));
     let mut facts = Table::new(&["", ""]);
     let mut fact = |name: &str, value: String| facts.row([name.to_owned(), value]);
@@ -137,7 +146,10 @@ fn objects(copy: &Copy<'_>, manifest: &Manifest, screen: &Screen) -> String {
     for object in &manifest.objects {
         let gone = copy.listed.missing.contains(&object.name);
         let mark = if gone { format!("{} missing or wrong size: ", screen.mark(Mark::Bad)) } else { String::new() };
-        let path = copy.place.path_of(manifest, &object.name);
+        let path = match &copy.listed.foreign {
+            Some(key) => format!("{}/{key}", copy.place.shown()),
+            None => copy.place.path_of(manifest, &object.name),
+        };
         text.push_str(&format!("  {mark}{}\n", path));
         text.push_str(&format!("    {}, SHA-256 {}\n", words::size(object.bytes), object.sha256));
     }

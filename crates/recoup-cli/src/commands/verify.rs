@@ -26,8 +26,10 @@ pub fn run(args: &Verify, session: &Session) -> Result<Reply> {
         for copy in shelf.copies(&listed.manifest.id) {
             let scratch = session::scratch(args.scratch.as_deref())?;
             let started = context.clock.monotonic();
-            let store = copy.place.store.as_ref();
-            let result = match verify::run(store, copy.listed, args.level, scratch.path(), &context) {
+            let looked = copy.ready(scratch.path(), &context).and_then(|ready| {
+                verify::run(ready.store.as_ref(), &ready.listed, args.level, scratch.path(), &context)
+            });
+            let result = match looked {
                 Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
                 Err(error) => Err(error),
                 Ok(report) => Ok(report.problems),

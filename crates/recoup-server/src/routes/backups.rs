@@ -29,6 +29,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(read, remove))
         .routes(routes!(contents))
         .routes(routes!(verify))
+        .routes(routes!(copy))
         .routes(routes!(protect, unprotect))
 }
 
@@ -48,6 +49,8 @@ struct CopyView {
     verified_at: Option<Timestamp>,
     /// What verification found wrong with it.
     damaged: Option<String>,
+    /// The key of the file, when another program made it: it is only read.
+    foreign: Option<String>,
 }
 
 /// A backup.
@@ -82,6 +85,7 @@ fn views(rows: Vec<BackupRow>) -> Vec<BackupView> {
             verified,
             verified_at: row.verified_at,
             damaged: row.damaged,
+            foreign: row.foreign,
         };
         match views.last_mut().filter(|view| view.id == row.id) {
             Some(view) => {
@@ -332,6 +336,28 @@ async fn verify(
     Ok(accepted(app.engine().enqueue(&actor, &backup.plan, work).await?.id))
 }
 
+/// Where a backup is to be copied to.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct CopyRequest {
+    /// Name of a destination of recoup.toml or of the plan.
+    destination: String,
+}
+
+/// Copies a backup to one more destination, whatever retention would keep there.
+#[utoipa::path(post, path = "/backups/{id}/copy", tag = "backups",
+    security(("session" = ["run"]), ("bearer" = ["run"])), params(("id" = String, Path)),
+    request_body = CopyRequest, responses((status = 202, body = Accepted)))]
+async fn copy(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Input(given): Input<CopyRequest>,
+) -> Result<Response, Problem> {
+    caller.may(Scope::Run)?;
+    Ok(accepted(app.engine().copy(&caller.actor(), &id, &given.destination).await?.id))
+}
+
 /// Protects a backup from retention.
 #[utoipa::path(put, path = "/backups/{id}/protection", tag = "backups",
     security(("session" = ["write"]), ("bearer" = ["write"])), params(("id" = String, Path)), responses((status = 204)))]
@@ -361,7 +387,7 @@ struct RemoveQuery {
     force: bool,
 }
 
-/// Deletes a backup for good, everywhere.
+/// Deletes a backup for good, everywhere. The last good one of a plan only with force.
 #[utoipa::path(delete, path = "/backups/{id}", tag = "backups",
     security(("session" = ["write"]), ("bearer" = ["write"])), params(("id" = String, Path), RemoveQuery),
     responses((status = 204)))]

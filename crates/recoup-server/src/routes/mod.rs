@@ -17,6 +17,7 @@ mod runs;
 mod scheduler;
 mod session;
 mod settings;
+mod standing;
 mod tokens;
 mod users;
 

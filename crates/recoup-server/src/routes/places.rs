@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::standing::StandingView;
 use crate::App;
 use crate::caller::Caller;
 use crate::input::{Input, Path, shaped};
@@ -31,6 +32,8 @@ pub fn streams() -> OpenApiRouter<App> {
 #[derive(Serialize, ToSchema)]
 struct DestinationView {
     name: String,
+    /// How it stands for each plan that uses it, of those that one may see.
+    plans: Vec<StandingView>,
 }
 
 /// The destinations.
@@ -39,12 +42,17 @@ struct Destinations {
     items: Vec<DestinationView>,
 }
 
-/// Lists the destinations of recoup.toml.
+/// Lists the destinations of recoup.toml, and how each stands.
 #[utoipa::path(get, path = "/destinations", tag = "destinations",
     security(("session" = ["read"]), ("bearer" = ["read"])), responses((status = 200, body = Destinations)))]
 async fn list(State(app): State<App>, caller: Caller) -> Result<Json<Destinations>, Problem> {
     caller.may(Scope::Read)?;
-    let items = app.engine().destinations().into_iter().map(|name| DestinationView { name }).collect();
+    let mut standings = app.engine().standings(&caller.actor()).await?;
+    let view = |name: String| {
+        let plans = standings.extract_if(.., |standing| standing.destination == name).map(StandingView::from).collect();
+        DestinationView { name, plans }
+    };
+    let items = app.engine().destinations().into_iter().map(view).collect();
     Ok(Json(Destinations { items }))
 }
 

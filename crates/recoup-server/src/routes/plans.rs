@@ -16,6 +16,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::standing::StandingView;
 use crate::App;
 use crate::caller::Caller;
 use crate::input::{Input, Path, Query};
@@ -322,6 +323,8 @@ struct StatusView {
     bytes: i64,
     /// Id of the run that works on it now.
     running: Option<String>,
+    /// How each of its destinations stands.
+    destinations: Vec<StandingView>,
 }
 
 /// Tells how a plan stands.
@@ -332,7 +335,9 @@ async fn status(State(app): State<App>, caller: Caller, Path(name): Path<String>
     caller.may(Scope::Read)?;
     let row = app.engine().plan(&caller.actor(), &name).await?;
     let status = app.engine().status(&row).await?;
+    let standing = app.engine().standing(&row).await?;
     Ok(Json(StatusView {
+        destinations: standing.into_iter().map(StandingView::from).collect(),
         last_attempt: status.last_attempt,
         last_success: status.last_success,
         last_verified: status.last_verified,

@@ -63,6 +63,8 @@ words!(
         Restore,
         /// Applies retention.
         Prune,
+        /// Brings backups to a destination that lacks them.
+        Copy,
     }
 );
 words!(

@@ -8,6 +8,7 @@ use super::failure::{failed, patiently};
 use super::row::{Columns, ms, plain, word};
 use super::statement::Statement;
 use crate::error::Result;
+use crate::model::copies::Known;
 use crate::model::{Format, Kind, Level};
 
 /// One copy of a backup, as it is kept.
@@ -39,6 +40,28 @@ pub struct BackupRow {
     pub protected: bool,
     /// What verification found wrong.
     pub damaged: Option<String>,
+    /// It was made for places on the machine only, and is copied nowhere by itself.
+    pub local_only: bool,
+    /// The key of the file, when somebody else made it: it is only ever read.
+    pub foreign: Option<String>,
+}
+
+impl BackupRow {
+    /// What there is to decide about copies by.
+    pub fn known(&self) -> Option<Known> {
+        Some(Known {
+            id: self.id.parse().ok()?,
+            destination: self.destination.clone(),
+            created_at: self.created_at,
+            kind: self.kind,
+            format: self.format,
+            verified: self.verified,
+            protected: self.protected,
+            damaged: self.damaged.is_some(),
+            local_only: self.local_only,
+            foreign: self.foreign.is_some(),
+        })
+    }
 }
 
 /// Which backups are listed.
@@ -78,13 +101,16 @@ fn backup(row: &sqlx::any::AnyRow) -> Result<BackupRow> {
         verified_at: row.maybe_time("verified_at")?,
         protected: row.truth("protected")?,
         damaged: row.maybe_text("damaged")?,
+        local_only: row.truth("local_only")?,
+        foreign: row.maybe_text("object")?,
     })
 }
 
 async fn put<'e>(row: &BackupRow, at: impl sqlx::Executor<'e, Database = sqlx::Any>) -> Result<(), sqlx::Error> {
     // The words for levels sort as the levels do.
-    let sql = "INSERT INTO backup (id, destination, plan, owner, kind, format, label, created_at, bytes, verified, verified_at, protected, damaged)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+    let sql = "INSERT INTO backup (id, destination, plan, owner, kind, format, label, created_at, bytes, verified, verified_at, protected, damaged,
+               local_only, object)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
                ON CONFLICT (id, destination) DO UPDATE SET owner = excluded.owner, label = excluded.label, bytes = excluded.bytes,
                verified = CASE WHEN backup.verified IS NULL OR excluded.verified > backup.verified THEN excluded.verified ELSE backup.verified END,
                verified_at = CASE WHEN backup.verified_at IS NULL OR excluded.verified_at > backup.verified_at THEN excluded.verified_at ELSE backup.verified_at END,
@@ -103,6 +129,8 @@ async fn put<'e>(row: &BackupRow, at: impl sqlx::Executor<'e, Database = sqlx::A
         .bind(row.verified_at.map(ms))
         .bind(i64::from(row.protected))
         .bind(row.damaged.as_deref().map(plain))
+        .bind(i64::from(row.local_only))
+        .bind(row.foreign.as_deref().map(plain))
         .execute(at)
         .await;
     done.map(drop)
@@ -221,6 +249,13 @@ impl Catalog {
         rows.iter().map(backup).collect()
     }
 
+    /// Every copy of every backup of a plan.
+    pub async fn backups_of(&self, plan: &str) -> Result<Vec<BackupRow>> {
+        let sql = Statement::new("SELECT * FROM backup WHERE plan = ", plan);
+        let rows = sql.query().fetch_all(&self.pool).await.map_err(|error| failed("listing backups", error))?;
+        rows.iter().map(backup).collect()
+    }
+
     /// How many backups there are of a plan (of all with an empty name) and how many bytes all copies have.
     pub async fn sum_backups(&self, plan: &str) -> Result<(i64, i64)> {
         let all = "SELECT count(DISTINCT id) AS n, CAST(COALESCE(sum(bytes), 0) AS BIGINT) AS bytes FROM backup";
@@ -238,7 +273,7 @@ impl Catalog {
 
     /// Gives the rows of a plan's backups to another account.
     pub async fn own_backups(&self, plan: &str, owner: &str) -> Result<()> {
-        let sql = "UPDATE backup SET owner = $2 WHERE plan = $1";
+        let sql = "UPDATE backup SET owner = $2 WHERE plan = $1 AND object IS NULL";
         let done = patiently(|| sqlx::query(sql).bind(plan).bind(owner).execute(&self.pool)).await;
         done.map(drop).map_err(|error| failed("giving backups to a user", error))
     }

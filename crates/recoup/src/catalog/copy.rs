@@ -18,7 +18,7 @@ use super::failure::failed;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Every table and the schema version that brought it, those that others refer to first.
-const TABLES: [(&str, i64); 12] = [
+const TABLES: [(&str, i64); 13] = [
     ("account", 1),
     ("login", 1),
     ("token", 1),
@@ -29,8 +29,9 @@ const TABLES: [(&str, i64); 12] = [
     ("outbox", 1),
     ("kept", 1),
     ("setting", 1),
-    ("added", 3),
-    ("stored", 3),
+    ("place", 3),
+    ("added", 4),
+    ("stored", 4),
 ];
 const DOING: &str = "copying the catalog";
 

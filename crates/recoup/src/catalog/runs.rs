@@ -7,7 +7,7 @@
 use jiff::Timestamp;
 
 use super::Catalog;
-use super::failure::{failed, is_taken};
+use super::failure::{failed, is_taken, patiently};
 use super::row::{Columns, ms, only, plain, word};
 use super::statement::Statement;
 use crate::error::Result;
@@ -267,6 +267,13 @@ impl Catalog {
             .execute(&self.pool)
             .await;
         Ok(done.map_err(|error| failed("putting a run back", error))?.rows_affected() == 1)
+    }
+
+    /// Lets a run that waits for its next attempt begin at `at`, when that is earlier.
+    pub async fn hasten_run(&self, id: &str, at: Timestamp) -> Result<()> {
+        let sql = "UPDATE run SET due_at = $2 WHERE id = $1 AND state = 'queued' AND due_at > $2";
+        let done = patiently(|| sqlx::query(sql).bind(id).bind(ms(at)).execute(&self.pool)).await;
+        done.map(drop).map_err(|error| failed("moving a run forward", error))
     }
 
     /// Ends a run of which nobody has heard since `beat` as *interrupted*; `None` when it is alive after all.

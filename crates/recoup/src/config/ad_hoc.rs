@@ -99,6 +99,7 @@ impl AdHoc {
                 queries: Vec::new(),
                 hooks: Hooks::default(),
                 retention: None,
+                retention_at: Vec::new(),
                 enabled: true,
                 schedule: None,
                 test_restore: None,

@@ -251,6 +251,11 @@ impl Meaning<'_> {
         };
         let destinations: Vec<String> = list.into_iter().map(|destination| destination.name).collect();
         self.note(format!("{key}.destinations"), json!(destinations), None, origin);
+        let mut retention_at = Vec::new();
+        for (at, own) in &written.retention_at {
+            self.note_retention(own);
+            retention_at.extend(destinations.get(*at).map(|name| (name.clone(), own.policy.clone())));
+        }
 
         let sources = self.sources(&name, &key, written)?;
         if written.destinations.is_none() && known.defaults.is_empty() {
@@ -293,6 +298,7 @@ impl Meaning<'_> {
             queries,
             hooks,
             retention,
+            retention_at,
             enabled,
             schedule,
             test_restore,

@@ -34,6 +34,8 @@ pub(super) struct Plan {
     pub name: At<String>,
     pub format: Option<At<Format>>,
     pub destinations: Option<At<Vec<At<String>>>>,
+    /// By the index of the destination that says it.
+    pub retention_at: Vec<(usize, Retention)>,
     pub compact: Option<At<bool>>,
     pub databases: Vec<Located>,
     pub directories: Vec<Located>,
@@ -139,12 +141,36 @@ fn destinations(table: &mut Table<'_>) -> Result<Option<At<Vec<At<String>>>>> {
     Ok(Some(At { value, line: field.line, key: field.key }))
 }
 
+/// Those of a plan: a name or a directory, or a table that also says what is kept there.
+fn own_destinations(table: &mut Table<'_>) -> Result<(Option<At<Vec<At<String>>>>, Vec<(usize, Retention)>)> {
+    let Some(field) = table.take("destinations") else { return Ok((None, Vec::new())) };
+    let (mut value, mut kept) = (Vec::new(), Vec::new());
+    for (at, element) in field.elements()?.iter().enumerate() {
+        if element.is_string() {
+            value.push(element.string()?);
+            continue;
+        }
+        let mut table = element.table()?;
+        value.push(table.need("name")?.string()?);
+        if let Some(field) = table.take("retention") {
+            kept.push((at, retention::read(&field)?));
+        }
+        table.finish()?;
+    }
+    if value.is_empty() {
+        return Err(field.wrong("names no destination").hint("leave the key out to use ./backups"));
+    }
+    Ok((Some(At { value, line: field.line, key: field.key }), kept))
+}
+
 fn plan(name: At<String>, field: &Field<'_>) -> Result<Plan> {
     let mut table = field.table()?;
+    let (destinations, retention_at) = own_destinations(&mut table)?;
     let plan = Plan {
         name,
         format: table.take("format").map(|f| f.word()).transpose()?,
-        destinations: destinations(&mut table)?,
+        destinations,
+        retention_at,
         compact: table.take("compact").map(|f| f.flag()).transpose()?,
         databases: located(&mut table, "databases", Place::Database)?,
         directories: located(&mut table, "directories", Place::Directory)?,

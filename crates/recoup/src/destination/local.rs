@@ -22,7 +22,7 @@ use super::{Body, Destination, ObjectInfo, Stored};
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::{Context, Phase};
 
-const MARKER: &str = ".recoup-destination";
+pub(super) const MARKER: &str = ".recoup-destination";
 const STAGING: &str = ".recoup";
 
 /// A directory that keeps objects as files.
@@ -34,25 +34,31 @@ pub struct LocalDestination {
 }
 
 impl LocalDestination {
-    /// Opens the directory `root`; with `create` it is made when missing, 0700 and durable. Fails with
+    /// Opens the directory `root`; with `create` it is made when missing, 0700, durable and marked. Fails with
     /// [`ErrorKind::Unreachable`] when it is missing and with [`ErrorKind::Usage`] when it is no directory.
     pub fn open(root: &Path, create: bool) -> Result<Self> {
         let root = std::path::absolute(root).map_err(|e| Error::at("opening", root, e))?;
         let not_a_directory =
             || Error::usage("destination_not_directory", format!("Not a directory: {}", root.display()));
+        let mut made = false;
         match fs::metadata(&root) {
             Ok(meta) if meta.is_dir() => {}
             Ok(_) => return Err(not_a_directory()),
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Err(not_a_directory()),
             Err(error) if error.kind() == io::ErrorKind::NotFound && create => {
                 durable::make_directories(&root).map_err(|e| Error::at("creating", &root, e))?;
+                made = true;
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(missing(&root)),
             Err(error) => return Err(Error::at("opening", &root, error)),
         }
         let id = Directory::open(&root).and_then(|directory| directory.id());
         let id = id.map_err(|e| Error::at("opening", &root, e))?;
-        Ok(LocalDestination { root, id, marker: false })
+        let opened = LocalDestination { root, id, marker: false };
+        if made {
+            opened.place_marker()?;
+        }
+        Ok(opened)
     }
 
     /// Requires the marker file `.recoup-destination` from now on, so that the empty mount point of a disk
@@ -69,7 +75,21 @@ impl LocalDestination {
         match root.create(MARKER) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             Err(error) => Err(doing(error)),
-            Ok(file) => file.sync_all().and_then(|()| root.sync()).map_err(doing),
+            Ok(mut file) => {
+                // Which directory this is, for who remembers it.
+                let written = writeln!(file, "{}", ulid::Ulid::generate()).and_then(|()| file.sync_all());
+                written.and_then(|()| root.sync()).map_err(doing)
+            }
+        }
+    }
+
+    /// What the marker says; `None` when there is none. One that was made by hand says nothing.
+    pub fn marker(&self) -> Result<Option<String>> {
+        let mut text = String::new();
+        match self.reach()?.read(MARKER).and_then(|file| file.take(256).read_to_string(&mut text)) {
+            Ok(_) => Ok(Some(text.trim().to_owned())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.failed("reading", MARKER, error)),
         }
     }
 
@@ -429,7 +449,7 @@ fn is_part(name: &str) -> bool {
     parts.is_some_and(|(name, id)| key::valid(name) && id.len() == 26 && ulid::Ulid::from_string(id).is_ok())
 }
 
-fn missing(root: &Path) -> Error {
+pub(super) fn missing(root: &Path) -> Error {
     Error::new(ErrorKind::Unreachable, "destination_missing", format!("Destination is not there: {}", root.display()))
         .hint("is the disk mounted? Nothing was created in its place")
 }

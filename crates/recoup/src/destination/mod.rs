@@ -5,6 +5,7 @@
 mod durable;
 mod key;
 pub mod local;
+pub mod mounted;
 pub mod note;
 #[cfg(feature = "remote")]
 mod remote;

@@ -15,6 +15,7 @@ use super::plans::merge;
 use super::{Actor, Engine, blocking};
 use crate::catalog::AddedRow;
 use crate::config::{Addition, Settings};
+use crate::destination;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::notice::{Event, Notice};
 use crate::model::user::Role;
@@ -179,7 +180,7 @@ impl Engine {
         let document = self.draft(DeclaredKind::Destination, name, document).await?;
         let (settings, _) = self.declared.destination_of(name, &document)?;
         let site = self.site.clone();
-        let steps = blocking(move || Ok(site.test_of(&settings))).await?;
+        let steps = blocking(move || Ok(site.test(destination::open(&settings, true)))).await?;
         let ok = steps.iter().all(|step| step.ok);
         let details = json!({ "steps": steps });
         self.record(who, event("destination.tested", ("destination", name), "test", ok, details)).await;

@@ -36,14 +36,17 @@ impl Engine {
         // Only a verified backup of the series itself starts retention: an export is none, and what is made before a
         // migration comes at a time at which nothing should go.
         let series = made.verified.is_some() && made.format != Format::Csv && !made.kind.is_protected();
-        if let Some(policy) = plan.retention.as_ref().filter(|_| series && !stored.reused) {
+        if series && !stored.reused {
             let mut pruned = Vec::new();
+            // Only where this one was stored.
             for place in &stored.places {
+                let Some(policy) = self.site.policy_at(plan, &place.name) else { continue };
                 let pruning = Pruning {
                     plan: plan.name.clone(),
-                    what: What::Policy(policy.clone()),
+                    what: What::Policy(policy),
                     trigger: Trigger::VerifiedBackup,
                     confirmed: None,
+                    damaged: Vec::new(),
                 };
                 match self.prune_at(task, place, pruning, warnings).await {
                     Ok(told) => pruned.push(told),
@@ -56,7 +59,14 @@ impl Engine {
                     }
                 }
             }
-            result["retention"] = json!(pruned);
+            if !pruned.is_empty() {
+                result["retention"] = json!(pruned);
+            }
+        }
+        let reached: Vec<String> = stored.places.iter().map(|place| place.name.clone()).collect();
+        if let Err(error) = self.queue_copies(task.plan()?.0, plan, &reached).await {
+            let text = format!("What is missing elsewhere could not be queued: {error}");
+            warnings.push(Warning::new("not_queued", text));
         }
         self.note_filled(&stored.places).await;
         if let Err(error) = self.queue_proof(task, stored, plan).await {
@@ -93,7 +103,7 @@ impl Engine {
         let mut rows: Vec<BackupRow> = self.catalog.backups(&filter).await?;
         rows.retain(|row| {
             let last = row.verified_at.unwrap_or(row.created_at);
-            row.id != but && row.damaged.is_none() && now.duration_since(last) >= LOOK_AGAIN
+            row.id != but && row.foreign.is_none() && row.damaged.is_none() && now.duration_since(last) >= LOOK_AGAIN
         });
         rows.sort_by_key(|row| row.verified_at.unwrap_or(row.created_at));
         let mut ids: Vec<String> = Vec::new();

@@ -106,6 +106,7 @@ impl Site {
             hooks: self.hooks(&job.plan, Occasion::Backup),
             scratch: self.scratch_root(),
             audit: job.audit.clone(),
+            local_only: false,
         };
         let (mut report, reused) = match job.kind {
             Kind::PreMigration => match migration::run(&request, &stores, &Terms::default(), &job.context)? {
@@ -178,6 +179,7 @@ impl Engine {
                 None
             }
         };
+        self.know_places(plan_row, plan).await?;
         let job = Job {
             plan: plan.clone(),
             role: task.role,
@@ -198,15 +200,23 @@ impl Engine {
                 protected: protect || kind.is_protected(),
                 missing: Vec::new(),
                 in_use: false,
+                foreign: None,
             };
             let row = row(&listed, &place.name, &plan_row.owner);
             insist(|| self.catalog.put_backup(&row)).await?;
         }
+        self.know_marks(&stored.places).await;
         let made = (!stored.reused).then_some(manifest.created_at);
         let verified = manifest.verified.map(|_| self.clock().now());
         insist(|| self.catalog.note_run(&plan_row.id, None, made, verified, None, None)).await?;
         let mut warnings = manifest.warnings.clone();
+        let now = self.clock().now();
+        for place in stored.places.iter().filter(|_| !stored.reused) {
+            insist(|| self.catalog.note_place(&plan_row.id, &place.name, None, now)).await?;
+        }
         for (name, error) in &stored.failed {
+            let (usual, document) = (self.site.usual_name(name), document(error));
+            insist(|| self.catalog.note_place(&plan_row.id, &usual, Some(&document), now)).await?;
             warnings.push(Warning::new(error.code(), format!("Not stored at {name}: {}", super::work::told(error))));
         }
         let mut result = described(&stored);

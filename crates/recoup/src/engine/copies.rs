@@ -1,14 +1,15 @@
 //! What can be done with one backup: look at it, hand it out, compare, protect, delete.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
 
 use super::audit::event;
-use super::fence::{backup_missing, find};
+use super::fence::backup_missing;
+use super::nearest::{Copy, Skipped, read_only};
 use super::site::Site;
 use super::upload::modified;
 use super::{Actor, Engine, blocking};
@@ -16,12 +17,12 @@ use crate::catalog::BackupRow;
 use crate::config::from_origins;
 use crate::diff::{self, Right};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::bundle;
+use crate::format::{bundle, proof};
+use crate::model::copies;
 use crate::model::user::Role;
-use crate::model::{BackupId, Manifest, Plan};
+use crate::model::{BackupId, Manifest, Object, Plan};
 use crate::progress::{Cancel, Context, Silent};
 use crate::source::factory;
-use crate::store::{Listed, Store};
 
 /// How long what was made for a download is kept.
 const DOWNLOAD: Duration = Duration::from_secs(60 * 60);
@@ -37,28 +38,13 @@ impl Site {
         Context { observer: Arc::new(Silent), cancel: Cancel::default(), clock: self.clock.clone() }
     }
 
-    /// The first of these copies that is there and whole, else the first that is there.
-    pub fn open_copy(&self, copies: &[BackupRow]) -> Result<(Arc<dyn Store>, String, Listed)> {
-        let (mut lacking, mut failed) = (None, None);
-        for copy in copies {
-            let opened = self.store(&copy.destination).and_then(|store| {
-                let listing = store.list(Some(&copy.plan))?;
-                let listed = find(&listing, &copy.id)?.clone();
-                Ok((store, copy.destination.clone(), listed))
-            });
-            match opened {
-                Ok(found) if found.2.missing.is_empty() => return Ok(found),
-                Ok(found) => drop(lacking.get_or_insert(found)),
-                Err(error) => failed = Some(error),
-            }
-        }
-        let id = copies.first().map_or("", |copy| copy.id.as_str());
-        lacking.ok_or_else(|| failed.unwrap_or_else(|| backup_missing(id)))
-    }
-
-    fn object(&self, copies: &[BackupRow]) -> Result<(File, String, u64)> {
-        let (store, _, listed) = self.open_copy(copies)?;
+    /// The bytes of a copy, proven: what is handed out is what was stored.
+    fn object(&self, copy: &Copy) -> Result<(File, String, u64)> {
+        let Copy { store, listed, .. } = copy;
         let manifest = &listed.manifest;
+        if !listed.missing.is_empty() {
+            return Err(Error::corrupted(format!("it is not whole: {}", listed.missing.join(", "))));
+        }
         let _held = store.hold(manifest)?;
         let context = self.context();
         let open = |path: PathBuf, name: String| {
@@ -68,7 +54,10 @@ impl Site {
         };
         if let [only] = manifest.objects.as_slice() {
             let scratch = self.scratch()?;
-            return open(store.fetch(manifest, only, scratch.path(), &context)?, only.name.clone());
+            return open(
+                proven(only, &store.fetch(manifest, only, scratch.path(), &context)?, &context)?,
+                only.name.clone(),
+            );
         }
         let scratch = self.scratch()?;
         self.sweep_downloads();
@@ -76,7 +65,8 @@ impl Site {
         if !made.exists() {
             let mut files = Vec::new();
             for object in &manifest.objects {
-                files.push((object.name.clone(), store.fetch(manifest, object, scratch.path(), &context)?));
+                let path = store.fetch(manifest, object, scratch.path(), &context)?;
+                files.push((object.name.clone(), proven(object, &path, &context)?));
             }
             let parts = scratch.path().join("download.zip");
             bundle::write(&parts, &files, &context)?;
@@ -113,8 +103,8 @@ impl Site {
         Ok(())
     }
 
-    fn compare(&self, left: &[BackupRow], right: Option<&[BackupRow]>, plan: Option<&Plan>) -> Result<diff::Report> {
-        let (store, _, listed) = self.open_copy(left)?;
+    fn compare(&self, left: &Copy, right: Option<&Copy>, plan: Option<&Plan>) -> Result<diff::Report> {
+        let Copy { store, listed, .. } = left;
         let scratch = self.scratch()?;
         let context = self.context();
         let Some(right) = right else {
@@ -126,11 +116,37 @@ impl Site {
                     sources.iter().map(|spec| factory(spec, base, false, self.environment.clone())).collect()
                 }
             };
-            return diff::run(store.as_ref(), &listed, Right::Live(&live), scratch.path(), &context);
+            return diff::run(store.as_ref(), listed, Right::Live(&live), scratch.path(), &context);
         };
-        let (other, _, right) = self.open_copy(right)?;
-        diff::run(store.as_ref(), &listed, Right::Backup(other.as_ref(), &right), scratch.path(), &context)
+        let other = Right::Backup(right.store.as_ref(), &right.listed);
+        diff::run(store.as_ref(), listed, other, scratch.path(), &context)
     }
+
+    /// Compares the nearest good copies; tells which were passed over.
+    fn compare_nearest(
+        &self,
+        left: &[BackupRow],
+        right: Option<&[BackupRow]>,
+        plan: Option<&Plan>,
+    ) -> (Result<diff::Report>, Vec<Skipped>) {
+        let Some(right) = right else { return self.first_good(left, |_, copy| self.compare(copy, None, plan)) };
+        let mut skipped = Vec::new();
+        let (done, mut passed) = self.first_good(left, |_, left| {
+            let (done, passed) = self.first_good(right, |_, right| self.compare(left, Some(right), plan));
+            skipped.extend(passed);
+            done
+        });
+        skipped.append(&mut passed);
+        (done, skipped)
+    }
+}
+
+/// A file that has exactly the bytes of an object.
+fn proven(object: &Object, path: &Path, context: &Context) -> Result<PathBuf> {
+    if proof::hash_file(path, context)? == (object.bytes, object.sha256.clone()) {
+        return Ok(path.to_owned());
+    }
+    Err(Error::corrupted(format!("{} is not what its manifest says", object.name)))
 }
 
 impl Engine {
@@ -151,8 +167,10 @@ impl Engine {
     pub async fn manifest(&self, who: &Actor, id: &str) -> Result<(Manifest, Vec<BackupRow>)> {
         let copies = self.backup(who, id).await?;
         let (site, rows) = (self.site.clone(), copies.clone());
-        let manifest = blocking(move || site.open_copy(&rows).map(|(_, _, listed)| listed.manifest)).await?;
-        Ok((manifest, copies))
+        let read = move || Ok(site.first_good(&rows, |_, copy| Ok(copy.listed.manifest.clone())));
+        let (manifest, skipped) = blocking(read).await?;
+        self.note_skipped(who, &skipped).await;
+        Ok((manifest?, copies))
     }
 
     /// A backup's bytes for handing out: file, name, length. Several files become one ZIP, kept for an hour.
@@ -160,7 +178,9 @@ impl Engine {
         let copies = self.backup(who, id).await?;
         let id = copies.first().map(|copy| copy.id.clone()).unwrap_or_default();
         let site = self.site.clone();
-        let object = blocking(move || site.object(&copies)).await?;
+        let (object, skipped) = blocking(move || Ok(site.first_good(&copies, |_, copy| site.object(copy)))).await?;
+        self.note_skipped(who, &skipped).await;
+        let object = object?;
         let details = json!({ "name": object.1, "bytes": object.2 });
         self.record(who, event("backup.downloaded", ("backup", &id), "read", true, details)).await;
         Ok(object)
@@ -170,6 +190,9 @@ impl Engine {
     pub async fn set_protected(&self, who: &Actor, id: &str, protected: bool) -> Result<()> {
         who.must_be(Role::Operator)?;
         let copies = self.backup(who, id).await?;
+        if let Some(foreign) = copies.iter().find(|copy| copy.foreign.is_some()) {
+            return Err(read_only(&foreign.id));
+        }
         let (site, rows) = (self.site.clone(), copies.clone());
         let name = if protected { "backup.protected" } else { "backup.unprotected" };
         let id = copies.first().map(|copy| copy.id.clone()).unwrap_or_default();
@@ -193,10 +216,18 @@ impl Engine {
         who.must_be(Role::Operator)?;
         let copies = self.backup(who, id).await?;
         let Some(first) = copies.first().cloned() else { return Err(backup_missing(id)) };
+        if first.foreign.is_some() {
+            return Err(read_only(&first.id));
+        }
         let is_protected = |copy: &BackupRow| copy.protected || copy.kind.is_protected();
         if !force && copies.iter().any(is_protected) {
             let text = format!("{} is protected", first.id);
             return Err(Error::new(ErrorKind::Denied, "backup_protected", text).hint("force deletes it all the same"));
+        }
+        if !force && self.is_last_good(&first).await? {
+            let text = format!("{} is the last good backup of {}", first.id, first.plan);
+            let error = Error::new(ErrorKind::Denied, "last_good_backup", text);
+            return Err(error.hint("make another one first; force deletes it all the same"));
         }
         let places: Vec<&str> = copies.iter().map(|copy| copy.destination.as_str()).collect();
         let details = json!({
@@ -220,6 +251,12 @@ impl Engine {
         failed.map_or(Ok(()), Err)
     }
 
+    async fn is_last_good(&self, row: &BackupRow) -> Result<bool> {
+        let rows = self.catalog.backups_of(&row.plan).await?;
+        let known: Vec<_> = rows.iter().filter_map(BackupRow::known).collect();
+        Ok(row.id.parse().is_ok_and(|id| copies::is_last_good(&known, &id)))
+    }
+
     /// What differs between two backups, or between one and the live data (`None`).
     pub async fn diff(&self, who: &Actor, left: &str, right: Option<&str>) -> Result<diff::Report> {
         let left = self.backup(who, left).await?;
@@ -239,6 +276,9 @@ impl Engine {
             None => None,
         };
         let site = self.site.clone();
-        blocking(move || site.compare(&left, right.as_deref(), plan.as_ref())).await
+        let compare = move || Ok(site.compare_nearest(&left, right.as_deref(), plan.as_ref()));
+        let (report, skipped) = blocking(compare).await?;
+        self.note_skipped(who, &skipped).await;
+        report
     }
 }

@@ -1,16 +1,17 @@
 //! Destinations: which there are, whether one works, and what lies at one that the catalog knows nothing of.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
 
 use serde::Serialize;
 use serde_json::json;
 
 use super::audit::event;
-use super::site::Site;
+use super::site::{Place, Site};
 use super::work::told;
 use super::{Actor, Engine, blocking};
 use crate::config::DestinationSettings;
-use crate::destination::{self, Body};
+use crate::destination::{Body, Destination};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::user::Role;
 use crate::store::Store;
@@ -38,15 +39,8 @@ pub struct Adopted {
 }
 
 impl Site {
-    fn test(&self, name: &str) -> Vec<TestStep> {
-        match self.destination(name) {
-            Ok(settings) => self.test_of(&settings),
-            Err(error) => vec![TestStep { name: "open".to_owned(), ok: false, text: told(&error) }],
-        }
-    }
-
-    /// The same of one that may not be declared yet.
-    pub(super) fn test_of(&self, settings: &DestinationSettings) -> Vec<TestStep> {
+    /// Whether something that was opened, or was to be opened, does what destinations do.
+    pub(super) fn test(&self, opened: Result<Arc<dyn Destination>>) -> Vec<TestStep> {
         let mut steps = Vec::new();
         let mut step = |name: &str, done: Result<String>| -> bool {
             let ok = done.is_ok();
@@ -55,7 +49,7 @@ impl Site {
             ok
         };
         let context = self.context();
-        let destination = match destination::open(settings, true) {
+        let destination = match opened {
             Ok(destination) => destination,
             Err(error) => {
                 step("open", Err(error));
@@ -89,6 +83,11 @@ impl Site {
     }
 }
 
+/// Under which name the catalog keeps the mark of a destination.
+fn mark_of(destination: &str) -> String {
+    format!("mark of {destination}")
+}
+
 impl Engine {
     /// Names of the destinations that have one, the usual ones included.
     pub fn destinations(&self) -> Vec<String> {
@@ -101,6 +100,31 @@ impl Engine {
             }
         }
         all.into_iter().map(|destination| destination.name).collect()
+    }
+
+    /// Remembers which destinations hold backups: a directory among them that is empty is not mounted.
+    pub(super) async fn expect_mounts(&self) -> Result<()> {
+        let mut expected = BTreeMap::new();
+        for name in self.catalog.backup_destinations().await? {
+            let mark = self.catalog.setting(&mark_of(&name)).await?;
+            expected.insert(name, mark.and_then(|mark| serde_json::from_str(&mark).ok()));
+        }
+        *self.site.expected.write().unwrap_or_else(PoisonError::into_inner) = expected;
+        Ok(())
+    }
+
+    /// Remembers which directories hold backups now. What fails here is logged: the backups are there.
+    pub(super) async fn know_marks(&self, places: &[Place]) {
+        let (site, places) = (self.site.clone(), places.to_vec());
+        let marks = blocking(move || Ok(site.mark(&places))).await.unwrap_or_default();
+        let known = self.site.expected.read().unwrap_or_else(PoisonError::into_inner).clone();
+        for (name, mark) in marks {
+            if known.get(&name).and_then(Option::as_deref) != Some(mark.as_str())
+                && let Err(error) = self.catalog.set_setting(&mark_of(&name), &json!(mark).to_string()).await
+            {
+                tracing::warn!(destination = name, "Its mark could not be kept: {error}");
+            }
+        }
     }
 
     /// The backups at a destination. Blocking.
@@ -117,7 +141,7 @@ impl Engine {
             self.site.destination(name)?;
         }
         let (site, tested) = (self.site.clone(), name.to_owned());
-        let steps = blocking(move || Ok(site.test(&tested))).await?;
+        let steps = blocking(move || Ok(site.test(site.open(&tested)))).await?;
         let ok = steps.iter().all(|step| step.ok);
         let details = json!({ "steps": steps });
         self.record(who, event("destination.tested", ("destination", name), "test", ok, details)).await;

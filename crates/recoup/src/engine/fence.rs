@@ -150,6 +150,9 @@ impl Store for Guarded {
     fn fetch(&self, manifest: &Manifest, object: &Object, scratch: &Path, context: &Context) -> Result<PathBuf> {
         self.store.fetch(manifest, object, scratch, context)
     }
+    fn fetch_foreign(&self, key: &str, scratch: &Path, context: &Context) -> Result<PathBuf> {
+        self.store.fetch_foreign(key, scratch, context)
+    }
     fn set_protected(&self, id: &BackupId, protected: bool, context: &Context) -> Result<()> {
         self.store.set_protected(id, protected, context)
     }

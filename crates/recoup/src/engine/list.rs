@@ -33,6 +33,8 @@ pub(super) fn row(listed: &Listed, destination: &str, owner: &str) -> BackupRow 
             [] => None,
             missing => Some(format!("{LACKS}{}", missing.join(", "))),
         },
+        local_only: manifest.local_only,
+        foreign: listed.foreign.clone(),
     }
 }
 
@@ -74,6 +76,7 @@ impl Engine {
     /// Looks at the destinations of a plan, or at all of them, and makes the list of backups what is there. A destination
     /// that cannot be looked at keeps its rows; the first such error is given after everything else was done.
     pub async fn refresh(&self, plan: Option<&str>) -> Result<()> {
+        self.expect_mounts().await?;
         let mut wanted: BTreeSet<String> = BTreeSet::new();
         match plan {
             Some(name) => {
@@ -134,8 +137,19 @@ impl Engine {
         let known = self.catalog.backups_at(destination, plan).await?;
         let mut known: BTreeMap<String, BackupRow> = known.into_iter().map(|row| (row.id.clone(), row)).collect();
         let mut owners: BTreeMap<String, String> = BTreeMap::new();
+        let mut plans = BTreeSet::new();
         for listed in &listing.backups {
             let manifest = &listed.manifest;
+            if listed.foreign.is_some() {
+                // Whose they are nobody knows: for admins.
+                let before = known.remove(manifest.id.as_str());
+                let now = merged(row(listed, destination, &self.own), before.as_ref());
+                if before.as_ref() != Some(&now) {
+                    self.catalog.put_backup(&now).await?;
+                }
+                plans.insert(manifest.plan.clone());
+                continue;
+            }
             if !owners.contains_key(&manifest.plan) {
                 let row = self.catalog.plan(&manifest.plan, None).await?;
                 let owner = row.map_or_else(|| self.own.clone(), |row| row.owner);
@@ -153,10 +167,13 @@ impl Engine {
             let tail = id.get(20..).unwrap_or_default().to_ascii_lowercase();
             listing.damaged.iter().any(|(key, _)| key.contains(&tail))
         };
-        for id in known.keys().filter(|id| !unread(id)) {
+        // A look at one plan does not show them.
+        let unseen = |row: &BackupRow| plan.is_some() && row.foreign.is_some();
+        for (id, _) in known.iter().filter(|(id, row)| !unread(id) && !unseen(row)) {
             self.catalog.forget_backup(id, Some(destination)).await?;
         }
-        Ok(owners.into_keys().collect())
+        plans.extend(owners.into_keys());
+        Ok(plans)
     }
 
     /// Every copy of a backup, by its id or a beginning of it that no other has. Errors: `backup_missing`, also for what is

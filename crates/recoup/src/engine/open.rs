@@ -53,6 +53,7 @@ impl Engine {
             hooks: options.hooks,
             sources: options.sources,
             catalog: file.clone(),
+            expected: Default::default(),
         });
         let made = site.clone();
         blocking(move || {
@@ -93,6 +94,7 @@ impl Engine {
             engine.record(&Actor::daemon(), migrated).await;
         }
         engine.reread_settings().await?;
+        engine.expect_mounts().await?;
         engine.provision().await?;
         engine.recover().await?;
         Ok(engine)
@@ -195,6 +197,7 @@ impl Site {
             hooks: Vec::new(),
             scratch: self.scratch_root(),
             audit: None,
+            local_only: false,
         };
         let context = Context { observer: Arc::new(Silent), cancel: Cancel::default(), clock: self.clock.clone() };
         let store = self.store(&self.own_backups().display().to_string())?;

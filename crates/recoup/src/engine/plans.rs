@@ -123,7 +123,8 @@ impl Engine {
         for run in self.catalog.runs(&of_plan(State::Queued)).await? {
             self.catalog.cancel_run(&run.id, self.clock().now()).await?;
         }
-        self.catalog.remove_plan(&row.id).await.map(drop)
+        self.catalog.remove_plan(&row.id).await?;
+        self.catalog.forget_places(&row.id, &[]).await
     }
 
     /// The next times of a plan after a moment; none when it is disabled or has no schedule.

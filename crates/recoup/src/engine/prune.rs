@@ -1,11 +1,13 @@
 //! Retention: previewed, confirmed, carried out, at each destination of a plan. Every backup that goes is recorded before
 //! it goes, and stays when that fails.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::audit::event;
-use super::site::Place;
+use super::site::{Place, Site};
 use super::work::{Done, Task, document};
 use super::{Actor, Engine, Work, blocking};
 use crate::catalog::{Kept, PlanRow, RunRow};
@@ -30,6 +32,8 @@ pub(super) struct Pruning {
     pub trigger: Trigger,
     /// The set that somebody said yes to.
     pub confirmed: Option<String>,
+    /// Copies there that are known to be damaged: they take the place of no good one.
+    pub damaged: Vec<BackupId>,
 }
 
 /// What may go.
@@ -41,13 +45,28 @@ pub(super) enum What {
     Protected(SignedDuration),
 }
 
+impl What {
+    fn at(site: &Site, plan: &Plan, destination: &str, protected_older_than: Option<SignedDuration>) -> What {
+        match protected_older_than {
+            Some(older_than) => What::Protected(older_than),
+            None => What::Policy(site.policy_at(plan, destination).unwrap_or_default()),
+        }
+    }
+}
+
 impl Pruning {
     fn request(&self) -> Request<'_> {
         let rule = match &self.what {
             What::Policy(policy) => Rule::Policy { policy, once: false },
             What::Protected(older_than) => Rule::Protected { older_than: *older_than },
         };
-        Request { plan: &self.plan, rule, trigger: self.trigger, confirmed: self.confirmed.as_deref() }
+        Request {
+            plan: &self.plan,
+            rule,
+            trigger: self.trigger,
+            confirmed: self.confirmed.as_deref(),
+            damaged: &self.damaged,
+        }
     }
 }
 
@@ -57,11 +76,11 @@ impl Engine {
     pub async fn preview_prune(&self, who: &Actor, plan: &str) -> Result<(String, Vec<(String, Preview)>)> {
         let row = self.plan(who, plan).await?;
         let plan = self.plan_of(&row)?;
-        let policy = plan.retention.clone().ok_or_else(|| {
+        if plan.retention.is_none() && plan.retention_at.is_empty() {
             let text = format!("{} keeps everything", plan.name);
-            Error::usage("no_retention", text).hint("say under retention what is kept")
-        })?;
-        self.preview(who, &row, plan, What::Policy(policy)).await
+            return Err(Error::usage("no_retention", text).hint("say under retention what is kept"));
+        }
+        self.preview(who, &row, plan, None).await
     }
 
     /// What would go of the protected backups that are older than this, by destination: those that were protected by hand,
@@ -75,7 +94,7 @@ impl Engine {
     ) -> Result<(String, Vec<(String, Preview)>)> {
         let row = self.plan(who, plan).await?;
         let plan = self.plan_of(&row)?;
-        self.preview(who, &row, plan, What::Protected(older_than)).await
+        self.preview(who, &row, plan, Some(older_than)).await
     }
 
     /// What retention would remove under another policy (`retention` of a plan's document, `null` keeps everything), at the
@@ -91,7 +110,7 @@ impl Engine {
         let mut body = row.body.clone();
         body["retention"] = retention;
         let plan = self.settings().plan_of(&row.name, &body)?;
-        let policy = plan.retention.unwrap_or_default();
+        let damaged = self.damaged_of(&plan.name).await?;
         let (site, now) = (self.site.clone(), self.clock().now());
         let later = now.saturating_add(LATER).map_err(|error| Error::usage("bad_date", error.to_string()))?;
         blocking(move || {
@@ -101,9 +120,12 @@ impl Engine {
             }
             let (near, far): (Vec<_>, Vec<_>) =
                 places.into_iter().partition(|place| place.store.staging_root().is_some());
-            let rule = Rule::Policy { policy: &policy, once: true };
-            let request = Request { plan: &plan.name, rule, trigger: Trigger::Command, confirmed: None };
             let look = |place: Place| {
+                let policy = site.policy_at(&plan, &place.name).unwrap_or_default();
+                let damaged = damaged.get(&place.name).cloned().unwrap_or_default();
+                let rule = Rule::Policy { policy: &policy, once: true };
+                let (trigger, confirmed) = (Trigger::Command, None);
+                let request = Request { plan: &plan.name, rule, trigger, confirmed, damaged: &damaged };
                 let preview = prune::preview(place.store.as_ref(), &request, now)?;
                 let then = preview.forecast(&policy, later)?.kept;
                 Ok((place.name, preview, then))
@@ -118,21 +140,21 @@ impl Engine {
         who: &Actor,
         row: &PlanRow,
         plan: Plan,
-        what: What,
+        protected_older_than: Option<SignedDuration>,
     ) -> Result<(String, Vec<(String, Preview)>)> {
         let (site, now) = (self.site.clone(), self.clock().now());
-        let older_than = match &what {
-            What::Protected(older_than) => Some(older_than.as_secs()),
-            What::Policy(_) => None,
-        };
+        let older_than = protected_older_than.map(|older_than| older_than.as_secs());
+        let damaged = self.damaged_of(&plan.name).await?;
         let previews = blocking(move || {
             let (places, closed) = site.places(&plan.destinations);
             if let (true, Some((_, error))) = (places.is_empty(), closed.into_iter().next()) {
                 return Err(error);
             }
-            let (plan, confirmed) = (plan.name.clone(), None);
-            let pruning = Pruning { plan, what, trigger: Trigger::Command, confirmed };
             let look = |place: Place| {
+                let what = What::at(&site, &plan, &place.name, protected_older_than);
+                let (plan, confirmed) = (plan.name.clone(), None);
+                let damaged = damaged.get(&place.name).cloned().unwrap_or_default();
+                let pruning = Pruning { plan, what, trigger: Trigger::Command, confirmed, damaged };
                 let preview = prune::preview(place.store.as_ref(), &pruning.request(), now)?;
                 Ok((place.name, preview))
             };
@@ -165,17 +187,14 @@ impl Engine {
         protected_older_than: Option<SignedDuration>,
     ) -> Result<Done> {
         let (_, plan) = task.plan()?;
-        let what = match protected_older_than {
-            Some(older_than) => What::Protected(older_than),
-            None => What::Policy(plan.retention.clone().unwrap_or_default()),
-        };
         let (mut done, mut results) = (Done::default(), Vec::new());
         for (destination, set) in sets {
             let pruning = Pruning {
                 plan: plan.name.clone(),
-                what: what.clone(),
+                what: What::at(&self.site, plan, &destination, protected_older_than),
                 trigger: Trigger::Command,
                 confirmed: Some(set),
+                damaged: Vec::new(),
             };
             let site = self.site.clone();
             let name = destination.clone();
@@ -222,8 +241,9 @@ impl Engine {
         let confirmed = pruning.confirmed.clone();
         let (plan, what, trigger) = (pruning.plan.clone(), pruning.what.clone(), pruning.trigger);
         let protected = matches!(what, What::Protected(_));
+        let damaged = self.damaged_of(&plan).await?.remove(&place.name).unwrap_or_default();
         let pruned = blocking(move || {
-            let pruning = Pruning { plan, what, trigger, confirmed };
+            let pruning = Pruning { plan, what, trigger, confirmed, damaged };
             prune::run(store.as_ref(), &pruning.request(), &context)
         })
         .await;
@@ -258,6 +278,15 @@ impl Engine {
             "trashed": report.trashed,
             "paused": pause.map(|pause| pause.sentence()),
         }))
+    }
+
+    /// Copies of a plan that are known to be damaged, by destination.
+    async fn damaged_of(&self, plan: &str) -> Result<BTreeMap<String, Vec<BackupId>>> {
+        let mut damaged: BTreeMap<String, Vec<BackupId>> = BTreeMap::new();
+        for row in self.catalog.backups_of(plan).await?.into_iter().filter(|row| row.damaged.is_some()) {
+            damaged.entry(row.destination).or_default().extend(row.id.parse::<BackupId>());
+        }
+        Ok(damaged)
     }
 
     async fn record_pruned(&self, task: &Task, report: &Report, protected: bool, details: &impl Fn(Value) -> Value) {

@@ -59,6 +59,14 @@ pub enum Work {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         protected_older_than: Option<i64>,
     },
+    /// Bring backups to a destination that lacks them.
+    Copy {
+        /// Where to.
+        destination: String,
+        /// Which; whatever is missing there with `None`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        backup: Option<String>,
+    },
 }
 
 impl Work {
@@ -69,6 +77,7 @@ impl Work {
             Work::Verify { .. } => RunKind::Verify,
             Work::Restore { .. } => RunKind::Restore,
             Work::Prune { .. } => RunKind::Prune,
+            Work::Copy { .. } => RunKind::Copy,
         }
     }
 }

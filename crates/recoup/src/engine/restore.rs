@@ -1,7 +1,7 @@
 //! Restores: previewed, confirmed, carried out, taken back; and what a crash interrupted. What replaces data is recorded
 //! before it happens, and does not happen when that fails. A restore is never tried again by itself.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -10,10 +10,11 @@ use super::audit::event;
 use super::backup::{BUSY, Guard};
 use super::fence::find;
 use super::list::row;
+use super::nearest::{Copy, Skipped};
 use super::site::{Place, Site};
 use super::work::{Done, Task};
 use super::{Actor, Engine, Work, blocking};
-use crate::catalog::{Origin, PlanRow, RunRow, Runs};
+use crate::catalog::{BackupRow, Origin, PlanRow, RunRow, Runs};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hooks::Occasion;
 use crate::model::audit::Head;
@@ -32,6 +33,8 @@ struct Act {
     backup: BackupId,
     plan_name: String,
     destination: String,
+    /// Every copy that the list knows; none of an upload.
+    copies: Vec<BackupRow>,
     only: Vec<String>,
     force: bool,
     seen: Option<Seen>,
@@ -67,17 +70,26 @@ impl Site {
         Ok(places)
     }
 
-    fn open_backup(&self, act: &Act, scratch: &Path) -> Result<(Opened, Place)> {
-        let store = self.store(&act.destination)?;
-        let listing = store.list(Some(&act.plan_name))?;
-        let listed = find(&listing, act.backup.as_str())?;
-        let opened = Opened::stored(store.as_ref(), listed, scratch, &act.context)?;
-        Ok((opened, Place { name: act.destination.clone(), store }))
+    /// Puts the nearest good copy back; tells which were passed over.
+    fn put_back(&self, act: &Act) -> (Result<(Report, Vec<Place>)>, Vec<Skipped>) {
+        if !act.copies.is_empty() {
+            return self.first_good(&act.copies, |row, copy| self.put_back_from(act, &row.destination, copy));
+        }
+        let open = || {
+            let store = self.store(&act.destination)?;
+            let listing = store.list(Some(&act.plan_name))?;
+            let listed = find(&listing, act.backup.as_str())?.clone();
+            Ok(Copy::new(store, listed))
+        };
+        (open().and_then(|copy| self.put_back_from(act, &act.destination, &copy)), Vec::new())
     }
 
-    fn put_back(&self, act: &Act) -> Result<(Report, Vec<Place>)> {
+    fn put_back_from(&self, act: &Act, destination: &str, copy: &Copy) -> Result<(Report, Vec<Place>)> {
         let scratch = self.scratch()?;
-        let (mut opened, found) = self.open_backup(act, scratch.path())?;
+        let mut opened = Opened::stored(copy.store.as_ref(), &copy.listed, scratch.path(), &act.context)?;
+        // What a restore replaces is not kept where somebody else's file was laid out for a moment.
+        let store = if copy.listed.foreign.is_some() { self.store(destination)? } else { copy.store.clone() };
+        let found = Place { name: destination.to_owned(), store };
         if let Some(plan) = &act.plan {
             // An upload comes from anywhere; its data is this plan's from here on.
             opened.manifest.plan.clone_from(&plan.name);
@@ -166,12 +178,16 @@ impl Engine {
         let name = copies.first().map(|copy| copy.plan.clone()).unwrap_or_default();
         let (row, plan, role) = self.home(who, &name).await?;
         let (site, names) = (self.site.clone(), only.clone());
-        let (destination, id, preview) = blocking(move || {
-            let (store, destination, listed) = site.open_copy(&copies)?;
-            let preview = site.preview(store.as_ref(), &listed, plan.as_ref(), role, &names)?;
-            Ok((destination, listed.manifest.id.clone(), preview))
+        let (made, skipped) = blocking(move || {
+            Ok(site.first_good(&copies, |row, copy| {
+                let preview = site.preview(copy.store.as_ref(), &copy.listed, plan.as_ref(), role, &names)?;
+                Ok((row.destination.clone(), row.id.parse()?, preview))
+            }))
         })
         .await?;
+        self.note_skipped(who, &skipped).await;
+        let (destination, id, mut preview) = made?;
+        preview.warnings.extend(skipped.iter().map(Skipped::warning));
         let work = Work::Restore {
             backup: id,
             destination,
@@ -307,6 +323,10 @@ impl Engine {
             } else {
                 name.clone()
             },
+            copies: match self.site.is_upload(&destination) {
+                true => Vec::new(),
+                false => self.catalog.copies(backup.as_str(), None).await?,
+            },
             destination,
             only,
             force,
@@ -317,7 +337,10 @@ impl Engine {
             context: task.context.clone(),
         };
         let site = self.site.clone();
-        let (report, homes) = blocking(move || site.put_back(&act)).await?;
+        let (done, skipped) = blocking(move || Ok(site.put_back(&act))).await?;
+        self.note_skipped(&task.who, &skipped).await;
+        let (mut report, homes) = done?;
+        report.warnings.extend(skipped.iter().map(Skipped::warning));
         if let Some(safety) = &report.safety {
             self.note_safety(task, safety, homes).await?;
         }
@@ -377,8 +400,7 @@ impl Engine {
         for plan in self.settings().plans.clone() {
             let (site, name) = (self.site.clone(), plan.name.clone());
             let done = blocking(move || {
-                let (places, _) = site.places(&plan.destinations);
-                let stores: Vec<_> = places.into_iter().map(|place| place.store).collect();
+                let stores: Vec<_> = site.existing(&plan.destinations).into_iter().map(|place| place.store).collect();
                 let paths = recover::places_of(&plan.sources, &site.settings().base);
                 site.recover_around(&paths, &stores, &site.context())
             });

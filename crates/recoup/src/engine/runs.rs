@@ -17,7 +17,9 @@ use crate::model::{BackupId, Kind, Outcome, Plan, SourceSpec};
 use crate::sqlite::location;
 
 /// Runs of one account that may wait.
-const WAITING: i64 = 20;
+const WAITING: usize = 20;
+/// Runs among which those are counted.
+const LOOKED_AT: i64 = 500;
 
 impl Engine {
     /// Queues work on a plan. Errors: `already_running` for a second backup of the plan, `queue_full`, `plan_missing`,
@@ -58,8 +60,10 @@ impl Engine {
                 .hint("wait until it has ended"));
         }
         let state = Some(State::Queued);
-        let waiting = Runs { owner: Some(owner.to_owned()), state, limit: WAITING, ..Runs::default() };
-        if self.catalog.runs(&waiting).await?.len() as i64 >= WAITING {
+        let waiting = Runs { owner: Some(owner.to_owned()), state, limit: LOOKED_AT, ..Runs::default() };
+        // What waits for a destination that is out of reach keeps nobody from asking for more.
+        let due = |run: &&RunRow| run.kind != RunKind::Copy || run.due_at <= now;
+        if self.catalog.runs(&waiting).await?.iter().filter(due).count() >= WAITING {
             let text = format!("{WAITING} runs wait already");
             return Err(Error::new(ErrorKind::Busy, "queue_full", text).hint("wait until some have ended"));
         }
@@ -86,10 +90,13 @@ impl Engine {
         now: Timestamp,
     ) -> NewRun {
         let kind = work.kind();
+        let request = serde_json::to_value(work).unwrap_or_default();
         let resource = match kind {
             RunKind::Backup | RunKind::Restore => self.resource(row, name),
             // They touch no source, and holds and leases keep them from each other.
             RunKind::Verify | RunKind::Prune => format!("{}:{name}", kind.word()),
+            // One that hangs must not hold up another destination.
+            RunKind::Copy => format!("copy:{name}:{}", request["destination"].as_str().unwrap_or_default()),
         };
         NewRun {
             id: BackupId::generate(now).to_string(),
@@ -102,7 +109,7 @@ impl Engine {
             missed: 0,
             retry_of: None,
             resource,
-            request: serde_json::to_value(work).unwrap_or_default(),
+            request,
             due_at: now,
         }
     }
@@ -177,12 +184,18 @@ impl Engine {
             RunKind::Verify => "backup.verified",
             RunKind::Restore => "restore.failed",
             RunKind::Prune => "backup_retention.error",
+            RunKind::Copy => "backup.copied",
         };
         let error = Error::new(ErrorKind::Failed, "interrupted", "The run was interrupted");
         let details = json!({ "plan": run.plan_name, "code": error.code(), "message": error.message() });
         self.record(&Actor::daemon(), event(name, ("run", &run.id), run.kind.word(), false, details)).await;
         if plan.is_some() && run.kind == RunKind::Backup && run.retry_of.is_none() && !run.cancel {
             return self.repeat(&run).await;
+        }
+        if let (Some(row), RunKind::Copy, false) = (&plan, run.kind, run.cancel) {
+            // Told already, and tried until it is there.
+            let meant = self.plan_of(row)?;
+            return self.queue_copies(row, &meant, &[]).await;
         }
         let mut notice = Notice::new(crate::model::notice::Event::Failure, &run.plan_name, self.clock().now());
         (notice.work, notice.run, notice.outcome) = (run.kind, Some(run.id.clone()), Some(Outcome::Interrupted));

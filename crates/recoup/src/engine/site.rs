@@ -1,14 +1,14 @@
 //! What a verb finds around itself: settings, clock, destinations, sources, hooks. All of it synchronous, so that a
 //! blocking thread needs nothing else.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::Environment;
 use crate::clock::Clock;
 use crate::config::{DestinationSettings, Settings};
-use crate::destination::{self, Staging};
+use crate::destination::{self, Destination, Staging, mounted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hooks::{self, Hook, Occasion};
 use crate::model::Plan;
@@ -27,6 +27,9 @@ pub(super) struct Site {
     pub sources: HashMap<String, Vec<SourceFactory>>,
     /// The catalog's file, when it is one.
     pub catalog: Option<PathBuf>,
+    /// Destinations that hold backups, as the catalog has them, and what their mark says: a directory without either is not
+    /// the right one.
+    pub expected: RwLock<BTreeMap<String, Option<String>>>,
 }
 
 /// An open destination.
@@ -68,10 +71,44 @@ impl Site {
         named.map_or(found.name, |known| known.name.clone())
     }
 
-    /// Opens a destination; its directory is made when it is not there, unless it must carry a marker.
-    pub fn store(&self, name: &str) -> Result<Arc<dyn Store>> {
+    /// Opens a destination. Its directory is made when it is not there, unless it must carry a marker or held backups: then
+    /// a disk is not mounted, and that is an error.
+    pub fn open(&self, name: &str) -> Result<Arc<dyn Destination>> {
         let settings = self.destination(name)?;
-        let destination = destination::open(&settings, true)?;
+        if let Some(path) = settings.path() {
+            let expected = self.expected.read().unwrap_or_else(PoisonError::into_inner).clone();
+            if let Some(mark) = expected.get(&self.usual_name(name)) {
+                mounted::expect(path, mark.as_deref())?;
+            }
+        }
+        destination::open(&settings, true)
+    }
+
+    /// Marks the directories of destinations that hold a backup now; gives their names and marks. What cannot be marked is
+    /// as good without.
+    pub fn mark(&self, places: &[Place]) -> Vec<(String, String)> {
+        let mark = |place: &Place| {
+            let path = self.destination(&place.name).ok()?.path()?.to_owned();
+            let marked = mounted::mark(&path);
+            if let Err(error) = &marked {
+                tracing::debug!(destination = place.name, "It could not be marked: {error}");
+            }
+            Some((place.name.clone(), marked.ok()?))
+        };
+        places.iter().filter_map(mark).collect()
+    }
+
+    /// The destinations of a plan that are there already and can be opened; none is made.
+    pub fn existing(&self, names: &[String]) -> Vec<Place> {
+        let there = |name: &&String| {
+            self.destination(name).is_ok_and(|found| found.path().is_none_or(|path| path.symlink_metadata().is_ok()))
+        };
+        self.places(&names.iter().filter(there).cloned().collect::<Vec<_>>()).0
+    }
+
+    /// The backups at a destination; see [`Site::open`].
+    pub fn store(&self, name: &str) -> Result<Arc<dyn Store>> {
+        let destination = self.open(name)?;
         Ok(Arc::new(FilesStore::new(destination).with_clock(self.clock.clone())))
     }
 

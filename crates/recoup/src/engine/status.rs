@@ -69,7 +69,11 @@ impl Engine {
 
 /// Whether a backup is one that a plan can rely on.
 fn counts(row: &BackupRow) -> bool {
-    row.verified.is_some() && row.damaged.is_none() && row.kind != Kind::PreRestore && row.format != Format::Csv
+    row.foreign.is_none()
+        && row.verified.is_some()
+        && row.damaged.is_none()
+        && row.kind != Kind::PreRestore
+        && row.format != Format::Csv
 }
 
 /// Twice the time between two runs of the schedule; `None` without one.

@@ -3,29 +3,38 @@
 use serde_json::{Value, json};
 
 use super::audit::event;
-use super::fence::{backup_missing, find};
+use super::fence::backup_missing;
 use super::list::row;
 use super::site::Site;
 use super::work::{Done, Task, document, told};
 use super::{Engine, blocking};
 use crate::catalog::{BackupRow, Filter};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Format, Kind, Level, Outcome, Warning};
+use crate::model::{Format, Kind, Level, Outcome, Problem, Warning};
 use crate::progress::Context;
-use crate::store::Listed;
 use crate::verify::{self, Report};
 
 /// Rows among which the newest backup is looked for.
 const LOOKED_AT: i64 = 100;
 
 impl Site {
-    fn verify(&self, copy: &BackupRow, level: Level, context: &Context) -> Result<(Listed, Report)> {
-        let store = self.store(&copy.destination)?;
-        let listing = store.list(Some(&copy.plan))?;
-        let listed = find(&listing, &copy.id)?;
+    fn verify(&self, copy: &BackupRow, level: Level, context: &Context) -> Result<(BackupRow, Report)> {
+        let opened = match self.open_one(copy) {
+            // Somebody else's file is judged when it is opened.
+            Err(error) if copy.foreign.is_some() && error.kind() == ErrorKind::Corrupted => {
+                let problems = vec![Problem::new(error.code(), told(&error))];
+                let report = Report { id: copy.id.parse()?, level, ok: false, problems };
+                return Ok((copy.clone(), report));
+            }
+            other => other?,
+        };
         let scratch = self.scratch()?;
-        let report = verify::run(store.as_ref(), listed, level, scratch.path(), context)?;
-        Ok((listed.clone(), report))
+        let report = verify::run(opened.store.as_ref(), &opened.listed, level, scratch.path(), context)?;
+        let fresh = match copy.foreign {
+            Some(_) => copy.clone(),
+            None => row(&opened.listed, &copy.destination, &copy.owner),
+        };
+        Ok((fresh, report))
     }
 }
 
@@ -99,8 +108,7 @@ impl Engine {
                     results.push(json!({ "id": id, "destination": place, "level": level, "ok": null, "error": document(&error) }));
                     continue;
                 }
-                Ok((listed, report)) => {
-                    let mut fresh = row(&listed, place, &copy.owner);
+                Ok((mut fresh, report)) => {
                     fresh.damaged = report.problems.first().map(|problem| problem.text.clone());
                     fresh.verified = copy.verified.max(fresh.verified);
                     if report.ok {
@@ -130,7 +138,8 @@ impl Engine {
     async fn newest(&self, plan: &str) -> Result<String> {
         let filter = Filter { plan: Some(plan.to_owned()), limit: LOOKED_AT, ..Filter::default() };
         let rows = self.catalog.backups(&filter).await?;
-        let fits = |row: &&BackupRow| row.kind != Kind::PreRestore && row.format != Format::Csv;
+        let fits =
+            |row: &&BackupRow| row.kind != Kind::PreRestore && row.format != Format::Csv && row.foreign.is_none();
         rows.iter().find(fits).map(|row| row.id.clone()).ok_or_else(|| backup_missing("latest"))
     }
 }

@@ -83,6 +83,9 @@ impl Engine {
         self.running().insert(run.id.clone(), handle.clone());
         let _working = Working { engine: self, run: &run.id, cancel: &handle.cancel };
         let watcher = Watcher::new(self.clock().clone());
+        if let Err(error) = self.expect_mounts().await {
+            tracing::warn!(run = run.id, "Which destinations hold backups is not known anew: {error}");
+        }
         let fence = Fence::new(self.catalog.clone(), &run.id, worker, self.clock().clone());
         self.say(&run, None, None);
         let end = match self.task(&run, &handle, &watcher, &fence).await {
@@ -199,6 +202,7 @@ impl Engine {
         match serde_json::from_value(task.run.request.clone()).map_err(bad)? {
             Work::Backup { kind, label, protect } => self.run_backup(task, kind, label, protect).await,
             Work::Verify { backup, level, also } => self.run_verify(task, backup, level, also).await,
+            Work::Copy { destination, backup } => self.run_copy(task, destination, backup).await,
             restore @ Work::Restore { .. } => self.run_restore(task, restore).await,
             Work::Prune { sets, protected_older_than } => {
                 self.run_prune(task, sets, protected_older_than.map(SignedDuration::from_secs)).await
@@ -206,19 +210,24 @@ impl Engine {
         }
     }
 
-    /// When to try again: only what the schedule asked for, and only what may work later without anybody's doing.
+    /// When to try again: only what the schedule asked for, and only what may work later without anybody's doing. Copies
+    /// that are missing are tried until they are there.
     fn again(&self, run: &RunRow, error: &Error) -> Option<Timestamp> {
+        // Up to a fifth more, so that what failed together does not come back together.
+        let spread = |wait: i64| {
+            let digest = Sha256::digest(format!("{} {}", run.id, run.attempt).as_bytes());
+            digest.iter().take(4).fold(0_i64, |number, byte| number << 8 | i64::from(*byte)) % (wait / 5)
+        };
+        if run.kind == RunKind::Copy {
+            return self.copy_again(run, spread);
+        }
         let scheduled = matches!(run.cause, Cause::Scheduled | Cause::CatchUp | Cause::Retry);
         let transient = matches!(error.kind(), ErrorKind::Busy | ErrorKind::Unreachable);
         if run.kind == RunKind::Restore || !scheduled || !transient {
             return None;
         }
-        let minutes = *AGAIN.get(usize::try_from(run.attempt).ok()?.checked_sub(1)?)?;
-        // Up to a fifth more, so that what failed together does not come back together.
-        let digest = Sha256::digest(format!("{} {}", run.id, run.attempt).as_bytes());
-        let spread = digest.iter().take(4).fold(0_i64, |number, byte| number << 8 | i64::from(*byte));
-        let wait = minutes * 60 + spread % (minutes * 12);
-        self.clock().now().checked_add(SignedDuration::from_secs(wait)).ok()
+        let wait = AGAIN.get(usize::try_from(run.attempt).ok()?.checked_sub(1)?)? * 60;
+        self.clock().now().checked_add(SignedDuration::from_secs(wait + spread(wait))).ok()
     }
 
     /// Writes the end down and says it.
@@ -267,7 +276,7 @@ impl Engine {
         {
             tracing::error!("People could not be told: {error}");
         }
-        if let Some(event) = Event::of_run(outcome, previous) {
+        if let Some((event, previous)) = told_as(run, outcome, previous, &done) {
             let mut notice = self.notice(run, event);
             notice.outcome = Some(outcome);
             notice.warnings = done.warnings;
@@ -287,7 +296,7 @@ impl Engine {
             RunKind::Restore => ("restore.failed", "restore"),
             RunKind::Prune => ("backup_retention.error", "plan"),
             // Recorded for each backup.
-            RunKind::Verify => return,
+            RunKind::Verify | RunKind::Copy => return,
         };
         let id = if thing == "plan" { &run.plan } else { &run.id };
         let mut details = super::audit::wrong(error);
@@ -325,6 +334,16 @@ impl Engine {
         // Nobody watches: fine.
         let _ = self.events.send(event);
     }
+}
+
+/// What the end of a run is told as, and how the one before counts. Copies that were missing are told when they are there,
+/// once; that they were missing was told by the backup.
+fn told_as(run: &RunRow, outcome: Outcome, previous: Option<Outcome>, done: &Done) -> Option<(Event, Option<Outcome>)> {
+    let well = matches!(outcome, Outcome::Good | Outcome::Warnings);
+    if run.kind == RunKind::Copy && run.cause != Cause::Manual && well {
+        return done.backup.as_ref().map(|_| (Event::Recovery, Some(Outcome::Failed)));
+    }
+    Event::of_run(outcome, previous).map(|event| (event, previous))
 }
 
 /// Takes a run out of the list whatever happens, and stops it when nobody waits for it any more.

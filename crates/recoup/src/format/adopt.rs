@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use super::archive::policy::Limits;
 use super::archive::reader::ArchiveReader;
 use super::archive::writer::ArchiveWriter;
-use super::foreign::{self, Private, part, plan_of, sound_database};
+use super::foreign::{self, Private, part, sound_database};
 use super::json;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
@@ -34,6 +34,8 @@ pub struct Adopted {
     pub path: PathBuf,
 }
 
+pub use super::foreign::plan_of;
+
 const CHUNK: usize = 256 << 10;
 
 /// Judges and reads a single file, whatever it is, and makes a backup of it. Whatever is wrong with it is `Backup
@@ -43,15 +45,43 @@ const CHUNK: usize = 256 << 10;
 /// Errors besides: `version_newer`, `curated_export` and `csv_not_restorable` (unsupported), `not_a_file`,
 /// `database_in_use` (somebody's log lies beside a database), `is_a_manifest`.
 pub fn adopt(path: &Path, limits: &Limits, scratch: &Path, context: &Context) -> Result<Adopted> {
+    adopt_as(path, None, limits, scratch, context)
+}
+
+/// What somebody else's file is known as.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// Its id.
+    pub id: BackupId,
+    /// The name of the plan that it counts as one of.
+    pub plan: String,
+    /// Its moment.
+    pub created_at: Timestamp,
+}
+
+impl Identity {
+    fn give(&self, manifest: &mut Manifest) {
+        (manifest.id, manifest.plan, manifest.created_at) = (self.id.clone(), self.plan.clone(), self.created_at);
+    }
+}
+
+/// As [`adopt`], for a file that has an identity already. An archive of ours keeps its own.
+pub fn adopt_as(
+    path: &Path,
+    identity: Option<&Identity>,
+    limits: &Limits,
+    scratch: &Path,
+    context: &Context,
+) -> Result<Adopted> {
     let file = foreign::open_plain(path)?;
     let mut head = [0; 4096];
     let read = file.read_at(&mut head, 0).map_err(|e| Error::at("reading", path, e))?;
     let head = &head[..read];
     if head.starts_with(b"PK") {
-        return archive(file, path, limits, scratch, context);
+        return archive(file, path, identity, limits, scratch, context);
     }
     if head.starts_with(b"SQLite format 3\0") {
-        return database(&file, path, limits, scratch, context);
+        return database(&file, path, identity, limits, scratch, context);
     }
     if head.starts_with(b"{") {
         if head.windows(18).any(|window| window == b"\"recoup_manifest\":") {
@@ -64,10 +94,18 @@ pub fn adopt(path: &Path, limits: &Limits, scratch: &Path, context: &Context) ->
         .while_(format!("looking at {}", path.display())))
 }
 
-fn archive(file: File, path: &Path, limits: &Limits, scratch: &Path, context: &Context) -> Result<Adopted> {
+fn archive(
+    file: File,
+    path: &Path,
+    identity: Option<&Identity>,
+    limits: &Limits,
+    scratch: &Path,
+    context: &Context,
+) -> Result<Adopted> {
     let again = file.try_clone().map_err(|e| Error::at("opening", path, e))?;
     let (reader, mut manifest) = foreign::open_file(file, path, limits, scratch, context)?;
     if manifest.kind == Kind::Upload && reader.has_lists() {
+        identity.into_iter().for_each(|identity| identity.give(&mut manifest));
         return repack(reader, manifest, scratch, context);
     }
     let (bytes, sha256) = copy(&again, None, path, u64::MAX, context)?;
@@ -98,13 +136,15 @@ fn repack(mut reader: ArchiveReader, mut manifest: Manifest, scratch: &Path, con
             }
         } else {
             let mut bytes = reader.stream(&part.path)?;
-            writer.entry(&Entry::file(part.name.as_str(), part.bytes), Content::Stream(&mut *bytes))?;
+            let mtime_ns = i64::try_from(manifest.created_at.as_nanosecond()).unwrap_or(0);
+            let entry = Entry { mtime_ns, ..Entry::file(part.name.as_str(), part.bytes) };
+            writer.entry(&entry, Content::Stream(&mut *bytes))?;
         }
         let body = writer.end_part()?;
         if (body.bytes, &body.sha256) != (part.bytes, &part.sha256) {
             return Err(Error::corrupted(format!("{} changed while it was read", part.path)));
         }
-        (part.path, part.directory) = (body.path, body.directory);
+        (part.path, part.directory, part.file) = (body.path, body.directory, body.file);
     }
     manifest.verified = Some(Level::Integrity);
     writer.finish(&manifest)?;
@@ -114,7 +154,14 @@ fn repack(mut reader: ArchiveReader, mut manifest: Manifest, scratch: &Path, con
     Ok(Adopted { manifest, path: packed.keep() })
 }
 
-fn database(file: &File, path: &Path, limits: &Limits, scratch: &Path, context: &Context) -> Result<Adopted> {
+fn database(
+    file: &File,
+    path: &Path,
+    identity: Option<&Identity>,
+    limits: &Limits,
+    scratch: &Path,
+    context: &Context,
+) -> Result<Adopted> {
     for log in ["-wal", "-journal"].map(|suffix| sidecar(path, suffix)) {
         if log.metadata().is_ok_and(|meta| meta.len() > 0) {
             return Err(Error::new(ErrorKind::Busy, "database_in_use", "This database is in use, or was not closed")
@@ -125,6 +172,7 @@ fn database(file: &File, path: &Path, limits: &Limits, scratch: &Path, context: 
     let (kept, bytes, sha256) = private_copy(file, path, "db", limits, context, scratch)?;
     context.observer.phase(Phase::Check, "database", None);
     let mut manifest = manifest_of(path, file, Format::Database, context)?;
+    identity.into_iter().for_each(|identity| identity.give(&mut manifest));
     let facts = sound_database(&kept.0, "the database", None, &mut manifest.warnings, context)?;
     let object = Object { name: format!("{}.db", manifest.file_stem()), bytes, sha256 };
     manifest.parts = vec![single(&manifest.plan, &object, facts)];
@@ -175,6 +223,7 @@ fn manifest_of(path: &Path, file: &File, format: Format, context: &Context) -> R
         verified: None,
         warnings: Vec::new(),
         audit: None,
+        local_only: false,
     })
 }
 

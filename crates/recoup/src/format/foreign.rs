@@ -29,7 +29,7 @@ use crate::model::{
 use crate::progress::{Context, Phase};
 use crate::sqlite::untrusted::{Guard, open_untrusted};
 
-const DATABASE: &str = "database.db";
+pub(super) const DATABASE: &str = "database.db";
 /// The member by which a CSV export of ours is known.
 const COVERAGE: &str = "coverage.json";
 const SETTINGS: &str = "settings.json";
@@ -139,14 +139,14 @@ impl Metadata {
 }
 
 /// A foreign archive on its way to a manifest.
-struct Taking<'a> {
-    reader: ArchiveReader,
-    scratch: &'a Path,
-    context: &'a Context,
-    parts: Vec<Part>,
+pub(super) struct Taking<'a> {
+    pub reader: ArchiveReader,
+    pub scratch: &'a Path,
+    pub context: &'a Context,
+    pub parts: Vec<Part>,
     /// Names of parts, folded.
     names: BTreeSet<String>,
-    warnings: Vec<Warning>,
+    pub warnings: Vec<Warning>,
 }
 
 /// What a tree holds: every path with `/` as the lowest byte, so that a folder comes before what is in it.
@@ -159,16 +159,15 @@ impl Taking<'_> {
         let declared = metadata.folders.as_ref().map(|folders| {
             folders.iter().filter_map(|folder| folder.0.as_deref()).map(|name| name.trim_end_matches('/')).collect()
         });
-        let (trees, newest) = self.sort(declared)?;
+        let (trees, loose, newest) = self.sort(declared)?;
         let now = self.context.clock.now();
         let told = Metadata::text(metadata.created_at.as_ref()).and_then(moment);
         let newest = newest.and_then(|seconds| Timestamp::from_second(seconds).ok());
         // A time that has not come would outlive every rule of retention.
         let created_at = told.or(newest).unwrap_or(now).min(now);
-        if self.reader.has(DATABASE)? {
-            self.database()?;
-        }
         let mut made = Made::new();
+        let pocketbase = self.is_pocketbase()?;
+        self.top(&loose, &mut made)?;
         for (folder, tree) in trees {
             self.tree(&folder, &tree, created_at, &mut made)?;
         }
@@ -178,7 +177,8 @@ impl Taking<'_> {
         if self.parts.is_empty() {
             return Err(Error::corrupted("it has neither a database nor folders nor settings"));
         }
-        let maker = Metadata::text(metadata.app.as_ref()).unwrap_or("another program");
+        let unnamed = if pocketbase { "PocketBase" } else { "another program" };
+        let maker = Metadata::text(metadata.app.as_ref()).unwrap_or(unnamed);
         let version = Metadata::text(metadata.version.as_ref()).unwrap_or_default();
         let made_by = format!("{maker} {version}").trim_end().to_owned();
         let text = format!("Made by {made_by}: that nothing is missing in it, only {made_by} knows");
@@ -199,6 +199,7 @@ impl Taking<'_> {
             verified: None,
             warnings: self.warnings,
             audit: None,
+            local_only: false,
         };
         Ok((self.reader.with_lists(made), manifest))
     }
@@ -215,9 +216,10 @@ impl Taking<'_> {
         serde_json::from_slice(&document).map_err(|error| wrong(error.to_string()))
     }
 
-    /// Every member is one of the known files or lies in an allowed folder. Returns the folders at the top and the
-    /// newest time.
-    fn sort(&self, declared: Option<Vec<&str>>) -> Result<(BTreeMap<String, Tree>, Option<i64>)> {
+    /// Every member is one of the known files or lies in an allowed folder; a data folder of PocketBase has further files.
+    /// Returns the folders at the top, those files, and the newest time.
+    fn sort(&self, declared: Option<Vec<&str>>) -> Result<(BTreeMap<String, Tree>, Vec<String>, Option<i64>)> {
+        let (pocketbase, mut loose) = (self.is_pocketbase()?, Vec::new());
         let mut trees: BTreeMap<String, Tree> = BTreeMap::new();
         let mut spellings: BTreeMap<String, String> = BTreeMap::new();
         let mut newest = None;
@@ -232,6 +234,13 @@ impl Taking<'_> {
             let top = match path.split_once('/') {
                 Some((top, _)) => top.to_owned(),
                 None if member.is_folder() => path.clone(),
+                None if pocketbase => {
+                    if spellings.insert(folded(&path), path.clone()).is_some() {
+                        return refuse("has the same name as another");
+                    }
+                    loose.push(path);
+                    continue;
+                }
                 None => return refuse("is not a file that is known here"),
             };
             if declared.as_ref().is_some_and(|declared| !declared.contains(&&*top)) {
@@ -262,20 +271,7 @@ impl Taking<'_> {
                 file = member.as_ref().filter(|member| !member.is_folder()).map(|_| &**path);
             }
         }
-        Ok((trees, newest))
-    }
-
-    fn database(&mut self) -> Result<()> {
-        self.context.observer.phase(Phase::Check, DATABASE, None);
-        let copy = Private::new(self.scratch, "db")?;
-        let mut file = copy.create()?;
-        let (bytes, sha256) = self.reader.read_member(DATABASE, self.context, &mut |chunk| {
-            file.write_all(chunk).map_err(|e| Error::at("writing", &copy.0, e))
-        })?;
-        let database = sound_database(&copy.0, DATABASE, None, &mut self.warnings, self.context)?;
-        let name = self.name("database");
-        self.parts.push(Part { database: Some(database), ..part(name, PartKind::Database, DATABASE, bytes, sha256) });
-        Ok(())
+        Ok((trees, loose, newest))
     }
 
     fn settings(&mut self) -> Result<()> {
@@ -331,7 +327,7 @@ impl Taking<'_> {
     }
 
     /// A name for a part that is free and may be part of a path.
-    fn name(&mut self, wanted: &str) -> String {
+    pub(super) fn name(&mut self, wanted: &str) -> String {
         let mut base: String = wanted.trim_start_matches('.').to_owned();
         while base.len() > 90 {
             base.pop();
@@ -401,7 +397,7 @@ pub(super) fn sound_database(
 }
 
 /// The name of a plan for a file that came from elsewhere, without the time that such names usually end in.
-pub(super) fn plan_of(path: &Path) -> String {
+pub fn plan_of(path: &Path) -> String {
     let name = Plan::name_of(path);
     // Six characters of an id follow the time in names of ours.
     let stem = match name.len().checked_sub(7).map(|at| name.split_at(at)) {

@@ -8,6 +8,7 @@ pub mod archive;
 pub mod bundle;
 pub mod csv;
 pub mod foreign;
+mod foreign_files;
 mod fresh_file;
 pub mod json;
 pub mod pack;

@@ -190,8 +190,7 @@ pub struct Manifest {
     pub host: Option<String>,
     /// What was captured, one per source.
     pub parts: Vec<Part>,
-    /// What lies at the destination. Empty in the copy of the manifest inside an archive, which cannot
-    /// contain its own hash.
+    /// What lies at the destination. Empty in the copy inside an archive, which cannot contain its own hash.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub objects: Vec<Object>,
     /// How much was proven before the manifest was written.
@@ -203,6 +202,9 @@ pub struct Manifest {
     /// The end of the audit of the daemon that made it: whoever cuts or rewrites the audit cannot rewrite this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit: Option<Head>,
+    /// Made for places on the machine only: no daemon copies it elsewhere by itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub local_only: bool,
 }
 
 /// Bytes at a destination.
@@ -457,6 +459,7 @@ mod tests {
             verified: Some(Level::Integrity),
             warnings: vec![],
             audit: None,
+            local_only: false,
         }
     }
 

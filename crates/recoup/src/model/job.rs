@@ -15,6 +15,8 @@ pub enum RunKind {
     Restore,
     /// Applies retention.
     Prune,
+    /// Brings backups to a destination that lacks them.
+    Copy,
 }
 
 /// Why a run exists.
@@ -57,6 +59,6 @@ macro_rules! words {
         }
     };
 }
-words!(RunKind { Backup = "backup", Verify = "verify", Restore = "restore", Prune = "prune" });
+words!(RunKind { Backup = "backup", Verify = "verify", Restore = "restore", Prune = "prune", Copy = "copy" });
 words!(Cause { Scheduled = "scheduled", Manual = "manual", CatchUp = "catch_up", Retry = "retry" });
 words!(State { Queued = "queued", Running = "running", Done = "done" });

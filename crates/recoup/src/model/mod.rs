@@ -4,6 +4,7 @@
 pub mod audit;
 pub mod backup;
 pub mod channel;
+pub mod copies;
 pub mod destination;
 pub mod duration;
 pub mod entry;

@@ -231,6 +231,7 @@ impl Notice {
             RunKind::Verify => "verification",
             RunKind::Restore => "restore",
             RunKind::Prune => "prune",
+            RunKind::Copy => "copy",
         };
         let what = match self.event {
             Event::Start => format!("{work} started"),

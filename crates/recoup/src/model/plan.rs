@@ -32,6 +32,8 @@ pub struct Plan {
     pub hooks: Hooks,
     /// What is kept; `None` when nobody said, and then nothing is ever removed.
     pub retention: Option<Policy>,
+    /// What is kept at single destinations instead, by their name in [`Plan::destinations`].
+    pub retention_at: Vec<(String, Policy)>,
     /// Whether it runs on its schedule; by hand it always does.
     pub enabled: bool,
     /// When it runs; `None`: only by hand.
@@ -49,6 +51,12 @@ impl Plan {
     pub const TEST_RESTORE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
     /// [`Plan::deadline`] when nobody says: six hours.
     pub const DEADLINE: Duration = Duration::from_secs(6 * 60 * 60);
+
+    /// What is kept at one of its destinations; `None` is everything.
+    pub fn retention_of(&self, destination: &str) -> Option<&Policy> {
+        let own = self.retention_at.iter().find(|(name, _)| name == destination).map(|(_, policy)| policy);
+        own.or(self.retention.as_ref())
+    }
 
     /// Checks a plan's name: 1 to 64 lower-case letters, digits, `.`, `_` and `-`, beginning with a letter or
     /// a digit. It becomes a directory and part of every file name, on every kind of destination.

@@ -134,6 +134,7 @@ pub fn save(
         hooks: Vec::new(),
         scratch,
         audit: purpose.audit.clone(),
+        local_only: false,
     };
     let report = backup::run(&request, purpose.stores, context).map_err(|e| e.while_("making the safety backup"))?;
     for (store, error) in &report.failed {

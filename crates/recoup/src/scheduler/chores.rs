@@ -1,6 +1,5 @@
 //! What is done once an hour: people are told of plans without a fresh verified backup and of destinations that wait for
-//! a sign-in, and what was kept for a while is
-//! forgotten. Nothing here fails a look at the plans.
+//! a sign-in, copies that are missing are queued, and what was kept for a while is forgotten. Nothing here fails a look at the plans.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -16,6 +15,9 @@ const NOTICES: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// Everything of an hour. Tells whether there is something in the outbox.
 pub(super) async fn hourly(engine: &Engine, now: Timestamp) -> bool {
     if let Err(error) = forget(engine, now).await {
+        tracing::warn!("{error}");
+    }
+    if let Err(error) = engine.queue_missing_copies().await {
         tracing::warn!("{error}");
     }
     let mut told = false;

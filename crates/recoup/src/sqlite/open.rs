@@ -242,6 +242,24 @@ pub fn open_private(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
+/// Works the log that lies beside a private copy of somebody's database into it, and removes the log: what was committed
+/// last is only there. Nobody else has it open.
+pub(crate) fn fold_log(path: &Path) -> Result<()> {
+    let fold = || -> rusqlite::Result<i64> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | shared();
+        let connection = Connection::open_with_flags(uri(path, "mode=rw"), flags)?;
+        careful(&connection)?;
+        connection.pragma_update(None, "query_only", "OFF")?;
+        let busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        connection.close().map_err(|(_, error)| error)?;
+        Ok(busy)
+    };
+    match fold().map_err(|e| failed(path, e))? {
+        0 => Ok(()),
+        _ => Err(in_use(path)),
+    }
+}
+
 /// Opens a new database file that we build, mode 0600. Nothing protects it against a crash while it is built:
 /// who builds it finishes it with fsync, or removes it.
 pub fn open_scratch(path: &Path) -> Result<Connection> {

@@ -32,7 +32,7 @@ use jiff::SignedDuration;
 use sha2::{Digest, Sha256};
 
 use super::name::{self, MANIFEST, PENDING, PROTECTED, StoredName};
-use super::{Hold, Listed, Listing, Store, Trashed, hold, memory, trash};
+use super::{Hold, Listed, Listing, Store, Trashed, foreign, hold, memory, trash};
 use crate::clock::{Clock, SystemClock};
 use crate::destination::{Body, Destination, Lease, ObjectInfo};
 use crate::error::{Error, ErrorKind, Result};
@@ -141,6 +141,24 @@ impl FilesStore {
         let (plan, _) = base.split_once('/').unwrap_or_default();
         let lacks = |o: &&Object| present.get(format!("{plan}/{}", o.name).as_str()) != Some(&o.bytes);
         manifest.objects.iter().filter(lacks).map(|object| object.name.clone()).collect()
+    }
+
+    /// Writes an object to the new file `path` (0600); its length and SHA-256.
+    fn download(&self, key: &str, path: &Path, context: &Context) -> Result<(u64, String)> {
+        let doing = |e| Error::at("writing", path, e);
+        let mut options = OpenOptions::new();
+        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path).map_err(doing)?;
+        let mut from = self.destination.get(key, 0)?;
+        let (mut hasher, mut bytes, mut buffer) = (Sha256::new(), 0, vec![0; 1 << 20]);
+        loop {
+            let n = from.read(&mut buffer).map_err(|e| Error::io(format!("downloading {key}"), e))?;
+            let Some(chunk) = buffer.get(..n).filter(|chunk| !chunk.is_empty()) else { break };
+            hasher.update(chunk);
+            file.write_all(chunk).map_err(doing)?;
+            bytes += n as u64;
+            context.advance(n as u64)?;
+        }
+        Ok((bytes, HEXLOWER.encode(&hasher.finalize())))
     }
 
     fn put_all(&self, base: &str, packed: &[Packed], context: &Context, put: &mut Vec<Object>) -> Result<()> {
@@ -277,7 +295,10 @@ impl Store for FilesStore {
             let by_hand = present.contains_key(format!("{}{PROTECTED}", stored.base).as_str());
             let protected = by_hand || manifest.kind.is_protected();
             let in_use = held.contains(name::stem_of(stored.base));
-            listing.backups.push(Listed { manifest, protected, missing, in_use });
+            listing.backups.push(Listed { manifest, protected, missing, in_use, foreign: None });
+        }
+        if plan.is_none() {
+            listing.backups.extend(foreign::found(&objects));
         }
         listing.backups.sort_by(|a, b| {
             let (a, b) = (&a.manifest, &b.manifest);
@@ -303,24 +324,21 @@ impl Store for FilesStore {
             return Ok(path);
         }
         let path = scratch.join(&object.name);
-        let doing = |e| Error::at("writing", &path, e);
-        let mut options = OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&path).map_err(doing)?;
-        let mut from = self.destination.get(&key, 0)?;
-        let mut hasher = Sha256::new();
-        let mut buffer = vec![0; 1 << 20];
-        loop {
-            let n = from.read(&mut buffer).map_err(|e| Error::io(format!("downloading {key}"), e))?;
-            let Some(chunk) = buffer.get(..n).filter(|chunk| !chunk.is_empty()) else { break };
-            hasher.update(chunk);
-            file.write_all(chunk).map_err(doing)?;
-            context.advance(n as u64)?;
-        }
-        if HEXLOWER.encode(&hasher.finalize()) != object.sha256 {
+        let (_, sha256) = self.download(&key, &path, context)?;
+        if sha256 != object.sha256 {
             drop(std::fs::remove_file(&path));
             return Err(Error::corrupted("its SHA-256 is not the manifest's").while_(format!("downloading {key}")));
         }
         Ok(path)
+    }
+
+    fn fetch_foreign(&self, key: &str, scratch: &Path, context: &Context) -> Result<PathBuf> {
+        if let Some(path) = self.destination.local_path(key) {
+            self.destination.get(key, 0)?;
+            return Ok(path);
+        }
+        let path = scratch.join(key.rsplit('/').next().unwrap_or(key));
+        self.download(key, &path, context).map(|_| path)
     }
 
     fn set_protected(&self, id: &BackupId, protected: bool, context: &Context) -> Result<()> {

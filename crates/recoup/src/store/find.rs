@@ -12,7 +12,8 @@ impl Listing {
     pub fn find(&self, reference: &str) -> Result<&Listed> {
         if reference == "latest" {
             let good = |backup: &&Listed| backup.manifest.kind != Kind::PreRestore && backup.missing.is_empty();
-            return self.backups.iter().find(good).ok_or_else(|| self.lost(reference));
+            let ours = self.backups.iter().filter(good).find(|backup| backup.foreign.is_none());
+            return ours.or_else(|| self.backups.iter().find(good)).ok_or_else(|| self.lost(reference));
         }
         if let Some(exact) = self.backups.iter().find(|backup| is_called(backup, reference)) {
             return Ok(exact);

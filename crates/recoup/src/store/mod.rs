@@ -5,6 +5,7 @@
 
 mod files;
 mod find;
+mod foreign;
 mod hold;
 mod memory;
 mod name;
@@ -15,6 +16,7 @@ mod trash;
 use std::path::{Path, PathBuf};
 
 pub use files::FilesStore;
+pub use foreign::take_over;
 pub use hold::Hold;
 pub use trash::Trashed;
 
@@ -37,6 +39,9 @@ pub struct Listed {
     pub missing: Vec<String>,
     /// Somebody holds it right now.
     pub in_use: bool,
+    /// The key of the file, when somebody else made it: then it is only read, and its manifest is what can be said without
+    /// opening it ([`take_over`]).
+    pub foreign: Option<String>,
 }
 
 /// What lies at a destination.
@@ -62,10 +67,14 @@ pub trait Store: Send + Sync {
     fn put_manifest(&self, manifest: &Manifest, context: &Context) -> Result<()>;
     /// Removes data objects of a manifest that was never put, after a failure.
     fn abandon(&self, manifest: &Manifest);
-    /// Everything here, of one plan or of all.
+    /// Everything here, of one plan or of all. With those of all come the files of others that look like backups.
     fn list(&self, plan: Option<&str>) -> Result<Listing>;
     /// A local path of one object: in place, or downloaded to `scratch`.
     fn fetch(&self, manifest: &Manifest, object: &Object, scratch: &Path, context: &Context) -> Result<PathBuf>;
+    /// A local path of somebody else's file, by its key: in place, or downloaded to `scratch`.
+    fn fetch_foreign(&self, key: &str, _scratch: &Path, _context: &Context) -> Result<PathBuf> {
+        Err(Error::new(crate::ErrorKind::Unsupported, "not_foreign", format!("This store has no such file: {key}")))
+    }
     /// Where people can look at a backup; `None` for destinations without pages.
     fn link(&self, _manifest: &Manifest) -> Result<Option<String>> {
         Ok(None)

@@ -133,6 +133,7 @@ fn back_up(directory: &Path, screen: &Screen, cancel: &Cancel) -> Result<(Report
         hooks: vec![],
         scratch: session::scratch_root(None),
         audit: None,
+        local_only: false,
     };
     let mut places = Vec::new();
     for destination in settings.destinations_of(plan)? {

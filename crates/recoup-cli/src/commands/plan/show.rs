@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use recoup::Result;
 use recoup::catalog::{Origin, PlanRow};
-use recoup::engine::Engine;
+use recoup::engine::{Engine, Standing};
 use recoup::model::{Plan, SourceSpec, duration};
 use recoup::sqlite::location;
 use serde_json::{Value, json};
@@ -55,11 +55,12 @@ pub fn show(name: &str, place: &DataPlace, session: &Session) -> Result<Reply> {
         let shown = async {
             let row = named(&engine, name).await?;
             let status = engine.status(&row).await?;
-            Ok((row, status))
+            let standing = engine.standing(&row).await?;
+            Ok((row, status, standing))
         };
         let shown = shown.await;
         engine.catalog().close().await;
-        let (row, status) = shown?;
+        let (row, status, standing) = shown?;
         let plan = engine.meant(&row.name, &row.body)?;
         let mut text = format!("{}\n{}", session.screen.bold(&row.name), does(&row, &plan, &engine));
         let now = engine.clock().now();
@@ -75,13 +76,43 @@ pub fn show(name: &str, place: &DataPlace, session: &Session) -> Result<Reply> {
             table.row(["now".into(), format!("run {run}")]);
         }
         text.push_str(&table.draw("  "));
+        text.push_str(&places(&standing, now));
         if status.overdue {
             text.push_str("\nOverdue: there is no verified backup of the last two intervals.\n");
         }
         let mut document = document(&row, session);
         document["status"] = json!(status);
+        document["destinations"] = json!(standing);
         Ok(Reply::good(document, text, row.name))
     })
+}
+
+/// How the destinations stand, when there are several or something is wrong with the only one.
+fn places(standing: &[Standing], now: Timestamp) -> String {
+    let is_well = |at: &Standing| at.missing.is_empty() && at.error.is_none() && !at.needs_sign_in && at.damaged == 0;
+    if standing.len() < 2 && standing.iter().all(is_well) {
+        return String::new();
+    }
+    let mut table = Table::new(&["DESTINATION", "LAST GOOD", "COPIES", ">SIZE", ""]);
+    for at in standing {
+        let mut notes = Vec::new();
+        if !at.missing.is_empty() {
+            let next = at.next_try.map(|next| format!(", tried again {}", words::age(next, now))).unwrap_or_default();
+            notes.push(format!("{} missing{next}", words::things(at.missing.len() as u64, "backup")));
+        }
+        notes.extend((at.damaged > 0).then(|| format!("{} damaged", at.damaged)));
+        notes.extend(at.needs_sign_in.then(|| "needs you to sign in".to_owned()));
+        let error = at.error.as_ref().and_then(|error| error["message"].as_str());
+        notes.extend(error.filter(|_| !at.needs_sign_in).map(str::to_owned));
+        table.row([
+            at.destination.clone(),
+            at.last_good.map_or_else(|| "never".to_owned(), |last| words::age(last, now)),
+            at.copies.to_string(),
+            words::size(at.bytes.unsigned_abs()),
+            printable(&notes.join("; ")),
+        ]);
+    }
+    format!("\n{}", table.draw("  "))
 }
 
 /// The plans of recoup.toml, when nothing has ever run them by itself.
@@ -181,6 +212,9 @@ fn lines(plan: &Plan, settings: &recoup::config::Settings, origin: String, next:
     }
     let policy = plan.retention.as_ref().or(settings.retention.as_ref());
     table.row(["keeps".into(), policy.map_or_else(|| "everything".to_owned(), |policy| policy.words())]);
+    for (name, policy) in &plan.retention_at {
+        table.row([String::new(), format!("at {name}: {}", policy.words())]);
+    }
     let proof =
         plan.test_restore.map_or_else(|| "never".to_owned(), |often| format!("every {}", duration::words(often)));
     table.row(["test restore".into(), proof]);

@@ -41,7 +41,7 @@ impl Series<'_> {
             Some(older_than) => Rule::Protected { older_than },
             None => Rule::Policy { policy: &self.policy, once: self.once },
         };
-        Request { plan: &self.plan, rule, trigger: Trigger::Command, confirmed }
+        Request { plan: &self.plan, rule, trigger: Trigger::Command, confirmed, damaged: &[] }
     }
 
     fn preview(&self) -> Result<Preview> {
@@ -127,8 +127,12 @@ fn series<'a>(
     for (at, plan) in found.into_iter().filter(|(_, plan)| args.plan.as_ref().is_none_or(|only| only == plan)) {
         let Some(place) = shelf.places.get(at) else { continue };
         let declared = match settings.plans.iter().find(|declared| declared.name == plan) {
-            Some(declared) if args.at.at.is_some() || goes_to(session, declared, place)? => declared.retention.clone(),
-            _ => None,
+            Some(declared) => match (goes_to(session, declared, place)?, args.at.at.is_some()) {
+                (Some(name), _) => declared.retention_of(&name).cloned(),
+                (None, true) => declared.retention.clone(),
+                (None, false) => None,
+            },
+            None => None,
         };
         let policy = given.cloned().or(declared).unwrap_or_default();
         all.push(Series { place, plan, policy, once: given.is_some(), older_than });
@@ -139,7 +143,7 @@ fn series<'a>(
 /// Plans that have backups, whole or not, at each place.
 fn found(shelf: &Shelf) -> BTreeSet<(usize, String)> {
     let mut found = BTreeSet::new();
-    for listed in &shelf.listing.backups {
+    for listed in shelf.listing.backups.iter().filter(|listed| listed.foreign.is_none()) {
         for copy in shelf.copies(&listed.manifest.id) {
             let at = shelf.places.iter().position(|place| std::ptr::eq(place, copy.place));
             found.extend(at.map(|at| (at, listed.manifest.plan.clone())));
@@ -148,10 +152,11 @@ fn found(shelf: &Shelf) -> BTreeSet<(usize, String)> {
     found
 }
 
-/// Whether a plan's backups go to this place.
-fn goes_to(session: &Session, plan: &Plan, place: &Place) -> Result<bool> {
+/// What a plan calls this place, when its backups go there.
+fn goes_to(session: &Session, plan: &Plan, place: &Place) -> Result<Option<String>> {
     let here = place.settings.real();
-    Ok(session.settings.destinations_of(plan)?.iter().any(|destination| destination.real() == here))
+    let all = session.settings.destinations_of(plan)?;
+    Ok(all.into_iter().find(|destination| destination.real() == here).map(|destination| destination.name))
 }
 
 fn policy(args: &PolicyArgs) -> Result<Option<Policy>> {
@@ -194,15 +199,17 @@ pub fn after_backup(
     context: &Context,
     mut reply: Reply,
 ) -> Reply {
-    let Some(policy) = &plan.retention else { return reply };
     // Only a verified backup of the series itself starts retention: an export is none, and what is made before a
     // migration comes at a time at which nothing should go.
     if made.verified.is_none() || made.format == Format::Csv || made.kind.is_protected() {
         return reply;
     }
-    let rule = Rule::Policy { policy, once: false };
-    let request = Request { plan: &plan.name, rule, trigger: Trigger::VerifiedBackup, confirmed: None };
     for place in places {
+        let name = goes_to(session, plan, place).ok().flatten();
+        let Some(policy) = name.map_or(plan.retention.as_ref(), |name| plan.retention_of(&name)) else { continue };
+        let rule = Rule::Policy { policy, once: false };
+        let request =
+            Request { plan: &plan.name, rule, trigger: Trigger::VerifiedBackup, confirmed: None, damaged: &[] };
         match prune::run(place.store.as_ref(), &request, context) {
             Ok(report) => tell::after_backup(&report, place, session, &mut reply),
             Err(error) => tell::not_pruned(&error, place, session, &mut reply),

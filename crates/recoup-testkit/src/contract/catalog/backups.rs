@@ -20,6 +20,8 @@ fn copy(id: &str, destination: &str) -> BackupRow {
         verified_at: None,
         protected: false,
         damaged: None,
+        local_only: false,
+        foreign: None,
     }
 }
 
@@ -42,6 +44,8 @@ pub async fn a_copy_comes_back_as_it_went_in(place: Place) {
         verified_at: Some(after(5)),
         protected: true,
         damaged: Some("hash differs".into()),
+        local_only: true,
+        foreign: Some("old/shop.db".into()),
         ..copy("A", "s3")
     };
     place.put(&row).await;

@@ -44,6 +44,8 @@ pub async fn fill(place: &Place, plans: i64, backups: i64) -> String {
         verified_at: None,
         protected: false,
         damaged: None,
+        local_only: false,
+        foreign: None,
     };
     place.catalog.put_backup(&rows).await.unwrap();
     place

@@ -38,7 +38,8 @@ pub struct ArchiveReader {
     made: Option<Made>,
 }
 
-/// Of a foreign archive: the contents lists that were made for it; its names are taken as they are.
+/// Of a foreign archive: the contents lists that were made for it, and what stands for members of it; its names are taken
+/// as they are.
 pub(crate) type Made = BTreeMap<String, Arc<File>>;
 
 impl ArchiveReader {
@@ -146,6 +147,9 @@ impl ArchiveReader {
 
     /// A member's bytes. Nothing is proven but that they are no more than the directory says.
     pub(crate) fn stream(&self, name: &str) -> Result<Box<dyn Read + Send>> {
+        if let Some(file) = self.made.as_ref().and_then(|made| made.get(name)) {
+            return Ok(Box::new(At { file: file.clone(), position: 0 }));
+        }
         let member = self.member(name)?;
         let (position, _) = member.locate(&self.file)?;
         let raw = At { file: self.file.clone(), position }.take(member.packed);

@@ -1,0 +1,3 @@
+ALTER TABLE backup DROP COLUMN object;
+ALTER TABLE backup DROP COLUMN local_only;
+DROP TABLE place;
