@@ -49,6 +49,11 @@ impl Apache {
 
     /// Another server.
     pub fn start() -> Apache {
+        Apache::with("AuthType Basic\nAuthName recoup\nAuthUserFile /etc/apache2/backup-users\nRequire valid-user\n")
+    }
+
+    /// One with these lines inside of its `<Location>`. The file of users that they name is replaced by ours.
+    pub fn with(rules: &str) -> Apache {
         let folder = tempfile::Builder::new().prefix("recoup-apache-").tempdir().unwrap();
         for name in ["root/dav", "locks"] {
             fs::create_dir_all(folder.path().join(name)).unwrap();
@@ -59,7 +64,7 @@ impl Apache {
         for _ in 0..5 {
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             let settings = folder.path().join("settings");
-            fs::write(&settings, settings_of(folder.path(), port)).unwrap();
+            fs::write(&settings, settings_of(folder.path(), port, rules)).unwrap();
             give_away(folder.path());
             let mut process = unprivileged()
                 .arg("-f")
@@ -126,7 +131,8 @@ impl Drop for Apache {
     }
 }
 
-fn settings_of(folder: &Path, port: u16) -> String {
+fn settings_of(folder: &Path, port: u16, rules: &str) -> String {
+    let rules = rules.replace("/etc/apache2/backup-users", &folder.join("users").display().to_string());
     let folder = folder.display();
     let modules: String = MODULES
         .iter()
@@ -136,8 +142,7 @@ fn settings_of(folder: &Path, port: u16) -> String {
         "{modules}ServerName 127.0.0.1\nListen 127.0.0.1:{port}\nServerRoot {folder}\nPidFile {folder}/pid\n\
          DefaultRuntimeDir {folder}\nErrorLog {folder}/log\nDocumentRoot {folder}/root\nDavLockDB {folder}/locks/db\n\
          StartServers 1\nKeepAlive On\nTimeout 60\nLimitRequestBody 0\n\
-         <Location /dav>\nDav On\nAuthType Basic\nAuthName recoup\nAuthUserFile {folder}/users\nRequire valid-user\n\
-         </Location>\n"
+         <Location /dav>\nDav On\n{rules}\n</Location>\n"
     )
 }
 
