@@ -3,6 +3,7 @@
 //! Not here: the connection and who we are (`client`), what listings say (`listing`), and objects on their way (`upload`).
 
 mod client;
+mod digest;
 mod listing;
 mod upload;
 
@@ -72,11 +73,11 @@ impl WebDav {
 
     /// Makes a collection, and what is above it.
     fn make(&self, folder: &str) -> Step<()> {
-        let mut answer = self.client.ask("MKCOL", folder, &[], ())?;
+        let mut answer = self.client.ask("MKCOL", folder, &[], &[])?;
         // Something above it is not there (RFC 4918 9.3.1).
         if matches!(answer.status().as_u16(), 404 | 409) && !folder.is_empty() {
             self.make(above(folder))?;
-            answer = self.client.ask("MKCOL", folder, &[], ())?;
+            answer = self.client.ask("MKCOL", folder, &[], &[])?;
         }
         match answer.status().as_u16() {
             // It is there already.
@@ -99,7 +100,7 @@ impl WebDav {
         }
         let [from, to] = [(); 2].map(|()| format!("{PARTS}{}", ulid::Ulid::generate()));
         let to = self.client.address(&to);
-        let answer = self.client.ask("MOVE", &from, &[("destination", &to), ("overwrite", "F")], ())?;
+        let answer = self.client.ask("MOVE", &from, &[("destination", &to), ("overwrite", "F")], &[])?;
         let renames = match answer.status().as_u16() {
             403 | 405 | 501 => false,
             401 | 429 | 500..=599 => return Err(client::refused(answer, "asking what it can do")),
@@ -109,7 +110,7 @@ impl WebDav {
     }
 
     fn remove(&self, path: &str, what: &str) -> Step<()> {
-        let answer = self.client.ask("DELETE", path, &[], ())?;
+        let answer = self.client.ask("DELETE", path, &[], &[])?;
         match answer.status().as_u16() {
             404 | 410 => Ok(()),
             // Parts of it could not be removed.
@@ -142,7 +143,7 @@ impl Protocol for WebDav {
     fn read(&self, key: &str, from: u64) -> Step<Box<dyn Read + Send>> {
         let range = format!("bytes={from}-");
         let headers: &[(&str, &str)] = if from > 0 { &[("range", &range)] } else { &[] };
-        let answer = self.client.ask("GET", key, headers, ())?;
+        let answer = self.client.ask("GET", key, headers, &[])?;
         if !answer.status().is_success() {
             return Err(client::refused(answer, "reading"));
         }

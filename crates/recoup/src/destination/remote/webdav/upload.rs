@@ -4,7 +4,7 @@
 //!
 //! What was cut is sent again from its beginning: WebDAV knows no going on.
 
-use ureq::{Body, SendBody, http::Response};
+use ureq::{Body, http::Response};
 
 use super::super::failure::{Failure, Step};
 use super::super::{Content, Protocol, Upload, http};
@@ -34,13 +34,13 @@ impl<'a> Uploading<'a> {
         let mut from = self.content.from(0, self.content.bytes())?;
         let mut headers = vec![("content-length", length.as_str()), ("content-type", "application/octet-stream")];
         headers.extend_from_slice(more);
-        let answer = self.dav.client.ask("PUT", path, &headers, SendBody::from_reader(&mut from))?;
+        let answer = self.dav.client.send(path, &headers, &mut from)?;
         settled(answer, "sending")
     }
 
     fn rename(&self, part: &str) -> Step<u16> {
         let to = self.dav.client.address(&self.key);
-        let answer = self.dav.client.ask("MOVE", part, &[("destination", &to), ("overwrite", "F")], ())?;
+        let answer = self.dav.client.ask("MOVE", part, &[("destination", &to), ("overwrite", "F")], &[])?;
         settled(answer, "naming an object")
     }
 
