@@ -98,9 +98,9 @@ impl WebDav {
         if let Some(known) = self.renames.get() {
             return Ok(*known);
         }
-        let [from, to] = [(); 2].map(|()| format!("{PARTS}{}", ulid::Ulid::generate()));
-        let to = self.client.address(&to);
-        let answer = self.client.ask("MOVE", &from, &[("destination", &to), ("overwrite", "F")], &[])?;
+        let to = self.client.address(&format!("{PARTS}nowhere"));
+        let headers = [("destination", to.as_str()), ("overwrite", "F")];
+        let answer = self.client.ask("MOVE", &format!("{PARTS}nothing"), &headers, &[])?;
         let renames = match answer.status().as_u16() {
             403 | 405 | 501 => false,
             401 | 429 | 500..=599 => return Err(client::refused(answer, "asking what it can do")),
