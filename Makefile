@@ -12,7 +12,7 @@ SHELL := /bin/bash
 
 FUZZ ?= 60
 
-.PHONY: fuzz run test check fmt clippy deny doc unit soak bench bench-load docs tools packages
+.PHONY: fuzz run test check fmt clippy deny doc unit soak bench bench-load bench-remote docs tools packages
 
 run:
 	$(CARGO) run --quiet -p recoup-cli -- demo --serve
@@ -62,6 +62,15 @@ bench-load: packages
 	for catalog in sqlite postgres; do \
 	    "$(TARGET)/release/load" due $$catalog && "$(TARGET)/release/load" "$(TARGET)/release/recoup" $$catalog || exit 1; done
 	python3 bench/idle.py "$(TARGET)/release/recoup"
+
+# Destinations in the network beside rclone, on the same servers.
+bench-remote: packages $(TOOLS)/s3rver/node_modules/.bin/s3rver
+	command -v rclone >/dev/null || apt-get install -y -qq --no-install-recommends rclone
+	$(CARGO) build --release -p recoup-testkit --bin remote
+	S3RVER="$(abspath $(TOOLS))/s3rver/node_modules/.bin/s3rver" "$(TARGET)/release/remote" $(BENCH)
+
+$(TOOLS)/s3rver/node_modules/.bin/s3rver:
+	npm install --silent --no-audit --no-fund --prefix "$(TOOLS)/s3rver" s3rver@3.7.1
 
 tools: $(TOOLS)/bin/cargo-deny $(TOOLS)/bin/cargo-nextest $(TOOLS)/bin/st $(TOOLS)/bin/moto_server
 

@@ -4,6 +4,7 @@
 //! Not here: what is tested on it. A machine without Apache fails those tests; `.ci/packages` installs it.
 
 use std::fs;
+use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -18,8 +19,18 @@ use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const PROGRAM: &str = "/usr/sbin/apache2";
-const MODULES: &[&str] =
-    &["mpm_event", "authn_core", "authn_file", "authz_core", "authz_user", "auth_basic", "dav", "dav_fs", "dav_lock"];
+const MODULES: &[&str] = &[
+    "mpm_event",
+    "authn_core",
+    "authn_file",
+    "authz_core",
+    "authz_user",
+    "auth_basic",
+    "auth_digest",
+    "dav",
+    "dav_fs",
+    "dav_lock",
+];
 /// Who is let in.
 pub const USER: &str = "backup";
 /// What must never be told to anybody.
@@ -49,17 +60,32 @@ impl Apache {
 
     /// Another server.
     pub fn start() -> Apache {
+        Apache::with("AuthType Basic\nAuthName recoup\nAuthUserFile /etc/apache2/backup-users\nRequire valid-user\n")
+    }
+
+    /// One that wants a proof of the password, and not the password (RFC 7616, with MD5: Apache knows no other).
+    pub fn with_digest() -> Apache {
+        Apache::with(
+            "AuthType Digest\nAuthName recoup\nAuthUserFile /etc/apache2/backup-digests\nAuthDigestDomain /dav\n\
+             Require valid-user\n",
+        )
+    }
+
+    /// One with these lines inside of its `<Location>`. The files of users that they name are replaced by ours.
+    pub fn with(rules: &str) -> Apache {
         let folder = tempfile::Builder::new().prefix("recoup-apache-").tempdir().unwrap();
         for name in ["root/dav", "locks"] {
             fs::create_dir_all(folder.path().join(name)).unwrap();
         }
         let users = Command::new("htpasswd").args(["-nb", USER, PASSWORD]).output().expect("htpasswd runs");
         fs::write(folder.path().join("users"), users.stdout).unwrap();
+        let digests = format!("{USER}:recoup:{}\n", md5(&format!("{USER}:recoup:{PASSWORD}")));
+        fs::write(folder.path().join("digests"), digests).unwrap();
         // Somebody else may take the port between our look and the server's.
         for _ in 0..5 {
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             let settings = folder.path().join("settings");
-            fs::write(&settings, settings_of(folder.path(), port)).unwrap();
+            fs::write(&settings, settings_of(folder.path(), port, rules)).unwrap();
             give_away(folder.path());
             let mut process = unprivileged()
                 .arg("-f")
@@ -126,7 +152,10 @@ impl Drop for Apache {
     }
 }
 
-fn settings_of(folder: &Path, port: u16) -> String {
+fn settings_of(folder: &Path, port: u16, rules: &str) -> String {
+    let at = |name: &str| folder.join(name).display().to_string();
+    let rules = rules.replace("/etc/apache2/backup-users", &at("users"));
+    let rules = rules.replace("/etc/apache2/backup-digests", &at("digests"));
     let folder = folder.display();
     let modules: String = MODULES
         .iter()
@@ -136,9 +165,15 @@ fn settings_of(folder: &Path, port: u16) -> String {
         "{modules}ServerName 127.0.0.1\nListen 127.0.0.1:{port}\nServerRoot {folder}\nPidFile {folder}/pid\n\
          DefaultRuntimeDir {folder}\nErrorLog {folder}/log\nDocumentRoot {folder}/root\nDavLockDB {folder}/locks/db\n\
          StartServers 1\nKeepAlive On\nTimeout 60\nLimitRequestBody 0\n\
-         <Location /dav>\nDav On\nAuthType Basic\nAuthName recoup\nAuthUserFile {folder}/users\nRequire valid-user\n\
-         </Location>\n"
+         <Location /dav>\nDav On\n{rules}\n</Location>\n"
     )
+}
+
+fn md5(text: &str) -> String {
+    let mut child = Command::new("md5sum").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    String::from_utf8(output.stdout).unwrap().split(' ').next().unwrap().to_owned()
 }
 
 fn is_root() -> bool {

@@ -77,15 +77,32 @@ impl Moto {
         name
     }
 
+    /// One in which every object stays for a day, whoever wants it gone.
+    pub fn locked_bucket(&self) -> String {
+        let name = format!("locked-{}", self.buckets.fetch_add(1, Ordering::SeqCst));
+        self.tell_more("PUT", &format!("/{name}"), "x-amz-bucket-object-lock-enabled: true\r\n", "");
+        let rule = "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention>\
+                    <Mode>COMPLIANCE</Mode><Days>1</Days></DefaultRetention></Rule></ObjectLockConfiguration>";
+        let answer = self.tell_more("PUT", &format!("/{name}?object-lock"), "", rule);
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        name
+    }
+
     /// Asks the server itself, without a signature; the answer as it comes.
     pub fn tell(&self, method: &str, path: &str) -> String {
+        self.tell_more(method, path, "", "")
+    }
+
+    /// The same with headers, each of which ends with CR LF, and a body.
+    pub fn tell_more(&self, method: &str, path: &str, headers: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nContent-Length: 0\r\nConnection: close\r\nAuthorization: \
-             AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/s3/aws4_request\r\n\r\n",
-            self.port
+            "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nContent-Length: {}\r\nConnection: close\r\nAuthorization: \
+             AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/s3/aws4_request\r\n{headers}\r\n",
+            self.port,
+            body.len()
         );
-        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all((head + body).as_bytes()).unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
         String::from_utf8_lossy(&answer).into_owned()

@@ -13,7 +13,7 @@ use recoup::ErrorKind;
 use recoup::destination::{Body, Destination, open};
 use recoup::model::channel::Secret;
 use recoup::model::destination::{Address, DestinationSettings, Sftp};
-use recoup::progress::{Context, Observer, Phase};
+use recoup::progress::{Context, Observer};
 use recoup_testkit::contract::destination::{noise, sha256};
 use recoup_testkit::cutting::{Cut, Cutting, How, Way};
 use recoup_testkit::faults::{OUTCOME, ROOT, child, soak, text, variable};
@@ -312,86 +312,4 @@ fn peak() -> u64 {
     let status = fs::read_to_string(Path::new("/proc/self/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     line.split_whitespace().next().unwrap().parse().unwrap()
-}
-
-// --- speed ---
-
-/// When each phase began.
-#[derive(Default)]
-struct Phases(std::sync::Mutex<Vec<(Phase, std::time::Instant)>>);
-
-impl Observer for Phases {
-    fn phase(&self, phase: Phase, _: &str, _: Option<u64>) {
-        self.0.lock().unwrap().push((phase, std::time::Instant::now()));
-    }
-}
-
-/// Ours and others', in turns, on the same server.
-#[test]
-#[ignore = "a measurement: cargo test --release -p recoup --test sftp_cuts -- --ignored --nocapture beside_rclone"]
-fn throughput_beside_rclone_and_sftp() {
-    let server = Sshd::start();
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("large");
-    let mut file = fs::File::create(&path).unwrap();
-    let megabytes = 512;
-    for i in 0..megabytes {
-        file.write_all(&noise(i + 1, 1 << 20)).unwrap();
-    }
-    drop(file);
-    let speed = |time: Duration| megabytes as f64 / time.as_secs_f64();
-    let timed = |command: &mut Command| {
-        let begin = std::time::Instant::now();
-        let output = command.output().unwrap();
-        assert!(output.status.success(), "{}", text(&output));
-        begin.elapsed()
-    };
-    let data = server.data();
-    let rclone = |words: &[&str]| {
-        let mut command = Command::new("rclone");
-        command.args(["--config", "/dev/null", "--sftp-host", "127.0.0.1", "--sftp-user", server.user()]);
-        command.args(["--sftp-port", &server.port().to_string(), "--sftp-shell-type", "none", "--sftp-key-file"]);
-        command.arg(server.key("key")).args(words);
-        command
-    };
-    for round in 0..5 {
-        let clean = || drop(fs::remove_dir_all(data.join("x")));
-        fs::create_dir_all(data.join("x")).unwrap();
-        let target = format!(":sftp:{}/x/rclone", data.display());
-        let put = timed(&mut rclone(&["copyto", path.to_str().unwrap(), &target]));
-        let get =
-            timed(&mut rclone(&["copyto", "--ignore-times", &target, folder.path().join("back").to_str().unwrap()]));
-        clean();
-        fs::create_dir_all(data.join("x")).unwrap();
-        let batch = folder.path().join("batch");
-        fs::write(&batch, format!("put {} {}/x/openssh\n", path.display(), data.display())).unwrap();
-        let openssh = timed(
-            Command::new("sftp")
-                .args(["-q", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-i"])
-                .arg(server.key("key"))
-                .args(["-P", &server.port().to_string(), "-b"])
-                .arg(&batch)
-                .arg(format!("{}@127.0.0.1", server.user())),
-        );
-        clean();
-        let phases = Arc::new(Phases::default());
-        let context = Context { observer: phases.clone(), ..Context::quiet() };
-        let destination = opened(&server.settings("x"));
-        let begin = std::time::Instant::now();
-        destination.put("ours", Body::File(&path), &context).unwrap();
-        let whole = begin.elapsed();
-        let at = |wanted: Phase| phases.0.lock().unwrap().iter().find(|(phase, _)| *phase == wanted).unwrap().1;
-        let sending = at(Phase::Verify) - at(Phase::Store);
-        let reading = whole - (at(Phase::Verify) - begin);
-        println!(
-            "{round}: MiB/s: ours sending {:.0} reading back {:.0} whole put {:.0}; rclone put {:.0} get {:.0}; sftp put {:.0}",
-            speed(sending),
-            speed(reading),
-            speed(whole),
-            speed(put),
-            speed(get),
-            speed(openssh)
-        );
-        clean();
-    }
 }

@@ -106,6 +106,11 @@ impl Google {
         format!("http://{}{path}", self.address)
     }
 
+    /// Where it listens on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
     /// A destination in it; nobody has signed in yet.
     pub fn unconnected(&self, name: &str) -> DestinationSettings {
         let drive = destination::Drive {
@@ -343,7 +348,8 @@ fn serve(stream: TcpStream, state: &Mutex<State>, address: SocketAddr) {
             Some(Trouble::CutAnswer(bytes)) => Some(bytes),
             _ => None,
         };
-        if !write(&mut writer, &answer, cut) {
+        let last = request.header("connection").is_some_and(|word| word.eq_ignore_ascii_case("close"));
+        if !write(&mut writer, &answer, cut) || last {
             return;
         }
     }

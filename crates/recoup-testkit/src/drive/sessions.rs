@@ -83,6 +83,8 @@ impl Sessions {
         let id = format!("MARKER-session-{}", ulid::Ulid::generate());
         let session = Session { draft, total, bytes: Vec::new(), fields: request.clone(), done: false };
         self.all.insert(id.clone(), session);
+        // Where it was asked, as Google does it: there may be a proxy.
+        let at = request.header("host").map_or_else(|| at.to_string(), str::to_owned);
         let url = format!("http://{at}/upload/drive/v3/files?uploadType=resumable&upload_id={id}");
         Ok(Answer::new(200).with("location", url))
     }

@@ -53,6 +53,13 @@ impl Failure {
     }
 }
 
+/// Who we are may add and not remove: what keeps objects from being removed is not ours to change.
+pub(crate) fn kept(why: impl Into<Box<dyn std::error::Error + Send + Sync>>, what: &str) -> Failure {
+    let text = "The destination does not let us remove objects";
+    let hint = "whoever runs it removes them, or lets us; docs/destinations.md has what is needed";
+    Failure::lasting(Error::new(ErrorKind::Denied, "destination_denied", text).because(why).while_(what).hint(hint))
+}
+
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error.kind() {

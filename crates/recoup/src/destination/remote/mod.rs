@@ -4,9 +4,6 @@
 //!
 //! Not here: how a protocol does one step (a file each), and what the objects mean.
 
-// A failure is as large as what it tells people; there are few of them.
-#![allow(clippy::result_large_err)]
-
 pub(super) mod content;
 pub(super) mod drive;
 pub(super) mod failure;

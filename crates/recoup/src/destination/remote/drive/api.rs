@@ -196,7 +196,7 @@ pub(super) fn refused(answer: Response<Body>, what: &str) -> Failure {
         ) => Failure::lasting(Error::no_space(because).while_(what.to_owned())),
         (403, "insufficientFilePermissions" | "insufficientParentPermissions" | "appNotAuthorizedToFile") => {
             let denied = error(ErrorKind::Denied, "destination_denied", "Google Drive does not let us do that");
-            Failure::lasting(denied.hint("in a shared drive, deleting needs the role Manager"))
+            Failure::lasting(denied.hint("in a shared drive, storing needs the role Contributor"))
         }
         (403, "accessNotConfigured") => {
             let denied = error(ErrorKind::Denied, "destination_denied", "The Drive API is not switched on");

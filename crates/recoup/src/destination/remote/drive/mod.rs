@@ -25,7 +25,7 @@ use api::{About, Api, FIELDS, File, Ids, Link, Page};
 use token::Tokens;
 use upload::Sending;
 
-use super::failure::{Failure, Step};
+use super::failure::{self, Failure, Step};
 use super::http::{Http, refused};
 use super::{Content, Protocol, Remote, Unfinished, Upload};
 use crate::destination::{ObjectInfo, sign_in};
@@ -166,7 +166,14 @@ impl Drive {
                 drop(refused(answer, ""));
                 Ok(())
             }
-            _ => Err(api::refused(answer, "removing a file")),
+            status => match api::refused(answer, "removing a file") {
+                denied if status == 403 && denied.error.kind() == ErrorKind::Denied => {
+                    let role = "in a shared drive, removing needs the role Manager";
+                    let kept = failure::kept(denied.error, "removing a file");
+                    Err(Failure { error: kept.error.hint(role), ..kept })
+                }
+                failure => Err(failure),
+            },
         }
     }
 

@@ -16,16 +16,16 @@ use rusty_s3::{Bucket, Credentials, Method, UrlStyle, signing};
 use ureq::http::{Request, Response};
 use ureq::{AsSendBody, Body};
 
-use self::refusal::explain;
+use self::refusal::{explain, forbids};
 use self::upload::Uploading;
-use super::failure::{Failure, Step};
+use super::failure::{self, Step};
 use super::http::{self, Http, Refusal};
 use super::secret::reveal;
 use super::xml::Element;
 use super::{Content, Protocol, Unfinished, Upload};
 use crate::clock::{Clock, SystemClock};
 use crate::destination::ObjectInfo;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::model::destination::{self, Limits};
 
 /// How long a signature is good for; the request begins at once, and clocks differ.
@@ -242,17 +242,11 @@ impl Protocol for S3 {
         if answer.status().is_success() {
             return Ok(());
         }
-        let failure = explain(&Refusal::of(answer), "removing an object");
-        match failure.error.kind() {
-            ErrorKind::NotFound if failure.error.code() == "object_missing" => Ok(()),
-            ErrorKind::Denied if failure.error.code() == "destination_denied" => {
-                let text = "The destination does not let us remove objects";
-                let hint =
-                    "the credentials may only add, or the object is locked; what keeps it away is not ours to change";
-                Err(Failure::lasting(
-                    Error::new(ErrorKind::Denied, "destination_denied", text).because(failure.error).hint(hint),
-                ))
-            }
+        let (what, refusal) = ("removing an object", Refusal::of(answer));
+        let failure = explain(&refusal, what);
+        match failure.error.code() {
+            "object_missing" => Ok(()),
+            _ if forbids(&refusal) => Err(failure::kept(failure.error, what)),
             _ => Err(failure),
         }
     }

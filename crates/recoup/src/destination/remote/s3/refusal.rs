@@ -6,11 +6,33 @@ use super::super::http::Refusal;
 use super::super::xml::Element;
 use crate::error::{Error, ErrorKind};
 
+/// Codes of what we may not do.
+const FORBIDDEN: &[&str] = &["AccessDenied", "AllAccessDisabled", "AccountProblem", "MethodNotAllowed", "ObjectLocked"];
+
+/// The document, when there is one.
+fn document(refusal: &Refusal) -> Option<Element> {
+    Element::parse(&refusal.text).filter(|document| document.name() == "Error")
+}
+
+/// The code in it; empty when there is none.
+fn code(document: Option<&Element>) -> &str {
+    let said = document.map_or("", |document| document.text_of("Code"));
+    if said.len() <= 64 && said.bytes().all(|byte| byte.is_ascii_alphanumeric()) { said } else { "" }
+}
+
+/// Whether the service knows who we are and does not let us do it.
+pub(super) fn forbids(refusal: &Refusal) -> bool {
+    match code(document(refusal).as_ref()) {
+        "" => matches!(refusal.status, 403 | 405),
+        said => FORBIDDEN.contains(&said),
+    }
+}
+
 /// What the answer means. `what` is what was asked for, for people.
 pub(super) fn explain(refusal: &Refusal, what: &str) -> Failure {
-    let document = Element::parse(&refusal.text).filter(|document| document.name() == "Error");
-    let said = document.as_ref().map_or("", |document| document.text_of("Code"));
-    if said.is_empty() || said.len() > 64 || !said.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+    let document = document(refusal);
+    let said = code(document.as_ref());
+    if said.is_empty() {
         return refusal.failure(what);
     }
     let error = |kind, code, text: &str| {
@@ -39,7 +61,7 @@ pub(super) fn explain(refusal: &Refusal, what: &str) -> Failure {
             let hint = "set the clock of this machine: an S3 service accepts a difference of 15 minutes";
             lasting(ErrorKind::Denied, "clock_wrong", text, hint)
         }
-        "AccessDenied" | "AllAccessDisabled" | "AccountProblem" | "MethodNotAllowed" | "ObjectLocked" => {
+        said if FORBIDDEN.contains(&said) => {
             let hint =
                 "look at the permissions of these credentials: docs/destinations.md has the policy that is needed";
             lasting(ErrorKind::Denied, "destination_denied", "The destination does not let us do this", hint)

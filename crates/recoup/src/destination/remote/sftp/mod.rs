@@ -19,7 +19,7 @@ use russh_sftp::protocol::{File, FileAttributes, StatusCode};
 use self::connection::{Answer, Connection, failed, missing, status, withheld};
 use self::pool::Pool;
 use self::transfer::{Downloading, Uploading};
-use super::failure::Step;
+use super::failure::{self, Step};
 use super::{Content, Protocol, Unfinished, Upload};
 use crate::destination::ObjectInfo;
 use crate::error::Result;
@@ -134,6 +134,9 @@ impl Sftp {
             Err(error) if missing(&error) => Ok(()),
             // A folder is no object.
             Err(error) if status(&error) == Some(StatusCode::Failure) && is_folder(on, &path) => Ok(()),
+            Err(error) if status(&error) == Some(StatusCode::PermissionDenied) => {
+                Err(failure::kept(error.to_string(), &format!("removing {path}")))
+            }
             Err(error) => Err(failed(error, format!("removing {path}"))),
         })
     }

@@ -1,19 +1,21 @@
-//! A collection of a WebDAV server (RFC 4918). An object is a resource; collections are made as needed. What is on its way
-//! lies in a collection of its own with a leading dot, and gets its name by a MOVE that may not overwrite.
+//! A collection of a WebDAV server (RFC 4918). An object is a resource; collections are made as needed.
 //!
-//! Not here: the connection and who we are (`client`), and what listings say (`listing`).
+//! Not here: the connection and who we are (`client`), what listings say (`listing`), and objects on their way (`upload`).
 
 mod client;
+mod digest;
 mod listing;
+mod upload;
 
 use std::io::Read;
+use std::sync::OnceLock;
 
 use jiff::Timestamp;
-use ureq::SendBody;
 
 use self::client::Client;
 use self::listing::{Entry, entries};
-use super::failure::{Failure, Step};
+use self::upload::Uploading;
+use super::failure::{self, Failure, Step};
 use super::http;
 use super::{Content, Protocol, Unfinished, Upload};
 use crate::destination::ObjectInfo;
@@ -33,12 +35,14 @@ const QUOTA: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?><propfind xmlns=\
 /// A collection.
 pub(super) struct WebDav {
     client: Client,
+    /// Whether this user may rename, when we know.
+    renames: OnceLock<bool>,
 }
 
 impl WebDav {
     /// Without asking anything.
     pub fn new(settings: &destination::WebDav, limits: &Limits) -> Result<Self> {
-        Ok(WebDav { client: Client::new(settings, limits)? })
+        Ok(WebDav { client: Client::new(settings, limits)?, renames: OnceLock::new() })
     }
 
     /// What is said about a path, and with `depth` 1 about what is directly in it; `None` when it is not there.
@@ -69,11 +73,11 @@ impl WebDav {
 
     /// Makes a collection, and what is above it.
     fn make(&self, folder: &str) -> Step<()> {
-        let mut answer = self.client.ask("MKCOL", folder, &[], ())?;
+        let mut answer = self.client.ask("MKCOL", folder, &[], &[])?;
         // Something above it is not there (RFC 4918 9.3.1).
         if matches!(answer.status().as_u16(), 404 | 409) && !folder.is_empty() {
             self.make(above(folder))?;
-            answer = self.client.ask("MKCOL", folder, &[], ())?;
+            answer = self.client.ask("MKCOL", folder, &[], &[])?;
         }
         match answer.status().as_u16() {
             // It is there already.
@@ -89,8 +93,24 @@ impl WebDav {
         }
     }
 
+    /// Whether this user may rename. Asked of what is not there: who may is told that it is missing.
+    fn renames(&self) -> Step<bool> {
+        if let Some(known) = self.renames.get() {
+            return Ok(*known);
+        }
+        let to = self.client.address(&format!("{PARTS}nowhere"));
+        let headers = [("destination", to.as_str()), ("overwrite", "F")];
+        let answer = self.client.ask("MOVE", &format!("{PARTS}nothing"), &headers, &[])?;
+        let renames = match answer.status().as_u16() {
+            403 | 405 | 501 => false,
+            401 | 429 | 500..=599 => return Err(client::refused(answer, "asking what it can do")),
+            _ => true,
+        };
+        Ok(*self.renames.get_or_init(|| renames))
+    }
+
     fn remove(&self, path: &str, what: &str) -> Step<()> {
-        let answer = self.client.ask("DELETE", path, &[], ())?;
+        let answer = self.client.ask("DELETE", path, &[], &[])?;
         match answer.status().as_u16() {
             404 | 410 => Ok(()),
             // Parts of it could not be removed.
@@ -98,13 +118,7 @@ impl WebDav {
                 Err(Failure::lasting(Error::new(ErrorKind::Failed, "destination_refused", format!("{what}: not all"))))
             }
             200..=299 => Ok(()),
-            403 | 405 => {
-                let text = "The destination does not let us remove objects";
-                let error = Error::new(ErrorKind::Denied, "destination_denied", text)
-                    .because(format!("it answered {}", answer.status().as_u16()))
-                    .while_(what);
-                Err(Failure::lasting(error.hint("this user may only add; what keeps objects is not ours to change")))
-            }
+            status @ (403 | 405) => Err(failure::kept(format!("it answered {status}"), what)),
             _ => Err(client::refused(answer, what)),
         }
     }
@@ -122,14 +136,14 @@ impl Protocol for WebDav {
     }
 
     fn begin<'a>(&'a self, key: &str, content: &'a Content<'a>) -> Step<Box<dyn Upload + 'a>> {
-        let part = format!("{PARTS}{}", ulid::Ulid::generate());
-        Ok(Box::new(Uploading { dav: self, key: key.to_owned(), part, content, finished_before: false }))
+        let renames = self.renames()?;
+        Ok(Box::new(Uploading::new(self, key, content, renames)))
     }
 
     fn read(&self, key: &str, from: u64) -> Step<Box<dyn Read + Send>> {
         let range = format!("bytes={from}-");
         let headers: &[(&str, &str)] = if from > 0 { &[("range", &range)] } else { &[] };
-        let answer = self.client.ask("GET", key, headers, ())?;
+        let answer = self.client.ask("GET", key, headers, &[])?;
         if !answer.status().is_success() {
             return Err(client::refused(answer, "reading"));
         }
@@ -198,81 +212,5 @@ impl Protocol for WebDav {
 
     fn remove_unfinished(&self, upload: &Unfinished) -> Step<()> {
         self.remove(&upload.id, "removing an upload that nobody finished")
-    }
-}
-
-/// An object on its way. A part that was cut is sent again from its beginning: WebDAV knows no going on.
-struct Uploading<'a> {
-    dav: &'a WebDav,
-    key: String,
-    part: String,
-    content: &'a Content<'a>,
-    finished_before: bool,
-}
-
-impl Uploading<'_> {
-    fn put(&self) -> Step<u16> {
-        let length = self.content.bytes().to_string();
-        let mut from = self.content.from(0, self.content.bytes())?;
-        let headers = [("content-length", length.as_str()), ("content-type", "application/octet-stream")];
-        let answer = self.dav.client.ask("PUT", &self.part, &headers, SendBody::from_reader(&mut from))?;
-        settled(answer, "sending")
-    }
-
-    fn rename(&self) -> Step<u16> {
-        let to = self.dav.client.address(&self.key);
-        let answer = self.dav.client.ask("MOVE", &self.part, &[("destination", &to), ("overwrite", "F")], ())?;
-        settled(answer, "naming an object")
-    }
-}
-
-/// The status of an answer: success, or one that we can do something about.
-fn settled(answer: ureq::http::Response<ureq::Body>, what: &str) -> Step<u16> {
-    match answer.status().as_u16() {
-        // Several statuses in one answer tell of a failure (RFC 4918 9.9.4).
-        207 => Err(http::cut("it was done in part", what)),
-        status @ (200..=299 | 404 | 409) => http::document(answer, what).map(|_| status),
-        _ => Err(client::refused(answer, what)),
-    }
-}
-
-impl Upload for Uploading<'_> {
-    fn send(&mut self) -> Step<()> {
-        if self.put()? < 300 {
-            return Ok(());
-        }
-        self.dav.make(PARTS)?;
-        match self.put()? {
-            200..=299 => Ok(()),
-            status => Err(http::cut(format!("it answered {status}"), "sending")),
-        }
-    }
-
-    fn finish(&mut self) -> Step<()> {
-        let taken = || {
-            let text = "Something else is stored there already";
-            Err(Failure::lasting(Error::new(ErrorKind::WouldOverwrite, "would_overwrite", text)))
-        };
-        // Somebody may have been faster; or our last answer was lost.
-        let again = std::mem::replace(&mut self.finished_before, true);
-        if self.dav.find(&self.key)?.is_some() {
-            return taken();
-        }
-        // Not only when it is missing: some servers (Apache) say 500 then, not 409.
-        let folder = above(&self.key);
-        if !folder.is_empty() {
-            self.dav.make(folder)?;
-        }
-        match self.rename()? {
-            200..=299 => Ok(()),
-            // What we sent is not there: it has its name already, or it was swept.
-            _ if again && self.dav.find(&self.key)?.is_some() => taken(),
-            status => Err(http::cut(format!("it answered {status}"), "naming an object")),
-        }
-    }
-
-    fn abort(&mut self) {
-        // What stays is swept when it is old.
-        let _ = self.dav.remove(&self.part, "removing what was sent");
     }
 }

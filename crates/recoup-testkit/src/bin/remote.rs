@@ -1,0 +1,276 @@
+//! `remote [MIB] [ROUNDS] [s3|webdav|sftp…]`: how fast one large object goes to a server and comes back, beside `rclone` (and
+//! OpenSSH's `sftp`) on the same server, in turns, one round after the other. The servers are real ones on loopback: OpenSSH,
+//! Apache, and for S3 `s3rver` from npm, which keeps objects on the disk (`S3RVER` names its program).
+//!
+//! Ours is told twice: sending alone, as the others do it, and the whole put, which reads the bytes beforehand to know their
+//! hash, and reads back from the server afterwards what was stored.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::fs;
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use recoup::destination::{Body, open};
+use recoup::model::channel::Secret;
+use recoup::model::destination::{Address, DestinationSettings, S3};
+use recoup::progress::{Context, Observer, Phase};
+use recoup_testkit::apache::{self, Apache};
+use recoup_testkit::contract::destination::noise;
+use recoup_testkit::sshd::Sshd;
+
+/// What a round gave, in MiB/s, by what was done.
+type Round = Vec<(&'static str, f64)>;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let number = |at: usize, usual: u64| arguments.get(at).map_or(usual, |text| text.parse().unwrap());
+    let (mebibytes, rounds) = (number(0, 512), number(1, 5));
+    let wanted = |name: &str| arguments.len() < 3 || arguments[2..].iter().any(|word| word == name);
+    let work = tempfile::tempdir().unwrap();
+    let bench = Bench { file: work.path().join("large"), work: work.path().to_owned(), mebibytes };
+    let mut file = fs::File::create(&bench.file).unwrap();
+    for i in 0..mebibytes {
+        file.write_all(&noise(i + 1, 1 << 20)).unwrap();
+    }
+    drop(file);
+    show(&format!("{mebibytes} MiB, {rounds} rounds, load {}", load()));
+    show("| protocol | what | median MiB/s (min–max) | beside rclone, median (min–max) |\n|---|---|---|---|");
+    if wanted("s3") {
+        let server = S3rver::start(work.path());
+        bench.rounds("S3", rounds, |round| bench.s3(&server, round));
+    }
+    if wanted("webdav") {
+        let server = Apache::start();
+        bench.rounds("WebDAV", rounds, |round| bench.webdav(&server, round));
+    }
+    if wanted("sftp") {
+        let server = Sshd::start();
+        bench.rounds("SFTP", rounds, |round| bench.sftp(&server, round));
+    }
+    show(&format!("load {} at the end", load()));
+}
+
+fn show(line: &str) {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}").unwrap();
+}
+
+fn load() -> String {
+    fs::read_to_string("/proc/loadavg").unwrap().split(' ').next().unwrap_or_default().to_owned()
+}
+
+/// When each phase began.
+#[derive(Default)]
+struct Phases(Mutex<Vec<(Phase, Instant)>>);
+
+impl Observer for Phases {
+    fn phase(&self, phase: Phase, _: &str, _: Option<u64>) {
+        self.0.lock().unwrap().push((phase, Instant::now()));
+    }
+}
+
+struct Bench {
+    file: PathBuf,
+    work: PathBuf,
+    mebibytes: u64,
+}
+
+impl Bench {
+    fn speed(&self, time: Duration) -> f64 {
+        self.mebibytes as f64 / time.as_secs_f64()
+    }
+
+    /// Runs all rounds, the first of which only warms up, and shows what they gave.
+    fn rounds(&self, protocol: &str, rounds: u64, mut round: impl FnMut(u64) -> Round) {
+        let mut all: Vec<Round> = (0..=rounds).map(&mut round).collect();
+        all.remove(0);
+        let named = |round: &Round, name: &str| round.iter().find(|(known, _)| *known == name).unwrap().1;
+        for (name, _) in &all[0] {
+            let mut speeds: Vec<f64> = all.iter().map(|round| named(round, name)).collect();
+            let peer = if name.contains("fetch") { "rclone, fetching" } else { "rclone, sending" };
+            let mut ratios: Vec<f64> = all.iter().map(|round| named(round, name) / named(round, peer)).collect();
+            show(&format!("| {protocol} | {name} | {} | {} |", spread(&mut speeds, 0), spread(&mut ratios, 2)));
+        }
+    }
+
+    fn timed(&self, command: &mut Command) -> f64 {
+        sync();
+        let begin = Instant::now();
+        let output = command.output().unwrap();
+        let time = begin.elapsed();
+        assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+        self.speed(time)
+    }
+
+    fn rclone(&self, options: &[String], from: &str, to: &str) -> f64 {
+        let mut command = Command::new("rclone");
+        command.args(["--config", "/dev/null", "--ignore-times"]).args(options).args(["copyto", from, to]);
+        self.timed(&mut command)
+    }
+
+    /// There and back with `rclone`.
+    fn theirs(&self, options: &[String], remote: &str) -> Round {
+        let back = self.work.join("back");
+        let (file, back) = (self.file.to_str().unwrap(), back.to_str().unwrap());
+        let sending = self.rclone(options, file, remote);
+        let fetching = self.rclone(options, remote, back);
+        self.same(Path::new(back));
+        vec![("rclone, sending", sending), ("rclone, fetching", fetching)]
+    }
+
+    /// There and back with ours.
+    fn ours(&self, settings: &DestinationSettings, key: &str) -> Round {
+        let phases = Arc::new(Phases::default());
+        let context = Context { observer: phases.clone(), ..Context::quiet() };
+        let destination = open(settings, true).unwrap();
+        sync();
+        let begin = Instant::now();
+        destination.put(key, Body::File(&self.file), &context).unwrap();
+        let whole = begin.elapsed();
+        let at = |wanted: Phase| phases.0.lock().unwrap().iter().find(|(phase, _)| *phase == wanted).unwrap().1;
+        let sending = at(Phase::Verify) - at(Phase::Store);
+        let back = self.work.join("back");
+        sync();
+        let begin = Instant::now();
+        let mut file = fs::File::create(&back).unwrap();
+        std::io::copy(&mut destination.get(key, 0).unwrap(), &mut file).unwrap();
+        let fetching = begin.elapsed();
+        self.same(&back);
+        destination.delete(key).unwrap();
+        vec![
+            ("ours, sending", self.speed(sending)),
+            ("ours, fetching", self.speed(fetching)),
+            ("ours, whole put", self.speed(whole)),
+        ]
+    }
+
+    fn same(&self, back: &Path) {
+        assert!(Command::new("cmp").arg(&self.file).arg(back).status().unwrap().success());
+        fs::remove_file(back).unwrap();
+    }
+
+    /// Who is first changes from round to round.
+    fn in_turns(&self, round: u64, ours: impl Fn() -> Round, theirs: impl Fn() -> Round) -> Round {
+        if round % 2 == 0 { [ours(), theirs()].concat() } else { [theirs(), ours()].concat() }
+    }
+
+    fn s3(&self, server: &S3rver, round: u64) -> Round {
+        let options = [
+            "--s3-provider=Other",
+            "--s3-access-key-id=S3RVER",
+            "--s3-secret-access-key=S3RVER",
+            "--s3-no-check-bucket",
+            &format!("--s3-endpoint=http://127.0.0.1:{}", server.port),
+        ];
+        let options = options.map(str::to_owned);
+        self.in_turns(
+            round,
+            || self.ours(&server.settings(), &format!("ours-{round}")),
+            || self.theirs(&options, &format!(":s3:bench/rclone-{round}")),
+        )
+    }
+
+    fn webdav(&self, server: &Apache, round: u64) -> Round {
+        let obscured = Command::new("rclone").args(["obscure", apache::PASSWORD]).output().unwrap();
+        let options = [
+            "--webdav-vendor=other".to_owned(),
+            format!("--webdav-url=http://127.0.0.1:{}/dav", server.port()),
+            format!("--webdav-user={}", apache::USER),
+            format!("--webdav-pass={}", String::from_utf8(obscured.stdout).unwrap().trim()),
+        ];
+        let settings = server.settings("/dav/ours", server.port());
+        let done = self.in_turns(
+            round,
+            || self.ours(&settings, &format!("ours-{round}")),
+            || self.theirs(&options, &format!(":webdav:rclone-{round}")),
+        );
+        fs::remove_file(server.on_disk("/dav").join(format!("rclone-{round}"))).unwrap();
+        done
+    }
+
+    fn sftp(&self, server: &Sshd, round: u64) -> Round {
+        let options = [
+            "--sftp-host=127.0.0.1".to_owned(),
+            format!("--sftp-user={}", server.user()),
+            format!("--sftp-port={}", server.port()),
+            format!("--sftp-key-file={}", server.key("key").display()),
+            "--sftp-shell-type=none".to_owned(),
+        ];
+        let data = server.data();
+        let settings = server.settings("ours");
+        let mut done = self.in_turns(
+            round,
+            || self.ours(&settings, &format!("ours-{round}")),
+            || self.theirs(&options, &format!(":sftp:{}/rclone", data.display())),
+        );
+        done.push(("OpenSSH's sftp, sending", self.openssh(server)));
+        for name in ["rclone", "openssh"] {
+            fs::remove_file(data.join(name)).unwrap();
+        }
+        done
+    }
+
+    fn openssh(&self, server: &Sshd) -> f64 {
+        let batch = self.work.join("batch");
+        fs::write(&batch, format!("put {} {}/openssh\n", self.file.display(), server.data().display())).unwrap();
+        let mut command = Command::new("sftp");
+        command.args(["-q", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-i"]);
+        command.arg(server.key("key")).args(["-P", &server.port().to_string(), "-b"]).arg(&batch);
+        self.timed(command.arg(format!("{}@127.0.0.1", server.user())))
+    }
+}
+
+/// What was written before shall not be written while somebody is measured.
+fn sync() {
+    let _ = Command::new("sync").status();
+}
+
+/// The median, and between what.
+fn spread(values: &mut [f64], digits: usize) -> String {
+    values.sort_by(f64::total_cmp);
+    let (least, most, middle) = (values[0], values[values.len() - 1], values[values.len() / 2]);
+    format!("{middle:.digits$} ({least:.digits$}–{most:.digits$})")
+}
+
+/// An S3 service that keeps what it gets on the disk; it ends with this.
+struct S3rver {
+    process: Child,
+    port: u16,
+}
+
+impl S3rver {
+    fn start(folder: &Path) -> Self {
+        let program = std::env::var_os("S3RVER").expect("S3RVER names the program (make bench-remote installs it)");
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut command = Command::new(program);
+        command.args(["-s", "-a", "127.0.0.1", "-p", &port.to_string(), "--no-vhost-buckets"]);
+        command.args(["--configure-bucket", "bench", "-d"]).arg(folder.join("s3"));
+        fs::create_dir(folder.join("s3")).unwrap();
+        let process = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("s3rver starts");
+        let begin = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(begin.elapsed() < Duration::from_secs(60), "s3rver does not answer");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        S3rver { process, port }
+    }
+
+    fn settings(&self) -> DestinationSettings {
+        let mut settings = recoup_testkit::moto::settings("bench", self.port);
+        if let Address::S3(S3 { access_key, secret_key, .. }) = &mut settings.address {
+            (*access_key, *secret_key) = (Secret::value("S3RVER"), Secret::value("S3RVER"));
+        }
+        settings
+    }
+}
+
+impl Drop for S3rver {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
