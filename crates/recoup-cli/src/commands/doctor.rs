@@ -226,6 +226,7 @@ fn plan_sources(
         context: context.clone(),
         excluded: destinations.iter().filter_map(|destination| FileId::of(destination.path()?)).collect(),
         databases: Vec::new(),
+        secrets: false,
     };
     let mut expected = 0;
     for spec in &plan.sources {

@@ -56,6 +56,7 @@ pub fn manifest(plan: &str, created_at: Timestamp, kind: Kind) -> Manifest {
         verified: None,
         warnings: vec![],
         audit: None,
+        encryption: None,
     }
 }
 

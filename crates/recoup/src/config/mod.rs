@@ -6,6 +6,7 @@
 
 mod ad_hoc;
 mod destination;
+mod encryption;
 mod environment;
 mod hooks;
 mod meant;
@@ -33,6 +34,7 @@ pub use single::{document, table};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::channel::Channel;
 pub use crate::model::destination::DestinationSettings;
+use crate::model::encryption::Lock;
 use crate::model::retention::Policy;
 use crate::model::{Format, Plan};
 
@@ -131,6 +133,8 @@ pub struct Settings {
     pub resolved: Vec<Resolved>,
     /// The plans of the file as they are written, as JSON; what may be secret in hooks is dots.
     pub documents: Vec<(String, serde_json::Value)>,
+    /// What the backups of single plans are locked with.
+    pub locks: Vec<(String, Lock)>,
     defaults: Vec<DestinationSettings>,
 }
 
@@ -170,7 +174,7 @@ impl Settings {
     pub fn destination(&self, text: &str, base: &Path) -> Result<DestinationSettings> {
         let known = self.destinations.iter().chain(&self.defaults);
         if let Some(known) = known.into_iter().find(|destination| destination.name == text) {
-            return Ok(known.clone());
+            return Ok(self.with_plans(known.clone()));
         }
         if text.contains("://") {
             let text = format!("Not supported as a destination: {text}");
@@ -178,7 +182,17 @@ impl Settings {
             return Err(error.hint("describe it as [destination.NAME] in recoup.toml, and give that name"));
         }
         let path = names::absolute(Path::new(text), base)?;
-        Ok(DestinationSettings::directory(path.display().to_string(), path))
+        let known = self.destinations.iter().find(|known| known.path() == Some(path.as_path()));
+        let mut found = DestinationSettings::directory(path.display().to_string(), path.clone());
+        // A folder that has a name is locked like it, whatever it is called.
+        found.keys = known.map(|known| known.keys.clone()).unwrap_or_default();
+        Ok(self.with_plans(found))
+    }
+
+    /// Backups of any plan may go anywhere.
+    fn with_plans(&self, mut destination: DestinationSettings) -> DestinationSettings {
+        destination.keys.plans.clone_from(&self.locks);
+        destination
     }
 
     /// Where backups go when nothing is said: the default destinations, else `backups` below `base`.
@@ -186,7 +200,7 @@ impl Settings {
         if self.defaults.is_empty() {
             Ok(vec![self.destination("./backups", base)?])
         } else {
-            Ok(self.defaults.clone())
+            Ok(self.defaults.iter().cloned().map(|default| self.with_plans(default)).collect())
         }
     }
 }

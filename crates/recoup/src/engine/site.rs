@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::hooks::{self, Hook, Occasion};
 use crate::model::Plan;
 use crate::source::{SourceFactory, factory};
-use crate::store::{FilesStore, Store};
+use crate::store::{FilesStore, Keyring, Store};
 
 /// What a verb finds around itself.
 pub(super) struct Site {
@@ -63,8 +63,12 @@ impl Site {
     /// Opens a destination; its directory is made when it is not there, unless it must carry a marker.
     pub fn store(&self, name: &str) -> Result<Arc<dyn Store>> {
         let settings = self.destination(name)?;
-        let destination = destination::open(&settings, true)?;
-        Ok(Arc::new(FilesStore::new(destination).with_clock(self.clock.clone())))
+        let store = FilesStore::new(destination::open(&settings, true)?).with_clock(self.clock.clone());
+        if settings.keys.is_empty() {
+            return Ok(Arc::new(store));
+        }
+        let keyring = Keyring::new(settings.keys, self.scratch_root());
+        Ok(Arc::new(store.with_keys(Arc::new(keyring))))
     }
 
     /// The destinations of a plan that can be opened, and those that cannot.

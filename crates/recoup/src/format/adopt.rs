@@ -175,6 +175,7 @@ fn manifest_of(path: &Path, file: &File, format: Format, context: &Context) -> R
         verified: None,
         warnings: Vec::new(),
         audit: None,
+        encryption: None,
     })
 }
 

@@ -12,11 +12,14 @@ use sha2::{Digest, Sha256};
 
 use super::Plan;
 use super::audit::Head;
+use super::encryption::Encryption;
 use super::entry::PathBytes;
 use crate::error::{Error, ErrorKind, Result};
 
-/// The manifest version that this build writes and the newest that it reads.
+/// The manifest version that this build writes.
 pub const MANIFEST_VERSION: u32 = 1;
+/// The version of an encrypted one, and the newest that this build reads.
+pub const SEALED_VERSION: u32 = 2;
 
 /// Identity of a backup: a ULID, 26 characters of Crockford base 32. Time-ordered and unique without
 /// coordination; file names carry its last six characters in lower case.
@@ -203,6 +206,9 @@ pub struct Manifest {
     /// The end of the audit of the daemon that made it: whoever cuts or rewrites the audit cannot rewrite this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit: Option<Head>,
+    /// How it is encrypted; absent when it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<Encryption>,
 }
 
 /// Bytes at a destination.
@@ -346,6 +352,9 @@ pub struct SettingsFacts {
     /// Names of settings that are present in the source and were left out because they are secret.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,
+    /// Number of secrets among those stored; only where everything is encrypted.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub secrets: u64,
 }
 
 fn is_zero(n: &u64) -> bool {
@@ -361,7 +370,7 @@ impl Manifest {
 
     /// Bytes at the destination, all objects together.
     pub fn stored_bytes(&self) -> u64 {
-        self.objects.iter().map(|object| object.bytes).sum()
+        self.stored().iter().map(|object| object.bytes).sum()
     }
 
     /// Reads a manifest, strictly: every byte is covered by its last member, `manifest_sha256`, and a newer
@@ -377,13 +386,13 @@ impl Manifest {
             recoup_manifest: u32,
         }
         let version: Version = serde_json::from_slice(bytes).map_err(|e| bad(e.to_string()))?;
-        if version.recoup_manifest > MANIFEST_VERSION {
+        if version.recoup_manifest > SEALED_VERSION {
             return Err(Error::new(
                 ErrorKind::Unsupported,
                 "version_newer",
                 "Backup from newer version, cannot restore",
             )
-            .because(format!("manifest version {}, this build reads up to {MANIFEST_VERSION}", version.recoup_manifest))
+            .because(format!("manifest version {}, this build reads up to {SEALED_VERSION}", version.recoup_manifest))
             .hint("use a newer recoup"));
         }
         let manifest: Manifest = serde_json::from_slice(bytes).map_err(|e| bad(e.to_string()))?;
@@ -457,6 +466,7 @@ mod tests {
             verified: Some(Level::Integrity),
             warnings: vec![],
             audit: None,
+            encryption: None,
         }
     }
 

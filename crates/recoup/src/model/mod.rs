@@ -6,6 +6,7 @@ pub mod backup;
 pub mod channel;
 pub mod destination;
 pub mod duration;
+pub mod encryption;
 pub mod entry;
 pub mod forecast;
 pub mod guard;
