@@ -97,6 +97,7 @@ fn row(listed: &Listed, shelf: &Shelf) -> Value {
         "verified": manifest.verified,
         "protected": listed.protected,
         "label": manifest.label,
+        "keys": manifest.encryption.as_ref().map(|encryption| &encryption.keys),
         "warnings": manifest.warnings.len(),
         "missing": listed.missing,
         "destinations": copies.iter().map(|copy| copy.place.name.clone()).collect::<Vec<_>>(),
@@ -127,6 +128,10 @@ fn human(backups: &[&Listed], shelf: &Shelf, args: &List, now: Timestamp) -> Str
         let mut notes = Vec::new();
         notes.extend(listed.protected.then(|| "protected".to_owned()));
         notes.extend((!listed.missing.is_empty()).then(|| "not whole".to_owned()));
+        if let Some(encryption) = &manifest.encryption {
+            let not_opened = if manifest.opened().is_err() { ", not opened" } else { "" };
+            notes.push(format!("key {}{not_opened}", encryption.keys.join(", ")));
+        }
         if !manifest.warnings.is_empty() {
             notes.push(words::things(manifest.warnings.len() as u64, "warning"));
         }

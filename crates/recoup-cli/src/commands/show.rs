@@ -23,9 +23,15 @@ pub fn run(args: &Show, session: &Session) -> Result<Reply> {
 
     let mut json = serde_json::to_value(manifest).unwrap_or(Value::Null);
     if let Some(members) = json.as_object_mut() {
+        members.insert("objects".into(), json!(manifest.stored()));
+        if let Some(encryption) = &manifest.encryption {
+            let opened = manifest.opened().is_ok();
+            let json = json!({ "keys": encryption.keys, "locked": encryption.locked_key.is_some(), "opened": opened });
+            members.insert("encryption".into(), json);
+        }
         members.insert("protected".into(), json!(found.listed.protected));
         let destinations = copies.iter().map(|copy| {
-            let objects = manifest.objects.iter().map(|object| copy.place.path_of(manifest, &object.name));
+            let objects = manifest.stored().iter().map(|object| copy.place.path_of(manifest, &object.name));
             let objects: Vec<String> = objects.collect();
             json!({ "name": copy.place.name, "objects": objects, "missing": copy.listed.missing })
         });
@@ -54,6 +60,13 @@ fn human(found: &Copy<'_>, copies: &[Copy<'_>], screen: &Screen, now: Timestamp)
     let verified = manifest.verified.map_or("no", |level| level.word());
     fact("Format", format!("{}, {}", manifest.format, words::size(manifest.stored_bytes())));
     fact("Verified", verified.to_owned());
+    if let Some(encryption) = &manifest.encryption {
+        let opened = match manifest.opened() {
+            Ok(()) => String::new(),
+            Err(error) => format!("; {}: {}", error, error.detail()),
+        };
+        fact("Encrypted", format!("key {}{opened}", encryption.keys.join(", ")));
+    }
     if found.listed.protected {
         fact("Protected", "yes".to_owned());
     }
@@ -134,7 +147,7 @@ fn describe(part: &Part, screen: &Screen) -> String {
 
 fn objects(copy: &Copy<'_>, manifest: &Manifest, screen: &Screen) -> String {
     let mut text = String::new();
-    for object in &manifest.objects {
+    for object in manifest.stored() {
         let gone = copy.listed.missing.contains(&object.name);
         let mark = if gone { format!("{} missing or wrong size: ", screen.mark(Mark::Bad)) } else { String::new() };
         let path = copy.place.path_of(manifest, &object.name);

@@ -90,7 +90,7 @@ pub fn files_of(manifests: &[&Manifest]) -> Vec<String> {
     let mut names: Vec<String> = manifests
         .iter()
         .flat_map(|m| {
-            let objects = m.objects.iter().map(|object| object.name.clone());
+            let objects = m.stored().iter().map(|object| object.name.clone());
             objects.chain([format!("{}.manifest.json", m.file_stem())]).map(|name| format!("{}/{name}", m.plan))
         })
         .collect();

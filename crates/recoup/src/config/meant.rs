@@ -95,6 +95,7 @@ pub(super) fn settings(inputs: Inputs<'_>, written: written::File) -> Result<Set
         resolved: Vec::new(),
         documents: Vec::new(),
         locks: Vec::new(),
+        unnamed: Keys::default(),
         defaults: Vec::new(),
     };
     for plan in &written.plans {
@@ -105,6 +106,10 @@ pub(super) fn settings(inputs: Inputs<'_>, written: written::File) -> Result<Set
             result.locks.push((plan.name.value.clone(), encrypt.lock.clone()));
         }
     }
+    for destination in &mut result.destinations {
+        destination.keys.plans.clone_from(&result.locks);
+    }
+    result.unnamed.plans.clone_from(&result.locks);
     if let Some((variable, text)) = &environment.destination {
         result.defaults = vec![result.destination(text, inputs.current_directory)?];
         let path = result.defaults.first().and_then(|d| d.path()).map(Path::to_owned);

@@ -34,7 +34,7 @@ pub use single::{document, table};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::channel::Channel;
 pub use crate::model::destination::DestinationSettings;
-use crate::model::encryption::Lock;
+use crate::model::encryption::{Keys, Lock};
 use crate::model::retention::Policy;
 use crate::model::{Format, Plan};
 
@@ -135,6 +135,8 @@ pub struct Settings {
     pub documents: Vec<(String, serde_json::Value)>,
     /// What the backups of single plans are locked with.
     pub locks: Vec<(String, Lock)>,
+    /// What the backups in folders without a name are locked with.
+    unnamed: Keys,
     defaults: Vec<DestinationSettings>,
 }
 
@@ -174,7 +176,7 @@ impl Settings {
     pub fn destination(&self, text: &str, base: &Path) -> Result<DestinationSettings> {
         let known = self.destinations.iter().chain(&self.defaults);
         if let Some(known) = known.into_iter().find(|destination| destination.name == text) {
-            return Ok(self.with_plans(known.clone()));
+            return Ok(known.clone());
         }
         if text.contains("://") {
             let text = format!("Not supported as a destination: {text}");
@@ -185,14 +187,17 @@ impl Settings {
         let known = self.destinations.iter().find(|known| known.path() == Some(path.as_path()));
         let mut found = DestinationSettings::directory(path.display().to_string(), path.clone());
         // A folder that has a name is locked like it, whatever it is called.
-        found.keys = known.map(|known| known.keys.clone()).unwrap_or_default();
-        Ok(self.with_plans(found))
+        found.keys = known.map_or_else(|| self.unnamed.clone(), |known| known.keys.clone());
+        Ok(found)
     }
 
-    /// Backups of any plan may go anywhere.
-    fn with_plans(&self, mut destination: DestinationSettings) -> DestinationSettings {
-        destination.keys.plans.clone_from(&self.locks);
-        destination
+    /// Opens encrypted backups with one more lock, and locks new ones with it: everywhere when it `wins`, else only where
+    /// nothing else does.
+    pub fn unlock_with(&mut self, lock: &Lock, wins: bool) {
+        let named = self.destinations.iter_mut().chain(&mut self.defaults).map(|destination| &mut destination.keys);
+        for keys in named.chain(std::iter::once(&mut self.unnamed)) {
+            keys.given(lock.clone(), wins);
+        }
     }
 
     /// Where backups go when nothing is said: the default destinations, else `backups` below `base`.
@@ -200,7 +205,7 @@ impl Settings {
         if self.defaults.is_empty() {
             Ok(vec![self.destination("./backups", base)?])
         } else {
-            Ok(self.defaults.iter().cloned().map(|default| self.with_plans(default)).collect())
+            Ok(self.defaults.clone())
         }
     }
 }

@@ -10,15 +10,15 @@ use super::site::Site;
 use super::work::told;
 use super::{Actor, Engine, blocking};
 use crate::config::DestinationSettings;
-use crate::destination::{self, Body};
+use crate::destination::{self, Body, Destination};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::user::Role;
-use crate::store::Store;
+use crate::store::{Keyring, Store};
 
 /// One step of a test of a destination.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TestStep {
-    /// `open`, `write`, `read`, `list`, `delete`, `space`.
+    /// `open`, `write`, `read`, `list`, `delete`, `space`, `key`.
     pub name: String,
     /// Whether it worked.
     pub ok: bool,
@@ -78,7 +78,28 @@ impl Site {
             None => "unknown".to_owned(),
         });
         step("space", space);
+        if let Ok(settings) = self.destination(name)
+            && settings.keys.all().next().is_some()
+        {
+            step("key", self.key_fits(settings, destination.as_ref()));
+        }
         steps
+    }
+}
+
+impl Site {
+    /// Whether what is configured opens what it locks there.
+    fn key_fits(&self, settings: DestinationSettings, destination: &dyn Destination) -> Result<String> {
+        let plans: Vec<String> = settings.keys.plans.iter().map(|(plan, _)| plan.clone()).collect();
+        let keyring = Keyring::new(settings.keys, self.scratch_root());
+        let mut keys = keyring.check(destination, None)?;
+        for plan in plans {
+            keys.extend(keyring.check(destination, Some(&plan))?);
+        }
+        match keys.is_empty() {
+            true => Ok("the first encrypted backup makes one".to_owned()),
+            false => Ok(format!("{} opens", keys.join(", "))),
+        }
     }
 }
 

@@ -57,8 +57,13 @@ impl Keys {
         self.lock.iter().chain(self.plans.iter().map(|(_, lock)| lock)).chain(&self.others)
     }
 
-    /// Adds what somebody gave by hand. It opens backups, and locks new ones where nothing else does.
-    pub fn given(&mut self, lock: Lock) {
+    /// Adds what somebody gave by hand. It opens backups, and locks new ones: all of them when it `wins`, else those that
+    /// nothing else locks.
+    pub fn given(&mut self, lock: Lock, wins: bool) {
+        if wins {
+            self.others.extend(self.plans.drain(..).map(|(_, lock)| lock));
+            self.others.extend(self.lock.take());
+        }
         match &self.lock {
             None => self.lock = Some(lock),
             Some(_) => self.others.insert(0, lock),
@@ -79,7 +84,7 @@ pub struct Encryption {
     /// Whether it has been opened; never stored.
     #[serde(skip)]
     pub opening: Opening,
-    /// The objects as they lie at the destination, once it has been opened; never stored.
+    /// The objects as they lie at the destination, where those of the manifest are what they hold; never stored.
     #[serde(skip)]
     pub stored: Vec<Object>,
 }
@@ -119,7 +124,7 @@ impl Manifest {
     /// what they hold.
     pub fn stored(&self) -> &[Object] {
         match &self.encryption {
-            Some(encryption) if encryption.opening == Opening::Open => &encryption.stored,
+            Some(encryption) if !encryption.stored.is_empty() => &encryption.stored,
             _ => &self.objects,
         }
     }

@@ -64,8 +64,8 @@ pub struct FilesStore {
 struct Working {
     base: String,
     announced: Announced,
-    /// What it is locked with, and its objects as they were put.
-    sealed: Option<(Writer, Vec<Object>)>,
+    /// What it is locked with.
+    writer: Option<Writer>,
 }
 
 /// Says that data of a stem may lie here without a manifest.
@@ -236,31 +236,33 @@ impl Store for FilesStore {
         let writer = self.writer(&manifest.plan, context)?;
         if !self.working().contains_key(&manifest.id) {
             let announced = self.announce(&base, context)?;
-            self.working().insert(manifest.id.clone(), Working { base: base.clone(), announced, sealed: None });
+            let writer = writer.clone();
+            self.working().insert(manifest.id.clone(), Working { base: base.clone(), announced, writer });
         }
-        let mut put = Vec::new();
+        manifest.encryption = None;
         let result = match writer {
-            None => self.put_all(&base, packed, context, &mut put),
-            Some(writer) => self.put_sealed(&base, packed, &writer, context, &mut put).map(|stored| {
-                if let Some(working) = self.working().get_mut(&manifest.id) {
-                    working.sealed = Some((writer, stored));
-                }
-            }),
+            None => {
+                let mut put = Vec::new();
+                let result = self.put_all(&base, packed, context, &mut put);
+                manifest.objects = put;
+                result
+            }
+            Some(writer) => self.seal(&base, packed, &writer, manifest, context),
         };
-        manifest.objects = put;
         if result.is_err() {
             self.abandon(manifest);
             manifest.objects.clear();
+            manifest.encryption = None;
         }
         result
     }
 
     fn put_manifest(&self, manifest: &Manifest, context: &Context) -> Result<()> {
         let base = base_of(manifest)?;
-        let sealed = self.working().get(&manifest.id).and_then(|working| working.sealed.clone());
+        let writer = self.working().get(&manifest.id).and_then(|working| working.writer.clone());
         let plain = Manifest { encryption: None, ..manifest.clone() };
-        let manifest = &match sealed {
-            Some(sealed) => FilesStore::outer(&plain, sealed)?,
+        let manifest = &match writer {
+            Some(writer) => FilesStore::outer(&plain, writer, manifest.stored().to_vec())?,
             None => plain,
         };
         let there = self.destination.list(&base)?;
@@ -347,9 +349,7 @@ impl Store for FilesStore {
         if !belongs(object, &base) {
             return Err(Error::corrupted(format!("the manifest names {:?}", object.name)));
         }
-        if manifest.objects.contains(object)
-            && let Some(stored) = stored_form(manifest, object)
-        {
+        if let Some(stored) = stored_form(manifest, object) {
             return self.fetch_sealed(manifest, object, stored, scratch, context);
         }
         if let Some(path) = self.destination.local_path(&key) {

@@ -214,7 +214,7 @@ impl Keyring {
         let Some((lock, own)) = self.keys.of(plan) else { return Ok(None) };
         let scope = own.then_some(plan);
         let writer = match lock {
-            Lock::Recipients { recipients, identities: path } => of_recipients(recipients, path.as_deref())?,
+            Lock::Recipients { recipients, identities } => self.of_recipients(recipients, identities.as_deref())?,
             Lock::Passphrase { passphrase, old } => {
                 let secret = reveal(passphrase)?;
                 match self.current(place.destination, scope, passphrase, old)? {
@@ -234,7 +234,9 @@ impl Keyring {
         let lock = plan.map_or(self.keys.lock.as_ref(), |plan| self.keys.of(plan).map(|(lock, _)| lock));
         let writer = match lock {
             None => return Ok(Vec::new()),
-            Some(Lock::Recipients { recipients, identities: path }) => of_recipients(recipients, path.as_deref())?,
+            Some(Lock::Recipients { recipients, identities }) => {
+                self.of_recipients(recipients, identities.as_deref())?
+            }
             Some(Lock::Passphrase { passphrase, old }) => {
                 reveal(passphrase)?;
                 match self.current(destination, plan, passphrase, old)? {
@@ -245,6 +247,37 @@ impl Keyring {
         };
         check(&writer)?;
         Ok(writer.keys)
+    }
+
+    /// Whether what a lock locks can be read here.
+    pub(super) fn reads(&self, lock: &Lock) -> bool {
+        match lock {
+            Lock::Passphrase { .. } | Lock::Recipients { identities: Some(_), .. } => true,
+            Lock::Recipients { recipients, identities: None } => {
+                self.read_files();
+                self.known().identities.iter().any(|identity| recipients.contains(&identity.recipient()))
+            }
+        }
+    }
+
+    /// With recipients nothing is kept at the destination.
+    fn of_recipients(&self, recipients: &[String], path: Option<&Path>) -> Result<Writer> {
+        let own = path.map(identities).transpose()?.unwrap_or_default();
+        let recipients = match (recipients, own.last()) {
+            ([], Some(last)) => vec![last.recipient()],
+            _ => recipients.to_vec(),
+        };
+        let fits = |identity: &&Identity| recipients.contains(&identity.recipient());
+        let keys: Vec<String> = recipients.iter().map(|recipient| cipher::fingerprint(recipient)).collect();
+        if !own.is_empty() && !own.iter().any(|identity| fits(&identity)) {
+            let given: Vec<String> = own.iter().map(Identity::fingerprint).collect();
+            return Err(Error::new(ErrorKind::Denied, "wrong_key", "This key does not fit")
+                .because(format!("backups are made with key {}, you gave {}", keys.join(", "), given.join(", ")))
+                .hint("identity_file must hold the secret key of one of the recipients"));
+        }
+        self.read_files();
+        let identity = own.iter().find(fits).cloned().or_else(|| self.known().identities.iter().find(fits).cloned());
+        Ok(Writer { recipients, keys, locked_key: None, identity })
     }
 
     /// The newest key at the destination, opened.
@@ -403,24 +436,6 @@ fn of_key(text: String, identity: Identity) -> Writer {
         locked_key: Some(text),
         identity: Some(identity),
     }
-}
-
-/// With recipients nothing is kept at the destination.
-fn of_recipients(recipients: &[String], path: Option<&Path>) -> Result<Writer> {
-    let found = path.map(identities).transpose()?.unwrap_or_default();
-    let recipients = match (recipients, found.last()) {
-        ([], Some(last)) => vec![last.recipient()],
-        _ => recipients.to_vec(),
-    };
-    let identity = found.iter().find(|identity| recipients.contains(&identity.recipient())).cloned();
-    let keys: Vec<String> = recipients.iter().map(|recipient| cipher::fingerprint(recipient)).collect();
-    if !found.is_empty() && identity.is_none() {
-        let given: Vec<String> = found.iter().map(Identity::fingerprint).collect();
-        return Err(Error::new(ErrorKind::Denied, "wrong_key", "This key does not fit")
-            .because(format!("backups are made with key {}, you gave {}", keys.join(", "), given.join(", ")))
-            .hint("identity_file must hold the secret key of one of the recipients"));
-    }
-    Ok(Writer { recipients, keys, locked_key: None, identity })
 }
 
 /// Encrypts a value and decrypts it again, where that can be done here.

@@ -19,7 +19,7 @@ use crate::destination::Staging;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Packed;
 use crate::model::backup::SEALED_VERSION;
-use crate::model::encryption::{Encryption, Lock, Opening, Protection};
+use crate::model::encryption::{Encryption, Opening, Protection};
 use crate::model::{Manifest, Object, Warning};
 use crate::progress::{Context, Phase};
 
@@ -27,9 +27,8 @@ const CHUNK: usize = 256 << 10;
 
 /// How an object of an opened manifest lies at the destination; `None` when it lies there as it is.
 pub(super) fn stored_form<'a>(manifest: &'a Manifest, object: &Object) -> Option<&'a Object> {
-    let encryption = manifest.encryption.as_ref().filter(|encryption| encryption.opening == Opening::Open)?;
     let name = format!("{}{}", object.name, name::SEALED);
-    encryption.stored.iter().find(|stored| stored.name == name)
+    manifest.encryption.as_ref()?.stored.iter().find(|stored| stored.name == name)
 }
 
 impl FilesStore {
@@ -42,9 +41,28 @@ impl FilesStore {
     pub(super) fn sealing(&self, plan: &str) -> Protection {
         match self.keyring.as_ref().and_then(|keyring| keyring.keys().of(plan)) {
             None => Protection::Plain,
-            Some((Lock::Recipients { identities: None, .. }, _)) => Protection::Blind,
-            Some(_) => Protection::Sealed,
+            Some((lock, _)) if self.keyring.as_ref().is_some_and(|keyring| keyring.reads(lock)) => Protection::Sealed,
+            Some(_) => Protection::Blind,
         }
+    }
+
+    /// Encrypts and puts, and fills the manifest with what was put.
+    pub(super) fn seal(
+        &self,
+        base: &str,
+        packed: &[Packed],
+        writer: &Writer,
+        manifest: &mut Manifest,
+        context: &Context,
+    ) -> Result<()> {
+        let mut plain = Vec::new();
+        let stored = self.put_sealed(base, packed, writer, context, &mut plain);
+        manifest.objects = plain;
+        let opening = if writer.identity.is_some() { Opening::Open } else { Opening::NoKey };
+        let (keys, locked_key) = (writer.keys.clone(), writer.locked_key.clone());
+        let sealed = String::new();
+        manifest.encryption = Some(Encryption { keys, locked_key, sealed, opening, stored: stored? });
+        Ok(())
     }
 
     pub(super) fn key_checked(&self, plan: &str, context: &Context) -> Result<Vec<Warning>> {
@@ -65,7 +83,7 @@ impl FilesStore {
     }
 
     /// Encrypts the files and puts them; fills `plain` with what they are before, and gives what lies there.
-    pub(super) fn put_sealed(
+    fn put_sealed(
         &self,
         base: &str,
         packed: &[Packed],
@@ -94,7 +112,7 @@ impl FilesStore {
     }
 
     /// The manifest as it is stored: outer facts, and all of it sealed.
-    pub(super) fn outer(plain: &Manifest, (writer, stored): (Writer, Vec<Object>)) -> Result<Manifest> {
+    pub(super) fn outer(plain: &Manifest, writer: Writer, stored: Vec<Object>) -> Result<Manifest> {
         let encryption = Encryption {
             sealed: cipher::seal_text(&plain.to_json()?, &writer.recipients)?,
             keys: writer.keys,
