@@ -3,6 +3,7 @@
 //!
 //! Not here: looking at destinations; what was found there is handed in.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use jiff::Timestamp;
@@ -12,7 +13,8 @@ use crate::error::{Error, Result};
 use crate::model::channel::Secret;
 use crate::model::destination::Address;
 use crate::model::encryption::Lock;
-use crate::model::{Format, Manifest};
+use crate::model::{Format, Kind, Manifest};
+use crate::store::{Listed, Listing};
 
 /// A destination, and what was found there.
 pub struct Found {
@@ -24,6 +26,26 @@ pub struct Found {
     pub keys: Vec<String>,
     /// Why it could not be looked at.
     pub problem: Option<String>,
+}
+
+impl Found {
+    /// What a listing of a destination tells, or why there is none.
+    pub fn new(settings: DestinationSettings, listing: Result<Listing>) -> Self {
+        let (backups, problem) = match listing {
+            Ok(listing) => (listing.backups, None),
+            Err(error) => (Vec::new(), Some(format!("{error}: {}", error.detail()))),
+        };
+        let good = |listed: &&Listed| listed.manifest.kind != Kind::PreRestore && listed.missing.is_empty();
+        let mut newest: Vec<Manifest> = Vec::new();
+        for listed in backups.iter().filter(good) {
+            if !newest.iter().any(|known| known.plan == listed.manifest.plan) {
+                newest.push(listed.manifest.clone());
+            }
+        }
+        let all = backups.iter().filter_map(|listed| listed.manifest.encryption.as_ref());
+        let keys: BTreeSet<String> = all.flat_map(|encryption| encryption.keys.clone()).collect();
+        Found { settings, newest, keys: keys.into_iter().collect(), problem }
+    }
 }
 
 /// Something that is needed and that the page names without telling it.

@@ -13,6 +13,7 @@ use crate::config::DestinationSettings;
 use crate::destination::{self, Body, Destination};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::user::Role;
+use crate::recovery::{self, Found};
 use crate::store::{Keyring, Store};
 
 /// One step of a test of a destination.
@@ -136,6 +137,25 @@ impl Engine {
         let details = json!({ "steps": steps });
         self.record(who, event("destination.tested", ("destination", name), "test", ok, details)).await;
         Ok(steps)
+    }
+
+    /// The recovery kit, without secrets. For admins.
+    pub async fn recovery_kit(&self, who: &Actor) -> Result<String> {
+        who.must_be(Role::Admin)?;
+        let site = self.site.clone();
+        let names = self.destinations();
+        blocking(move || {
+            let mut found = Vec::new();
+            for name in names {
+                let settings = site.destination(&name)?;
+                // A folder that nobody has made yet is not made for this.
+                if settings.path().is_none_or(|path| path.exists()) {
+                    found.push(Found::new(settings, site.store(&name).and_then(|store| store.list(None))));
+                }
+            }
+            recovery::kit(&site.settings, &found, site.host.as_deref(), false, site.clock.now())
+        })
+        .await
     }
 
     /// Lists everything that lies at a destination, whoever made it: for a catalog that was lost or is new.

@@ -451,7 +451,11 @@ impl Store for FilesStore {
     }
 
     fn put_record(&self, record: &RestoreRecord, context: &Context) -> Result<()> {
-        super::records::put(self.destination.as_ref(), record, context)
+        // Names of parts are nobody's business where manifests do not tell them.
+        let sealed = self.sealing(&record.plan).is_sealed();
+        let parts = if sealed { Vec::new() } else { record.parts.clone() };
+        let record = RestoreRecord { parts, ..record.clone() };
+        super::records::put(self.destination.as_ref(), &record, context)
     }
 
     fn records(&self, plan: &str) -> Result<Vec<RestoreRecord>> {

@@ -124,6 +124,7 @@ impl FilesStore {
             recoup_manifest: SEALED_VERSION,
             label: None,
             host: None,
+            audit: None,
             parts: Vec::new(),
             warnings: Vec::new(),
             objects: stored,
