@@ -62,7 +62,7 @@ pub fn run(from: &dyn Store, listed: &Listed, to: &dyn Store, scratch: &Path, co
         if listed.protected && !manifest.kind.is_protected() {
             to.set_protected(&manifest.id, true, context)?;
         }
-        to.put_manifest(manifest, context)
+        to.put_manifest(&copy, context)
     };
     put().inspect_err(|_| to.abandon(manifest))?;
     Ok(if mended { Copied::Mended } else { Copied::Now })

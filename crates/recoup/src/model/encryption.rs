@@ -79,7 +79,7 @@ pub struct Encryption {
     /// The key, locked with the passphrase: an age file of an age identity. Absent when somebody else keeps the key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locked_key: Option<String>,
-    /// The whole manifest, encrypted: an armored age file.
+    /// The whole manifest, encrypted: an armored age file. Empty once it has been opened.
     pub sealed: String,
     /// Whether it has been opened; never stored.
     #[serde(skip)]

@@ -163,6 +163,8 @@ impl FilesStore {
         let encryption = outer.encryption.map(|encryption| Encryption {
             opening: Opening::Open,
             stored: outer.objects,
+            // It has done its work, and may be long.
+            sealed: String::new(),
             ..encryption
         });
         Ok(Manifest { encryption, ..inner })
