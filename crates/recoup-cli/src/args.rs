@@ -3,6 +3,7 @@
 
 mod daemon;
 mod drive;
+mod keys;
 mod plan;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use recoup::model::{Format, Kind, Level};
 
 pub use daemon::{Adopt, Audit, AuditWord, DataPlace, Run, Serve, User, UserWord};
 pub use drive::Drive;
+pub use keys::{Key, Keys, RecoveryKit};
 pub use plan::{Plan, PlanAdd, PlanDocument, PlanEdit, PlanNext, PlanWord, ScheduleArgs};
 
 const EXIT_CODES: &str = "\
@@ -91,6 +93,11 @@ pub enum Command {
     Audit(Audit),
     /// Take what lies at a destination into the catalog's list
     Adopt(Adopt),
+    /// The keys of encrypted backups
+    #[command(subcommand)]
+    Keys(Keys),
+    /// Print what is needed to get everything back on an empty machine
+    RecoveryKit(RecoveryKit),
     /// Check this machine, the configuration, sources and destinations
     Doctor(Doctor),
     /// Make a small shop, back it up while it is written to, and look at the result
@@ -161,6 +168,11 @@ pub struct Backup {
     /// Compact the copies of databases
     #[arg(long)]
     pub compact: bool,
+    #[command(flatten)]
+    pub key: Key,
+    /// Encrypt it for this public key, age1… [default: what recoup.toml says of the destination]
+    #[arg(long, value_name = "KEY", conflicts_with = "passphrase_file")]
+    pub recipient: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -185,6 +197,8 @@ pub struct At {
     /// and ./backups]
     #[arg(long, value_name = "DEST", value_hint = ValueHint::DirPath)]
     pub at: Option<String>,
+    #[command(flatten)]
+    pub key: Key,
 }
 
 #[derive(Debug, Args)]
@@ -249,6 +263,9 @@ pub struct Copy {
     /// Where to put what must be downloaded first [default: $TMPDIR, else /var/tmp]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub scratch: Option<PathBuf>,
+    /// Encrypt the copies for this public key, age1… [default: what recoup.toml says of DEST]
+    #[arg(long, value_name = "KEY", conflicts_with = "passphrase_file")]
+    pub recipient: Vec<String>,
     #[command(flatten)]
     pub at: At,
 }
@@ -484,3 +501,24 @@ fn level_parser() -> impl TypedValueParser<Value = Level> {
 
 static VERSION: LazyLock<String> =
     LazyLock::new(|| format!("{} (SQLite {})", env!("CARGO_PKG_VERSION"), rusqlite::version()));
+
+impl Command {
+    /// The key that was given, and whether it locks what is written even where recoup.toml names another.
+    pub fn key(&self) -> Option<(&Key, &[String], bool)> {
+        Some(match self {
+            Command::Backup(args) => (&args.key, &args.recipient, true),
+            Command::Copy(args) => (&args.at.key, &args.recipient, true),
+            Command::List(args) => (&args.at.key, &[], false),
+            Command::Show(args) => (&args.at.key, &[], false),
+            Command::Verify(args) => (&args.at.key, &[], false),
+            Command::Diff(args) => (&args.at.key, &[], false),
+            Command::Restore(args) => (&args.at.key, &[], false),
+            Command::Undo(args) => (&args.at.key, &[], false),
+            Command::Protect(args) | Command::Unprotect(args) => (&args.at.key, &[], false),
+            Command::Delete(args) => (&args.at.key, &[], false),
+            Command::Prune(args) => (&args.at.key, &[], false),
+            Command::Keys(args) => (args.key()?, &[], false),
+            _ => return None,
+        })
+    }
+}

@@ -11,12 +11,12 @@ use recoup::model::copies::{Known, rank};
 use recoup::model::destination::Address;
 use recoup::model::{BackupId, Manifest, Warning};
 use recoup::progress::Context;
-use recoup::store::{FilesStore, Listed, Listing, Store, take_over};
+use recoup::store::{FilesStore, Keyring, Listed, Listing, Store, take_over};
 use recoup::{Error, Result};
 
 use crate::output::error_line;
 use crate::repair;
-use crate::session::Session;
+use crate::session::{self, Session};
 
 /// An open destination.
 pub struct Place {
@@ -26,12 +26,16 @@ pub struct Place {
     pub settings: DestinationSettings,
     /// The backups there.
     pub store: Arc<dyn Store>,
+    /// What opens them.
+    pub keyring: Arc<Keyring>,
 }
 
 impl Place {
     /// Opens a destination; `create` makes a directory that is not there, unless it must carry a marker.
     pub fn open(settings: &DestinationSettings, create: bool) -> Result<Self> {
-        let store = Arc::new(FilesStore::new(recoup::destination::open(settings, create)?));
+        let keyring = Arc::new(Keyring::new(settings.keys.clone(), session::scratch_root(None)));
+        let destination = recoup::destination::open(settings, create)?;
+        let store = Arc::new(FilesStore::new(destination).with_keys(Arc::clone(&keyring)));
         let mut settings = settings.clone();
         if let Address::Directory { path, .. } = &mut settings.address
             && path.components().any(|part| part == Component::ParentDir)
@@ -39,7 +43,7 @@ impl Place {
         {
             *path = real;
         }
-        Ok(Place { name: settings.name.clone(), settings, store })
+        Ok(Place { name: settings.name.clone(), settings, store, keyring })
     }
 
     /// Where it is, for people.

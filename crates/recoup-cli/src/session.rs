@@ -10,10 +10,12 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use recoup::clock::SystemClock;
 use recoup::config::{Inputs, Origin, Settings};
+use recoup::model::channel::Secret;
+use recoup::model::encryption::Lock;
 use recoup::progress::{Cancel, Context, Observer, Silent};
 use recoup::{Error, Result};
 
-use crate::args::Global;
+use crate::args::{Global, Key};
 use crate::output::Screen;
 use crate::signals;
 
@@ -56,6 +58,28 @@ impl Session {
             environment: Arc::new(|| std::env::vars_os().collect()),
             cancel: Cancel::default(),
         })
+    }
+
+    /// Takes the key that was given on the command line.
+    pub fn unlock_with(&mut self, key: &Key, recipients: &[String], wins: bool) -> Result<()> {
+        let path = |path: &PathBuf| self.current.join(path);
+        let passphrase = key.passphrase_file.as_ref().map(path);
+        let identities = key.identity.as_ref().map(path);
+        // A file that is not there is told now, not as a key that does not fit.
+        for path in passphrase.iter().chain(&identities) {
+            fs::File::open(path).map_err(|error| Error::at("reading", path, error))?;
+        }
+        if let Some(path) = passphrase {
+            let lock = Lock::Passphrase { passphrase: Secret::file(path), old: Vec::new() };
+            self.settings.unlock_with(&lock, wins);
+            // Both together open what either opens; the passphrase locks.
+            if identities.is_some() {
+                self.settings.unlock_with(&Lock::Recipients { recipients: Vec::new(), identities }, false);
+            }
+        } else if identities.is_some() || !recipients.is_empty() {
+            self.settings.unlock_with(&Lock::Recipients { recipients: recipients.to_vec(), identities }, wins);
+        }
+        Ok(())
     }
 
     /// What longer work is handed. From here on Ctrl-C asks it to stop.

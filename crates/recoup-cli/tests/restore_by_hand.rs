@@ -210,6 +210,63 @@ fn the_page_imports_a_json_export_and_a_database_and_finds_what_a_restore_replac
     assert!(manifest.contains("pre_restore"), "{found}");
 }
 
+/// Types at a terminal, as a person does: the shell runs the script, and whoever asks for a passphrase gets it.
+const TYPIST: &str = r#"
+import os, pty, sys
+script, answer = sys.argv[1:3]
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execvp("sh", ["sh", "-e", "-c", script])
+told = b""
+while True:
+    try:
+        chunk = os.read(terminal, 65536)
+    except OSError:
+        break
+    if not chunk:
+        break
+    told += chunk
+    if b"passphrase" in chunk:
+        os.write(terminal, answer.encode() + b"\n")
+sys.stdout.buffer.write(told)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"#;
+
+#[test]
+fn the_page_opens_encrypted_backups_with_age_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let [app, backups, post, scratch, again] = ["app", "backups", "post", "scratch", "again"].map(|n| folder.path().join(n));
+    for made in [&app, &scratch, &again] {
+        fs::create_dir(made).unwrap();
+    }
+    fs::write(app.join("words"), "by hand only\n").unwrap();
+    fs::write(folder.path().join("passphrase"), "correct horse battery staple\n").unwrap();
+    let identity = folder.path().join("key.txt");
+    let script = "recoup backup --file \"$APP/words\" --to \"$BACKUPS\" --passphrase-file \"$HERE/passphrase\" >&2
+        recipient=$(recoup keys new --quiet --out \"$HERE/key.txt\")
+        recoup backup --file \"$APP/words\" --to \"$POST\" --recipient \"$recipient\" --identity \"$HERE/key.txt\" >&2";
+    type_in(script, &[("APP", &app), ("BACKUPS", &backups), ("POST", &post), ("HERE", folder.path())]);
+    let text = page("docs/restore-by-hand.md");
+
+    let run = |answer: &str| {
+        let mut typist = Command::new("python3");
+        let block = blocks(&text, "<!-- run encrypted -->").remove(0);
+        typist.args(["-c", TYPIST, &block, answer]).env("BACKUPS", &backups).env("PLAN", "words").env("SCRATCH", &scratch);
+        typist.output().unwrap()
+    };
+    assert!(!run("wrong horse").status.success());
+    let output = run("correct horse battery staple");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let found = |root: &Path| fs::read_to_string(root.join("open/files/words")).unwrap();
+    assert_eq!(found(&scratch), "by hand only\n");
+
+    let variables = [("BACKUPS", post.as_path()), ("PLAN", Path::new("words")), ("SCRATCH", &again), ("IDENTITY", &identity)];
+    type_in(&blocks(&text, "<!-- run recipients -->").remove(0), &variables);
+    assert_eq!(found(&again), "by hand only\n");
+    let whole = fs::read_to_string(again.join("manifest.json")).unwrap();
+    assert!(whole.contains("\"origin\"") && whole.contains("manifest_sha256"), "{whole}");
+}
+
 #[test]
 fn one_minute_to_the_first_restore_as_the_readme_says() {
     let folder = tempfile::tempdir().unwrap();

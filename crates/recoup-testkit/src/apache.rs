@@ -140,6 +140,7 @@ pub fn settings(path: &str, port: u16) -> DestinationSettings {
             password: Some(Secret::value(PASSWORD)),
             ca_file: None,
         }),
+        keys: recoup::model::encryption::Keys::default(),
         limits: Limits { timeout: Duration::from_secs(60), pause: Duration::from_millis(1), ..Limits::default() },
     }
 }

@@ -128,6 +128,7 @@ pub fn settings(bucket: &str, port: u16) -> DestinationSettings {
             secret_key: Secret::value(SECRET_KEY),
             ca_file: None,
         }),
+        keys: recoup::model::encryption::Keys::default(),
         limits: Limits { timeout: Duration::from_secs(60), pause: Duration::from_millis(1), ..Limits::default() },
     }
 }

@@ -170,7 +170,12 @@ impl Sshd {
         };
         change(&mut sftp);
         let limits = Limits { timeout: Duration::from_secs(20), pause: Duration::from_millis(2), ..Limits::default() };
-        DestinationSettings { name: "offsite".into(), address: Address::Sftp(sftp), limits }
+        DestinationSettings {
+            name: "offsite".into(),
+            address: Address::Sftp(sftp),
+            limits,
+            keys: recoup::model::encryption::Keys::default(),
+        }
     }
 
     /// The processes of its connections.

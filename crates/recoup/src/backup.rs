@@ -14,6 +14,7 @@ use crate::format::pack::Packer;
 use crate::format::{Packed, proof};
 use crate::hooks::{self, Hook, Occasion};
 use crate::model::audit::Head;
+use crate::model::encryption::Protection;
 use crate::model::{
     BackupId, Format, Kind, Level, MANIFEST_VERSION, Manifest, Outcome, Part, PartKind, Warning, shrink,
 };
@@ -70,6 +71,9 @@ pub fn run(request: &Request, stores: &[Arc<dyn Store>], context: &Context) -> R
     let first = stores.first().ok_or_else(|| Error::usage("no_destination", "The plan has no destination"))?;
     // The safety backup of a restore is part of the restore, which is alone already.
     let _alone = if request.kind == Kind::PreRestore { Vec::new() } else { alone(&request.plan, stores)? };
+    let (stores, refused, mut keys) = keys_fit(stores, &request.plan, context)?;
+    let stores = stores.as_slice();
+    let first = stores.first().unwrap_or(first);
     let root = stores.iter().find_map(|store| store.staging_root()).unwrap_or_else(|| request.scratch.clone());
     sweep(stores, context);
     let staging = Staging::create(&root)?;
@@ -86,13 +90,14 @@ pub fn run(request: &Request, stores: &[Arc<dyn Store>], context: &Context) -> R
     let mut excluded: Vec<FileId> =
         stores.iter().filter_map(|store| FileId::of(store.staging_root()?.parent()?)).collect();
     excluded.extend(FileId::of(staging.path()));
-    let scope = Scope::of(&sources, staging.path(), excluded, context);
+    let mut scope = Scope::of(&sources, staging.path(), excluded, context);
+    scope.secrets = refused.is_empty() && stores.iter().all(|store| store.protection(&request.plan).is_sealed());
 
     hooks::around(&request.hooks, Occasion::Backup, &request.plan, context, |resume| {
         let present = begin(&mut sources, &scope)?;
         let created_at = context.clock.now();
         let expected: u64 = estimate(&sources, &present, |_| true);
-        check_space(stores, request.format, estimate(&sources, &present, |kind| kind == PartKind::Database), expected)?;
+        check_space(stores, request, estimate(&sources, &present, |kind| kind == PartKind::Database), expected)?;
         context.observer.phase(Phase::Capture, &request.plan, Some(estimate(&sources, &present, captured_early)));
         for (source, presence) in sources.iter_mut().zip(&present) {
             if *presence == Presence::Present {
@@ -118,12 +123,14 @@ pub fn run(request: &Request, stores: &[Arc<dyn Store>], context: &Context) -> R
             warnings: resumed,
             audit: request.audit.clone(),
             local_only: request.local_only,
+            encryption: None,
         };
         for (source, presence) in sources.iter_mut().zip(&present) {
             pack(source.as_mut(), *presence, &mut packer, &scope, &mut manifest)?;
         }
         drop(sources);
         manifest.warnings.extend(resume());
+        manifest.warnings.append(&mut keys);
         // A safety backup holds what a restore replaces, which may be less than the plan does.
         if request.kind != Kind::PreRestore {
             compare_with_previous(first.as_ref(), &mut manifest);
@@ -131,7 +138,7 @@ pub fn run(request: &Request, stores: &[Arc<dyn Store>], context: &Context) -> R
         let packed = packer.finish(&manifest)?;
         prove(&manifest, &packed, &staging, context)?;
 
-        let mut report = Report { manifest, outcome: Outcome::Good, stored: Vec::new(), failed: Vec::new() };
+        let mut report = Report { manifest, outcome: Outcome::Good, stored: Vec::new(), failed: refused };
         store(request, stores, &packed, &mut report, started, context)?;
         if !report.manifest.warnings.is_empty() || !report.failed.is_empty() {
             report.outcome = Outcome::Warnings;
@@ -165,6 +172,33 @@ pub fn already_running(which: String) -> Error {
     Error::new(ErrorKind::Busy, "already_running", "Another backup or restore is running")
         .because(which)
         .hint("wait until it has ended, then run it again; nothing was changed")
+}
+
+/// The stores whose keys fit, those that were refused with the reason, and what is worth telling about keys.
+type Fitting = (Vec<Arc<dyn Store>>, Vec<(String, Error)>, Vec<Warning>);
+
+/// Before anything is made: a passphrase that does not open the key at a store must not lock a backup there. A store that
+/// does not answer is left to tell that when the backup is put there.
+fn keys_fit(stores: &[Arc<dyn Store>], plan: &str, context: &Context) -> Result<Fitting> {
+    let (mut fitting, mut refused, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
+    for store in stores {
+        match store.check_key(plan, context) {
+            Ok(found) => {
+                warnings.extend(found);
+                fitting.push(Arc::clone(store));
+            }
+            Err(error) if error.kind() == ErrorKind::Unreachable => fitting.push(Arc::clone(store)),
+            Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
+            Err(error) => refused.push((store.describe(), error)),
+        }
+    }
+    match (fitting.is_empty(), refused.pop()) {
+        (true, Some((_, error))) => Err(error),
+        (_, last) => {
+            refused.extend(last);
+            Ok((fitting, refused, warnings))
+        }
+    }
 }
 
 /// Removes what killed runs left behind, before their bytes are missing for this one. A destination that cannot
@@ -230,8 +264,8 @@ fn estimate(sources: &[Box<dyn Source>], present: &[Presence], which: impl Fn(Pa
 /// Refuses before anything is copied when a destination clearly cannot hold it. Staged database copies are
 /// counted whole, packed databases by half, because they nearly always compress that well; what is too
 /// optimistic here still fails cleanly later.
-fn check_space(stores: &[Arc<dyn Store>], format: Format, databases: u64, all: u64) -> Result<()> {
-    let packed = match format {
+fn check_space(stores: &[Arc<dyn Store>], request: &Request, databases: u64, all: u64) -> Result<()> {
+    let packed = match request.format {
         Format::Database => 0,
         Format::Archive => (all - databases) + databases / 2,
         Format::Json | Format::Csv | Format::Both => databases / 2,
@@ -239,7 +273,10 @@ fn check_space(stores: &[Arc<dyn Store>], format: Format, databases: u64, all: u
     let mut unknown = None;
     for store in stores {
         let staged_here = if store.staging_root().is_some() { databases } else { 0 };
-        let needed = staged_here + packed;
+        // What is encrypted lies beside what is packed for a moment.
+        let sealed = store.protection(&request.plan).is_sealed() && store.staging_root().is_some();
+        let sealed = if sealed { packed.max(databases) } else { 0 };
+        let needed = staged_here + packed + sealed;
         let mut free = match store.free_bytes() {
             Ok(free) => free,
             // It may be reached when the backup is put there, or says so then.
@@ -399,8 +436,10 @@ fn put(
         part.bytes = object.bytes;
         part.sha256 = object.sha256.clone();
     }
-    // Of a safety backup the copies were checked only in their structure; a restore of it checks the rest.
-    manifest.verified = Some(if request.kind == Kind::PreRestore { Level::Checksum } else { Level::Integrity });
+    // Of a safety backup the copies were checked only in their structure; a restore of it checks the rest. Whether a
+    // key opens what it locked is not known where the key is not.
+    let unproven = request.kind == Kind::PreRestore || store.protection(&request.plan) == Protection::Blind;
+    manifest.verified = Some(if unproven { Level::Checksum } else { Level::Integrity });
     let taken = context.clock.monotonic().saturating_sub(started);
     manifest.duration_ms = u64::try_from(taken.as_millis()).unwrap_or(u64::MAX);
     if request.protect {

@@ -55,6 +55,14 @@ pub fn knowing(
 ) -> Result<Copied> {
     let manifest = &listed.manifest;
     let _held = from.hold(manifest)?;
+    manifest.opened().map_err(|error| error.while_(copying(manifest)))?;
+    let secrets = manifest.parts.iter().filter_map(|part| part.settings.as_ref()).any(|facts| facts.secrets > 0);
+    if secrets && !to.protection(&manifest.plan).is_sealed() {
+        let text = format!("Secret settings do not go to {}, which is not encrypted", to.describe());
+        return Err(Error::new(ErrorKind::Denied, "secrets_in_the_clear", text)
+            .while_(copying(manifest))
+            .hint("set encrypt of that destination, or copy to another one"));
+    }
     if manifest.objects.is_empty() || !listed.missing.is_empty() {
         return Err(Error::corrupted(format!("it lacks {}", listed.missing.join(", "))).while_(copying(manifest)));
     }
@@ -76,7 +84,7 @@ pub fn knowing(
         if listed.protected && !manifest.kind.is_protected() {
             to.set_protected(&manifest.id, true, context)?;
         }
-        to.put_manifest(manifest, context)
+        to.put_manifest(&copy, context)
     };
     put().inspect_err(|_| to.abandon(manifest))?;
     Ok(if mended { Copied::Mended } else { Copied::Now })

@@ -126,6 +126,7 @@ pub(crate) fn folder(scratch: &Path, name: &str) -> Result<PathBuf> {
 
 fn of_backup(store: &dyn Store, listed: &Listed, scratch: &Path, context: &Context) -> Result<Side> {
     let manifest = &listed.manifest;
+    manifest.opened()?;
     let mut side = Side::default();
     let wanted = if manifest.format == Format::Both { ".db" } else { "" };
     let object = manifest.objects.iter().find(|object| object.name.ends_with(wanted));

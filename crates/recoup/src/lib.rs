@@ -68,6 +68,7 @@ pub mod outbound;
 mod process;
 pub mod progress;
 pub mod prune;
+pub mod recovery;
 pub mod restore;
 #[cfg(feature = "daemon")]
 pub mod scheduler;

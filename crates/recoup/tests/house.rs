@@ -26,6 +26,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("verify", 4),
     ("diff", 4),
     ("prune", 4),
+    ("recovery", 4),
     ("restore", 5),
     ("migration", 5),
     ("catalog", 6),

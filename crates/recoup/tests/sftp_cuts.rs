@@ -297,6 +297,7 @@ fn large_in_a_child() {
         name: "offsite".into(),
         address: Address::Sftp(sftp),
         limits: recoup::model::destination::Limits::default(),
+        keys: recoup::model::encryption::Keys::default(),
     };
     let destination = opened(&settings);
     let large = folder.join("large");

@@ -287,7 +287,7 @@ fn human(report: &Report, places: &[&Place], screen: &Screen) -> String {
     let mark = if report.outcome == Outcome::Good { Mark::Good } else { Mark::Warning };
     let mut text = format!("{} {}\n", screen.mark(mark), sentence(manifest));
     for place in places {
-        for object in &manifest.objects {
+        for object in manifest.stored() {
             text.push_str(&format!("  {}\n", place.path_of(manifest, &object.name)));
         }
         text.extend(place.link(manifest).map(|link| format!("  {link}\n")));
@@ -325,7 +325,7 @@ fn json(report: &Report, places: &[&Place]) -> Value {
             "absent": part.absent })
     });
     let objects = places.iter().flat_map(|place| {
-        manifest.objects.iter().map(|object| {
+        manifest.stored().iter().map(|object| {
             let path = place.path_of(manifest, &object.name);
             let link = place.link(manifest);
             json!({ "destination": place.name, "path": path, "bytes": object.bytes, "sha256": object.sha256, "link": link })
@@ -344,6 +344,7 @@ fn json(report: &Report, places: &[&Place]) -> Value {
         "parts": parts.collect::<Vec<_>>(),
         "objects": objects.collect::<Vec<_>>(),
         "verified": manifest.verified,
+        "keys": manifest.encryption.as_ref().map(|encryption| &encryption.keys),
         "warnings": output::warnings(&manifest.warnings),
         "failed_destinations": failed.collect::<Vec<_>>(),
     })

@@ -14,6 +14,7 @@ use recoup::store::Store;
 use recoup::{Error, ErrorKind, Result};
 use serde_json::{Value, json};
 
+use super::keys;
 use crate::args::Doctor;
 use crate::exit;
 use crate::output::{Mark, Reply, Screen, error_line};
@@ -226,6 +227,7 @@ fn plan_sources(
         context: context.clone(),
         excluded: destinations.iter().filter_map(|destination| FileId::of(destination.path()?)).collect(),
         databases: Vec::new(),
+        secrets: false,
     };
     let mut expected = 0;
     for spec in &plan.sources {
@@ -312,6 +314,11 @@ fn look(findings: &mut Findings<'_>, settings: &DestinationSettings, expected: u
     }
     for (key, error) in &listing.damaged {
         findings.error("backup", key, error);
+    }
+    match keys::checked(&place) {
+        Ok(keys) if keys.is_empty() => {}
+        Ok(keys) => findings.ok("key", format!("{} locks new backups at {path}", words::list(&keys))),
+        Err(error) => findings.error("key", &path, &error),
     }
     for listed in listing.backups.iter().filter(|listed| !listed.missing.is_empty()) {
         let text = format!("{} is not whole: {}", listed.manifest.file_stem(), words::list(&listed.missing));

@@ -97,6 +97,7 @@ fn row(listed: &Listed, shelf: &Shelf) -> Value {
         "verified": manifest.verified,
         "protected": listed.protected,
         "label": manifest.label,
+        "keys": manifest.encryption.as_ref().map(|encryption| &encryption.keys),
         "warnings": manifest.warnings.len(),
         "missing": listed.missing,
         "foreign": listed.foreign,
@@ -129,6 +130,10 @@ fn human(backups: &[&Listed], shelf: &Shelf, args: &List, now: Timestamp) -> Str
         notes.extend(listed.protected.then(|| "protected".to_owned()));
         notes.extend(listed.foreign.is_some().then(|| "read-only".to_owned()));
         notes.extend((!listed.missing.is_empty()).then(|| "not whole".to_owned()));
+        if let Some(encryption) = &manifest.encryption {
+            let not_opened = if manifest.opened().is_err() { ", not opened" } else { "" };
+            notes.push(format!("key {}{not_opened}", encryption.keys.join(", ")));
+        }
         if !manifest.warnings.is_empty() && listed.foreign.is_none() {
             notes.push(words::things(manifest.warnings.len() as u64, "warning"));
         }

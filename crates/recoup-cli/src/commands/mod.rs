@@ -13,11 +13,13 @@ mod doctor;
 mod drive;
 mod due;
 mod engine;
+mod keys;
 mod list;
 mod notify;
 mod plan;
 mod protect;
 mod prune;
+mod recovery_kit;
 mod restore;
 mod runs;
 mod serve;
@@ -37,7 +39,13 @@ use crate::words;
 /// Runs a command.
 pub fn run(cli: Cli, screen: Screen) -> Result<Reply> {
     recoup::sqlite::open::assert_version()?;
-    let session = || Session::open(&cli.global, screen.clone());
+    let session = || {
+        let mut session = Session::open(&cli.global, screen.clone())?;
+        if let Some((key, recipients, wins)) = cli.command.key() {
+            session.unlock_with(key, recipients, wins)?;
+        }
+        Ok(session)
+    };
     match &cli.command {
         Command::Backup(args) => backup::run(args, &session()?),
         Command::List(args) => list::run(args, &session()?),
@@ -59,6 +67,8 @@ pub fn run(cli: Cli, screen: Screen) -> Result<Reply> {
         Command::Adopt(args) => adopt::run(args, &session()?),
         Command::Doctor(args) => doctor::run(args, &session, &screen),
         Command::Drive(args) => drive::run(args, &session()?),
+        Command::Keys(args) => keys::run(args, &session()?),
+        Command::RecoveryKit(args) => recovery_kit::run(args, &session()?),
         Command::Config(Config::Print { origin }) => config::print(*origin, &session()?),
         Command::Notify(Notify::Test(args)) => notify::test(args, &session()?),
         // These look at no configuration: they work for somebody who has none, or a wrong one.

@@ -31,11 +31,17 @@ pub fn run(args: &Show, session: &Session) -> Result<Reply> {
 
     let mut json = serde_json::to_value(manifest).unwrap_or(Value::Null);
     if let Some(members) = json.as_object_mut() {
+        members.insert("objects".into(), json!(manifest.stored()));
+        if let Some(encryption) = &manifest.encryption {
+            let opened = manifest.opened().is_ok();
+            let json = json!({ "keys": encryption.keys, "locked": encryption.locked_key.is_some(), "opened": opened });
+            members.insert("encryption".into(), json);
+        }
         members.insert("protected".into(), json!(found.listed.protected));
         let destinations = copies.iter().map(|copy| {
             let objects: Vec<String> = match &copy.listed.foreign {
                 Some(key) => vec![format!("{}/{key}", copy.place.shown())],
-                None => manifest.objects.iter().map(|object| copy.place.path_of(manifest, &object.name)).collect(),
+                None => manifest.stored().iter().map(|object| copy.place.path_of(manifest, &object.name)).collect(),
             };
             json!({ "name": copy.place.name, "objects": objects, "missing": copy.listed.missing })
         });
@@ -63,6 +69,13 @@ fn human(manifest: &Manifest, found: &Copy<'_>, copies: &[Copy<'_>], screen: &Sc
     let verified = manifest.verified.map_or("no", |level| level.word());
     fact("Format", format!("{}, {}", manifest.format, words::size(manifest.stored_bytes())));
     fact("Verified", verified.to_owned());
+    if let Some(encryption) = &manifest.encryption {
+        let opened = match manifest.opened() {
+            Ok(()) => String::new(),
+            Err(error) => format!("; {}: {}", error, error.detail()),
+        };
+        fact("Encrypted", format!("key {}{opened}", encryption.keys.join(", ")));
+    }
     if found.listed.protected {
         fact("Protected", "yes".to_owned());
     }
@@ -143,7 +156,7 @@ fn describe(part: &Part, screen: &Screen) -> String {
 
 fn objects(copy: &Copy<'_>, manifest: &Manifest, screen: &Screen) -> String {
     let mut text = String::new();
-    for object in &manifest.objects {
+    for object in manifest.stored() {
         let gone = copy.listed.missing.contains(&object.name);
         let mark = if gone { format!("{} missing or wrong size: ", screen.mark(Mark::Bad)) } else { String::new() };
         let path = match &copy.listed.foreign {

@@ -18,7 +18,9 @@ pub fn run(args: &Undo, session: &Session) -> Result<Reply> {
     let shelf = Shelf::open(session, args.at.at.as_deref())?;
     let (record, place) = find(&shelf, args.restore.as_deref())?;
     let nothing = || {
-        let text = format!("Nothing was there before the restore of {}", words::list(&record.parts));
+        // At an encrypted destination nothing says what it was.
+        let of = if record.parts.is_empty() { String::new() } else { format!(" of {}", words::list(&record.parts)) };
+        let text = format!("Nothing was there before the restore{of}");
         Error::new(ErrorKind::NotFound, "nothing_to_undo", text).hint("remove by hand what it put there")
     };
     let safety = record.safety.as_ref().ok_or_else(nothing)?;

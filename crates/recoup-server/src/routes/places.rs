@@ -25,7 +25,7 @@ pub fn routes() -> OpenApiRouter<App> {
 
 /// Routes that look at destinations.
 pub fn streams() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(test)).routes(routes!(adopt))
+    OpenApiRouter::new().routes(routes!(test)).routes(routes!(adopt)).routes(routes!(recovery_kit))
 }
 
 /// A destination.
@@ -59,7 +59,7 @@ async fn list(State(app): State<App>, caller: Caller) -> Result<Json<Destination
 /// A step of a test.
 #[derive(Serialize, ToSchema)]
 pub struct StepView {
-    /// `open`, `write`, `list`, `read`, `delete` or `space`.
+    /// `open`, `write`, `list`, `read`, `delete`, `space` or `key`.
     name: String,
     ok: bool,
     text: String,
@@ -114,6 +114,22 @@ async fn adopt(State(app): State<App>, caller: Caller, Path(name): Path<String>)
     }
     let adopted = app.engine().adopt(&caller.actor(), &name).await?;
     Ok(Json(AdoptedView { plans: adopted.plans, backups: adopted.backups, damaged: adopted.damaged.len() }))
+}
+
+/// One page that tells how to get everything back on an empty machine.
+#[derive(Serialize, ToSchema)]
+struct KitView {
+    /// Markdown, without any secret.
+    text: String,
+}
+
+/// Makes the recovery kit, with this installation's values and without secrets. For admins.
+#[utoipa::path(get, path = "/recovery-kit", tag = "destinations",
+    security(("session" = ["admin"]), ("bearer" = ["admin"])), responses((status = 200, body = KitView)))]
+async fn recovery_kit(State(app): State<App>, caller: Caller) -> Result<Json<KitView>, Problem> {
+    caller.may(Scope::Admin)?;
+    let text = app.engine().recovery_kit(&caller.actor()).await?;
+    Ok(Json(KitView { text }))
 }
 
 /// A schedule that is thought about.

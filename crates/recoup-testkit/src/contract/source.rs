@@ -88,6 +88,7 @@ pub fn scope(staging: &Path) -> Scope {
         context: Context::quiet(),
         excluded: FileId::of(staging).into_iter().collect(),
         databases: vec![],
+        secrets: false,
     }
 }
 

@@ -57,6 +57,7 @@ pub fn manifest(plan: &str, created_at: Timestamp, kind: Kind) -> Manifest {
         warnings: vec![],
         audit: None,
         local_only: false,
+        encryption: None,
     }
 }
 
@@ -90,7 +91,7 @@ pub fn files_of(manifests: &[&Manifest]) -> Vec<String> {
     let mut names: Vec<String> = manifests
         .iter()
         .flat_map(|m| {
-            let objects = m.objects.iter().map(|object| object.name.clone());
+            let objects = m.stored().iter().map(|object| object.name.clone());
             objects.chain([format!("{}.manifest.json", m.file_stem())]).map(|name| format!("{}/{name}", m.plan))
         })
         .collect();

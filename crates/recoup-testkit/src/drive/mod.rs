@@ -130,7 +130,12 @@ impl Google {
             pause: std::time::Duration::from_millis(1),
             ..Limits::default()
         };
-        DestinationSettings { name: name.into(), address: Address::Drive(drive), limits }
+        DestinationSettings {
+            name: name.into(),
+            address: Address::Drive(drive),
+            limits,
+            keys: recoup::model::encryption::Keys::default(),
+        }
     }
 
     /// A destination that somebody has signed in to, by a browser.

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use serde_json::json;
 
+use super::encryption;
 use super::reader::Reader;
 use super::walk::{At, Field};
 use crate::error::Result;
@@ -26,6 +27,7 @@ const DRIVE_TOKEN: &str = "https://oauth2.googleapis.com/token";
 pub(super) struct Written {
     pub name: At<String>,
     pub place: Place,
+    pub encrypt: Option<encryption::Written>,
 }
 
 /// What it says.
@@ -40,6 +42,7 @@ pub(super) enum Place {
 /// Reads `[destination.NAME]`. Relative paths of files are meant from `base`.
 pub(super) fn read(name: At<String>, field: &Field<'_>, base: &Path) -> Result<Written> {
     let mut reader = Reader::new(field, base)?;
+    let encrypt = reader.take("encrypt").map(|field| encryption::read(&field, base)).transpose()?;
     let kind = match reader.take("type") {
         None => "directory".to_owned(),
         Some(field) => {
@@ -57,7 +60,7 @@ pub(super) fn read(name: At<String>, field: &Field<'_>, base: &Path) -> Result<W
             marker: reader.take("marker").map(|f| f.flag()).transpose()?,
         };
         reader.table.finish()?;
-        return Ok(Written { name, place });
+        return Ok(Written { name, place, encrypt });
     }
     let address = match kind.as_str() {
         "s3" => Address::S3(reader.s3()?),
@@ -67,7 +70,7 @@ pub(super) fn read(name: At<String>, field: &Field<'_>, base: &Path) -> Result<W
     };
     let limits = reader.limits()?;
     reader.table.finish()?;
-    Ok(Written { name, place: Place::Remote { address: Box::new(address), limits, values: reader.values } })
+    Ok(Written { name, place: Place::Remote { address: Box::new(address), limits, values: reader.values }, encrypt })
 }
 
 impl Reader<'_> {

@@ -18,6 +18,7 @@ use super::{DestinationSettings, Inputs, Origin, Resolved, Settings, Value};
 use crate::error::{Error, Result};
 use crate::model::channel::Target;
 use crate::model::destination::{Address, Limits};
+use crate::model::encryption::Keys;
 use crate::model::{
     CommandSpec, DatabaseSpec, DirectorySpec, FileSpec, Format, Plan, SettingsSpec, SourceSpec, TableSettings,
 };
@@ -87,8 +88,22 @@ pub(super) fn settings(inputs: Inputs<'_>, written: written::File) -> Result<Set
         values: Vec::new(),
         resolved: Vec::new(),
         documents: Vec::new(),
+        locks: Vec::new(),
+        unnamed: Keys::default(),
         defaults: Vec::new(),
     };
+    for plan in &written.plans {
+        if let Some(encrypt) = &plan.encrypt {
+            for at in &encrypt.values {
+                meaning.note(at.key.clone(), at.value.clone(), None, meaning.origin(at.line));
+            }
+            result.locks.push((plan.name.value.clone(), encrypt.lock.clone()));
+        }
+    }
+    for destination in &mut result.destinations {
+        destination.keys.plans.clone_from(&result.locks);
+    }
+    result.unnamed.plans.clone_from(&result.locks);
     if let Some((variable, text)) = &environment.destination {
         result.defaults = vec![result.destination(text, inputs.current_directory)?];
         let path = result.defaults.first().and_then(|d| d.path()).map(Path::to_owned);
@@ -172,6 +187,13 @@ impl Meaning<'_> {
 
     fn destination(&mut self, written: &destination::Written) -> Result<DestinationSettings> {
         let name = written.name.value.clone();
+        let mut keys = Keys::default();
+        if let Some(encrypt) = &written.encrypt {
+            for at in &encrypt.values {
+                self.note(at.key.clone(), at.value.clone(), None, self.origin(at.line));
+            }
+            keys.lock = Some(encrypt.lock.clone());
+        }
         match &written.place {
             Place::Directory { path: at, marker } => {
                 let path = self.resolve(None, at)?;
@@ -184,13 +206,14 @@ impl Meaning<'_> {
                     name,
                     address: Address::Directory { path, marker },
                     limits: Limits::default(),
+                    keys,
                 })
             }
             Place::Remote { address, limits, values } => {
                 for at in values {
                     self.note(at.key.clone(), at.value.clone(), None, self.origin(at.line));
                 }
-                Ok(DestinationSettings { name, address: *address.clone(), limits: limits.clone() })
+                Ok(DestinationSettings { name, address: *address.clone(), limits: limits.clone(), keys })
             }
         }
     }

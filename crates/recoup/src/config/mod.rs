@@ -7,6 +7,7 @@
 mod ad_hoc;
 mod added;
 mod destination;
+mod encryption;
 mod environment;
 mod hooks;
 mod meant;
@@ -35,6 +36,7 @@ pub use single::{document, table};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::channel::Channel;
 pub use crate::model::destination::DestinationSettings;
+use crate::model::encryption::{Keys, Lock};
 use crate::model::retention::Policy;
 use crate::model::{Format, Plan};
 
@@ -133,6 +135,10 @@ pub struct Settings {
     pub resolved: Vec<Resolved>,
     /// The plans of the file as they are written, as JSON; what may be secret in hooks is dots.
     pub documents: Vec<(String, serde_json::Value)>,
+    /// What the backups of single plans are locked with.
+    pub locks: Vec<(String, Lock)>,
+    /// What the backups in folders without a name are locked with.
+    unnamed: Keys,
     defaults: Vec<DestinationSettings>,
 }
 
@@ -180,7 +186,20 @@ impl Settings {
             return Err(error.hint("describe it as [destination.NAME] in recoup.toml, and give that name"));
         }
         let path = names::absolute(Path::new(text), base)?;
-        Ok(DestinationSettings::directory(path.display().to_string(), path))
+        let known = self.destinations.iter().find(|known| known.path() == Some(path.as_path()));
+        let mut found = DestinationSettings::directory(path.display().to_string(), path.clone());
+        // A folder that has a name is locked like it, whatever it is called.
+        found.keys = known.map_or_else(|| self.unnamed.clone(), |known| known.keys.clone());
+        Ok(found)
+    }
+
+    /// Opens encrypted backups with one more lock, and locks new ones with it: everywhere when it `wins`, else only where
+    /// nothing else does.
+    pub fn unlock_with(&mut self, lock: &Lock, wins: bool) {
+        let named = self.destinations.iter_mut().chain(&mut self.defaults).map(|destination| &mut destination.keys);
+        for keys in named.chain(std::iter::once(&mut self.unnamed)) {
+            keys.given(lock.clone(), wins);
+        }
     }
 
     /// Where backups go when nothing is said: the default destinations, else `backups` below `base`.

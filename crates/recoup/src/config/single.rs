@@ -25,7 +25,13 @@ impl Settings {
         let text = table(name, body)?;
         let file = written::File::parse(Path::new(""), &text)?;
         let nothing = || Error::new(ErrorKind::Failed, "bad_plan", "The plan was lost while it was read");
-        meant::one(self, file.plans.first().ok_or_else(nothing)?)
+        let plan = file.plans.first().ok_or_else(nothing)?;
+        if plan.encrypt.is_some() {
+            // What is in the catalog is shown to people, and read by whoever has its file.
+            return Err(Error::usage("bad_plan", "encrypt can only be set in recoup.toml")
+                .hint("there it belongs to a destination, or to a plan of that file"));
+        }
+        meant::one(self, plan)
     }
 }
 
@@ -80,6 +86,9 @@ pub(super) fn documents(text: &str) -> Vec<(String, Value)> {
         let mut body = plain(body);
         if let Some(hooks) = body.get_mut("hooks").and_then(Value::as_object_mut) {
             hooks.values_mut().for_each(shown_list);
+        }
+        if let Some(members) = body.as_object_mut() {
+            members.remove("encrypt");
         }
         (name.clone(), body)
     };

@@ -7,6 +7,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use super::destination;
+use super::encryption;
 use super::hooks;
 use super::notify;
 use super::retention::{self, Retention};
@@ -46,6 +47,7 @@ pub(super) struct Plan {
     pub retention: Option<Retention>,
     pub when: When,
     pub notify: Option<At<Vec<At<String>>>>,
+    pub encrypt: Option<encryption::Written>,
     /// `[plan.NAME.export]`: array name and query.
     pub export: Vec<(String, At<String>)>,
 }
@@ -111,7 +113,7 @@ impl File {
         };
         let folder = path.parent().unwrap_or(Path::new("/"));
         for (name, field) in named(&mut table, "plan")? {
-            file.plans.push(plan(name, &field)?);
+            file.plans.push(plan(name, &field, folder)?);
         }
         for (name, field) in named(&mut table, "destination")? {
             file.destinations.push(destination::read(name, &field, folder)?);
@@ -163,7 +165,7 @@ fn own_destinations(table: &mut Table<'_>) -> Result<(Option<At<Vec<At<String>>>
     Ok((Some(At { value, line: field.line, key: field.key }), kept))
 }
 
-fn plan(name: At<String>, field: &Field<'_>) -> Result<Plan> {
+fn plan(name: At<String>, field: &Field<'_>, folder: &Path) -> Result<Plan> {
     let mut table = field.table()?;
     let (destinations, retention_at) = own_destinations(&mut table)?;
     let plan = Plan {
@@ -184,6 +186,7 @@ fn plan(name: At<String>, field: &Field<'_>) -> Result<Plan> {
             None => None,
             Some(field) => Some(At { value: field.strings()?, line: field.line, key: field.key }),
         },
+        encrypt: table.take("encrypt").map(|field| encryption::read(&field, folder)).transpose()?,
         export: match table.take("export") {
             None => Vec::new(),
             Some(export) => {

@@ -180,7 +180,7 @@ impl Engine {
         let document = self.draft(DeclaredKind::Destination, name, document).await?;
         let (settings, _) = self.declared.destination_of(name, &document)?;
         let site = self.site.clone();
-        let steps = blocking(move || Ok(site.test(destination::open(&settings, true)))).await?;
+        let steps = blocking(move || Ok(site.test(&settings, destination::open(&settings, true)))).await?;
         let ok = steps.iter().all(|step| step.ok);
         let details = json!({ "steps": steps });
         self.record(who, event("destination.tested", ("destination", name), "test", ok, details)).await;

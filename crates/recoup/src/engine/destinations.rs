@@ -14,12 +14,13 @@ use crate::config::DestinationSettings;
 use crate::destination::{Body, Destination};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::user::Role;
-use crate::store::Store;
+use crate::recovery::{self, Found};
+use crate::store::{Keyring, Store};
 
 /// One step of a test of a destination.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TestStep {
-    /// `open`, `write`, `read`, `list`, `delete`, `space`.
+    /// `open`, `write`, `read`, `list`, `delete`, `space`, `key`.
     pub name: String,
     /// Whether it worked.
     pub ok: bool,
@@ -40,7 +41,7 @@ pub struct Adopted {
 
 impl Site {
     /// Whether something that was opened, or was to be opened, does what destinations do.
-    pub(super) fn test(&self, opened: Result<Arc<dyn Destination>>) -> Vec<TestStep> {
+    pub(super) fn test(&self, settings: &DestinationSettings, opened: Result<Arc<dyn Destination>>) -> Vec<TestStep> {
         let mut steps = Vec::new();
         let mut step = |name: &str, done: Result<String>| -> bool {
             let ok = done.is_ok();
@@ -79,6 +80,9 @@ impl Site {
             None => "unknown".to_owned(),
         });
         step("space", space);
+        if !settings.keys.is_empty() {
+            step("key", self.key_fits(settings.clone(), destination.as_ref()));
+        }
         steps
     }
 }
@@ -86,6 +90,22 @@ impl Site {
 /// Under which name the catalog keeps the mark of a destination.
 fn mark_of(destination: &str) -> String {
     format!("mark of {destination}")
+}
+
+impl Site {
+    /// Whether what is configured opens what it locks there.
+    fn key_fits(&self, settings: DestinationSettings, destination: &dyn Destination) -> Result<String> {
+        let plans: Vec<String> = settings.keys.plans.iter().map(|(plan, _)| plan.clone()).collect();
+        let keyring = Keyring::new(settings.keys, self.scratch_root());
+        let mut keys = keyring.check(destination, None)?;
+        for plan in plans {
+            keys.extend(keyring.check(destination, Some(&plan))?);
+        }
+        match keys.is_empty() {
+            true => Ok("the first encrypted backup makes one".to_owned()),
+            false => Ok(format!("{} opens", keys.join(", "))),
+        }
+    }
 }
 
 impl Engine {
@@ -138,14 +158,33 @@ impl Engine {
         if !self.destinations().iter().any(|known| known == name) {
             // Whoever names a folder has it made and written to.
             who.must_be(Role::Admin)?;
-            self.site.destination(name)?;
         }
+        let settings = self.site.destination(name)?;
         let (site, tested) = (self.site.clone(), name.to_owned());
-        let steps = blocking(move || Ok(site.test(site.open(&tested)))).await?;
+        let steps = blocking(move || Ok(site.test(&settings, site.open(&tested)))).await?;
         let ok = steps.iter().all(|step| step.ok);
         let details = json!({ "steps": steps });
         self.record(who, event("destination.tested", ("destination", name), "test", ok, details)).await;
         Ok(steps)
+    }
+
+    /// The recovery kit, without secrets. For admins.
+    pub async fn recovery_kit(&self, who: &Actor) -> Result<String> {
+        who.must_be(Role::Admin)?;
+        let site = self.site.clone();
+        let names = self.destinations();
+        blocking(move || {
+            let mut found = Vec::new();
+            for name in names {
+                let settings = site.destination(&name)?;
+                // A folder that nobody has made yet is not made for this.
+                if settings.path().is_none_or(|path| path.exists()) {
+                    found.push(Found::new(settings, site.store(&name).and_then(|store| store.list(None))));
+                }
+            }
+            recovery::kit(&site.settings(), &found, site.host.as_deref(), false, site.clock.now())
+        })
+        .await
     }
 
     /// Lists everything that lies at a destination, whoever made it: for a catalog that was lost or is new.

@@ -19,8 +19,9 @@ use crate::destination::Lease;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Packed;
 use crate::model::audit::Event;
+use crate::model::encryption::Protection;
 use crate::model::guard::Memory;
-use crate::model::{BackupId, Manifest, Object, RestoreRecord};
+use crate::model::{BackupId, Manifest, Object, RestoreRecord, Warning};
 use crate::progress::Context;
 use crate::store::{Hold, Listed, Listing, Store, Trashed};
 
@@ -137,6 +138,12 @@ impl Store for Guarded {
     }
     fn link(&self, manifest: &Manifest) -> Result<Option<String>> {
         self.store.link(manifest)
+    }
+    fn protection(&self, plan: &str) -> Protection {
+        self.store.protection(plan)
+    }
+    fn check_key(&self, plan: &str, context: &Context) -> Result<Vec<Warning>> {
+        self.store.check_key(plan, context)
     }
     fn put_objects(&self, manifest: &mut Manifest, packed: &[Packed], context: &Context) -> Result<()> {
         self.store.put_objects(manifest, packed, context)

@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::hooks::{self, Hook, Occasion};
 use crate::model::Plan;
 use crate::source::{SourceFactory, factory};
-use crate::store::{FilesStore, Store};
+use crate::store::{FilesStore, Keyring, Store};
 
 /// What a verb finds around itself.
 pub(super) struct Site {
@@ -109,7 +109,12 @@ impl Site {
     /// The backups at a destination; see [`Site::open`].
     pub fn store(&self, name: &str) -> Result<Arc<dyn Store>> {
         let destination = self.open(name)?;
-        Ok(Arc::new(FilesStore::new(destination).with_clock(self.clock.clone())))
+        let keys = self.destination(name)?.keys;
+        let store = FilesStore::new(destination).with_clock(self.clock.clone());
+        if keys.is_empty() {
+            return Ok(Arc::new(store));
+        }
+        Ok(Arc::new(store.with_keys(Arc::new(Keyring::new(keys, self.scratch_root())))))
     }
 
     /// The destinations of a plan that can be opened, and those that cannot.

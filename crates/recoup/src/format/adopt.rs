@@ -224,6 +224,7 @@ fn manifest_of(path: &Path, file: &File, format: Format, context: &Context) -> R
         warnings: Vec::new(),
         audit: None,
         local_only: false,
+        encryption: None,
     })
 }
 

@@ -200,6 +200,7 @@ impl Taking<'_> {
             warnings: self.warnings,
             audit: None,
             local_only: false,
+            encryption: None,
         };
         Ok((self.reader.with_lists(made), manifest))
     }
@@ -281,7 +282,7 @@ impl Taking<'_> {
             return Err(wrong("it is too large".into()));
         }
         let Keys(keys) = serde_json::from_slice(&document).map_err(|error| wrong(error.to_string()))?;
-        let facts = SettingsFacts { count: keys, left_out: Vec::new() };
+        let facts = SettingsFacts { count: keys, left_out: Vec::new(), secrets: 0 };
         let (bytes, sha256) = (document.len() as u64, HEXLOWER.encode(&Sha256::digest(&document)));
         let name = self.name("settings");
         self.parts.push(Part { settings: Some(facts), ..part(name, PartKind::Settings, SETTINGS, bytes, sha256) });

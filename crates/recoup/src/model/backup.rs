@@ -12,11 +12,14 @@ use sha2::{Digest, Sha256};
 
 use super::Plan;
 use super::audit::Head;
+use super::encryption::Encryption;
 use super::entry::PathBytes;
 use crate::error::{Error, ErrorKind, Result};
 
-/// The manifest version that this build writes and the newest that it reads.
+/// The manifest version that this build writes.
 pub const MANIFEST_VERSION: u32 = 1;
+/// The version of an encrypted one, and the newest that this build reads.
+pub const SEALED_VERSION: u32 = 2;
 
 /// Identity of a backup: a ULID, 26 characters of Crockford base 32. Time-ordered and unique without
 /// coordination; file names carry its last six characters in lower case.
@@ -205,6 +208,9 @@ pub struct Manifest {
     /// Made for places on the machine only: no daemon copies it elsewhere by itself.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub local_only: bool,
+    /// How it is encrypted; absent when it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<Encryption>,
 }
 
 /// Bytes at a destination.
@@ -348,6 +354,9 @@ pub struct SettingsFacts {
     /// Names of settings that are present in the source and were left out because they are secret.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,
+    /// Number of secrets among those stored; only where everything is encrypted.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub secrets: u64,
 }
 
 fn is_zero(n: &u64) -> bool {
@@ -363,7 +372,7 @@ impl Manifest {
 
     /// Bytes at the destination, all objects together.
     pub fn stored_bytes(&self) -> u64 {
-        self.objects.iter().map(|object| object.bytes).sum()
+        self.stored().iter().map(|object| object.bytes).sum()
     }
 
     /// Reads a manifest, strictly: every byte is covered by its last member, `manifest_sha256`, and a newer
@@ -379,13 +388,13 @@ impl Manifest {
             recoup_manifest: u32,
         }
         let version: Version = serde_json::from_slice(bytes).map_err(|e| bad(e.to_string()))?;
-        if version.recoup_manifest > MANIFEST_VERSION {
+        if version.recoup_manifest > SEALED_VERSION {
             return Err(Error::new(
                 ErrorKind::Unsupported,
                 "version_newer",
                 "Backup from newer version, cannot restore",
             )
-            .because(format!("manifest version {}, this build reads up to {MANIFEST_VERSION}", version.recoup_manifest))
+            .because(format!("manifest version {}, this build reads up to {SEALED_VERSION}", version.recoup_manifest))
             .hint("use a newer recoup"));
         }
         let manifest: Manifest = serde_json::from_slice(bytes).map_err(|e| bad(e.to_string()))?;
@@ -438,63 +447,4 @@ fn split_seal(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sample() -> Manifest {
-        let now = Timestamp::from_second(1_800_000_000).unwrap_or_default();
-        Manifest {
-            recoup_manifest: MANIFEST_VERSION,
-            made_by: "recoup test".into(),
-            id: BackupId::generate(now),
-            plan: "shop".into(),
-            kind: Kind::Manual,
-            format: Format::Archive,
-            label: None,
-            created_at: now,
-            duration_ms: 12,
-            host: None,
-            parts: vec![],
-            objects: vec![Object { name: "x.zip".into(), bytes: 3, sha256: "00".into() }],
-            verified: Some(Level::Integrity),
-            warnings: vec![],
-            audit: None,
-            local_only: false,
-        }
-    }
-
-    #[test]
-    fn a_manifest_comes_back_as_it_went_out() {
-        let manifest = sample();
-        let bytes = manifest.to_json().unwrap_or_default();
-        assert_eq!(Manifest::parse(&bytes).ok(), Some(manifest));
-    }
-
-    #[test]
-    fn every_flipped_bit_of_a_manifest_is_found() {
-        let bytes = sample().to_json().unwrap_or_default();
-        for bit in 0..bytes.len() * 8 {
-            let mut damaged = bytes.clone();
-            damaged[bit / 8] ^= 1 << (bit % 8);
-            assert!(Manifest::parse(&damaged).is_err(), "bit {bit}");
-        }
-    }
-
-    #[test]
-    fn a_sealed_manifest_with_names_that_lead_away_is_refused() {
-        for name in ["../evil", "/etc/passwd", "", "..", "a/b", ".hidden", "a\nb"] {
-            let mut manifest = sample();
-            manifest.objects[0].name = name.into();
-            let error = Manifest::parse(&manifest.to_json().unwrap_or_default()).err();
-            assert_eq!(error.map(|error| error.kind()), Some(ErrorKind::Corrupted), "{name:?}");
-            let manifest = Manifest { plan: name.into(), ..sample() };
-            assert!(Manifest::parse(&manifest.to_json().unwrap_or_default()).is_err(), "{name:?}");
-        }
-    }
-
-    #[test]
-    fn a_file_name_says_when_in_utc_and_which() {
-        let manifest = sample();
-        assert_eq!(manifest.file_stem(), format!("shop-20270115T080000Z-{}", manifest.id.tail()));
-    }
-}
+mod tests;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::channel::Secret;
+use super::encryption::Keys;
 
 /// A destination, as meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub struct DestinationSettings {
     pub address: Address,
     /// How it is treated when it is not a directory.
     pub limits: Limits,
+    /// What its backups are locked with.
+    pub keys: Keys,
 }
 
 impl DestinationSettings {
@@ -25,6 +28,7 @@ impl DestinationSettings {
             name: name.into(),
             address: Address::Directory { path, marker: false },
             limits: Limits::default(),
+            keys: Keys::default(),
         }
     }
 

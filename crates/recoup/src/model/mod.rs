@@ -7,6 +7,7 @@ pub mod channel;
 pub mod copies;
 pub mod destination;
 pub mod duration;
+pub mod encryption;
 pub mod entry;
 pub mod forecast;
 pub mod growth;

@@ -46,6 +46,7 @@ impl Opened {
     /// Opens a backup of a store. Its object is read from where it lies, or downloaded to `scratch`.
     pub fn stored(store: &dyn Store, listed: &Listed, scratch: &Path, context: &Context) -> Result<Self> {
         let manifest = listed.manifest.clone();
+        manifest.opened()?;
         if !listed.missing.is_empty() {
             return Err(Error::corrupted(format!("it is not whole: {}", listed.missing.join(", ")))
                 .hint("choose another backup, or another destination with --at"));

@@ -16,6 +16,7 @@ use crate::backup;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::archive::reader::ArchiveReader;
 use crate::model::audit::Head;
+use crate::model::encryption::Protection;
 use crate::model::{
     BackupId, DatabaseFacts, DirectorySpec, FileSpec, Format, Kind, Manifest, Part, PartKind, SourceSpec, Warning,
 };
@@ -119,6 +120,13 @@ pub fn save(
     if items.items.iter().all(|item| fs::symlink_metadata(&item.target).is_err()) {
         return Ok(None);
     }
+    if purpose.stores.iter().all(|store| store.protection(purpose.plan) == Protection::Blind) {
+        // It could not be read back, so there would be no way back.
+        return Err(Error::new(ErrorKind::Denied, "key_needed", "A key is needed")
+            .while_("making the safety backup")
+            .because("the safety backup is encrypted, and this machine has no key that opens it")
+            .hint("give --identity FILE, or set identity_file in recoup.toml"));
+    }
     let scratch = items.stages.first().map(|stage| stage.path().to_owned()).unwrap_or_default();
     let request = backup::Request {
         plan: purpose.plan.to_owned(),
@@ -210,10 +218,27 @@ fn take_again(copy: &Path, manifest: &Manifest, stores: &[Arc<dyn Store>], conte
         return Ok(());
     }
     let lost = || Error::new(ErrorKind::Failed, "safety_missing", "The safety backup cannot be read");
-    let (store, object) = stores.last().zip(manifest.objects.first()).ok_or_else(lost)?;
     let folder = copy.parent().ok_or_else(lost)?;
-    let path = store.fetch(manifest, object, folder, context)?;
+    let path = fetch(manifest, stores.iter().rev(), folder, context)?.ok_or_else(lost)?;
     fs::hard_link(&path, copy).or_else(|_| fs::copy(&path, copy).map(drop)).map_err(|e| Error::at("copying", &path, e))
+}
+
+/// The first object of a backup from the first of these stores that has it. What a store has may be encrypted in its own
+/// way, so it is asked for its own manifest.
+fn fetch<'a>(
+    manifest: &Manifest,
+    stores: impl Iterator<Item = &'a Arc<dyn Store>>,
+    scratch: &Path,
+    context: &Context,
+) -> Result<Option<PathBuf>> {
+    for store in stores.filter(|store| store.protection(&manifest.plan) != Protection::Blind) {
+        let listing = store.list(Some(&manifest.plan))?;
+        let Some(listed) = listing.backups.iter().find(|listed| listed.manifest.id == manifest.id) else { continue };
+        listed.manifest.opened()?;
+        let Some(object) = listed.manifest.objects.first() else { continue };
+        return store.fetch(&listed.manifest, object, scratch, context).map(Some);
+    }
+    Ok(None)
 }
 
 /// Takes a safety backup back that does not hold what is there any more.
@@ -231,8 +256,7 @@ pub fn compare_tree(saved: &Saved, item: &Item, at: &Whereabouts, context: &Cont
     let part = saved.manifest.parts.iter().find(|part| part.name == item.name);
     let lost = || Error::new(ErrorKind::Failed, "safety_missing", "The safety backup cannot be read");
     let part = part.filter(|part| part.directory.is_some()).ok_or_else(lost)?;
-    let (store, object) = saved.stores.first().zip(saved.manifest.objects.first()).ok_or_else(lost)?;
-    let path = store.fetch(&saved.manifest, object, &item.stage, context)?;
+    let path = fetch(&saved.manifest, saved.stores.iter(), &item.stage, context)?.ok_or_else(lost)?;
     let entries = ArchiveReader::open(&path)?.read_entries(part)?;
     // File systems stamp with a clock that is up to 10 ms late.
     let begun = saved.moment.as_nanosecond() - 20_000_000;

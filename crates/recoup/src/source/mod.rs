@@ -45,6 +45,8 @@ pub struct Scope {
     pub excluded: Vec<FileId>,
     /// Databases that a source of their own captures: a directory leaves them and their sidecars out.
     pub databases: Vec<FileId>,
+    /// Secret settings are stored too: everything that is stored is encrypted.
+    pub secrets: bool,
 }
 
 impl Scope {
@@ -52,7 +54,7 @@ impl Scope {
     pub fn of(sources: &[Box<dyn Source>], staging: &Path, excluded: Vec<FileId>, context: &Context) -> Self {
         let databases = sources.iter().filter(|source| source.kind() == PartKind::Database);
         let databases = databases.filter_map(|source| FileId::of(source.origin()?.as_path())).collect();
-        Scope { staging: staging.to_owned(), context: context.clone(), excluded, databases }
+        Scope { staging: staging.to_owned(), context: context.clone(), excluded, databases, secrets: false }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The `files` layout: every backup is a few plain files in its plan's directory.
 //!
 //! ```text
-//! <plan>/<stem>.zip             data objects, first (.db, .json, .csv.zip)
+//! <plan>/<stem>.zip             data objects, first (.db, .json, .csv.zip; encrypted ones end with .age)
 //! <plan>/<stem>.manifest.json   the manifest, last: from here on the backup exists
 //! <plan>/<stem>.protected       protected by hand; absent otherwise
 //! ```
@@ -31,14 +31,17 @@ use data_encoding::HEXLOWER;
 use jiff::SignedDuration;
 use sha2::{Digest, Sha256};
 
+use super::keyring::Writer;
 use super::name::{self, MANIFEST, PENDING, PROTECTED, StoredName};
-use super::{Hold, Listed, Listing, Store, Trashed, foreign, hold, memory, trash};
+use super::seal::stored_form;
+use super::{Hold, Keyring, Listed, Listing, Store, Trashed, foreign, hold, memory, trash};
 use crate::clock::{Clock, SystemClock};
-use crate::destination::{Body, Destination, Lease, ObjectInfo};
+use crate::destination::{Body, Destination, Lease, ObjectInfo, Stored};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Packed;
+use crate::model::encryption::Protection;
 use crate::model::guard::Memory;
-use crate::model::{BackupId, Manifest, Object, Plan, RestoreRecord};
+use crate::model::{BackupId, Manifest, Object, Plan, RestoreRecord, Warning};
 use crate::progress::Context;
 
 /// Longest manifest that is read: far more than any real one, far less than memory.
@@ -51,8 +54,18 @@ pub(super) const PENDING_AGE: SignedDuration = SignedDuration::from_hours(24);
 pub struct FilesStore {
     pub(super) destination: Arc<dyn Destination>,
     pub(super) clock: Arc<dyn Clock>,
-    /// Backups that are being put: their base and their announcement.
-    working: Mutex<HashMap<BackupId, (String, Announced)>>,
+    /// What opens and locks its backups.
+    pub(super) keyring: Option<Arc<Keyring>>,
+    /// Backups that are being put.
+    working: Mutex<HashMap<BackupId, Working>>,
+}
+
+/// A backup that is being put.
+struct Working {
+    base: String,
+    announced: Announced,
+    /// What it is locked with.
+    writer: Option<Writer>,
 }
 
 /// Says that data of a stem may lie here without a manifest.
@@ -64,7 +77,7 @@ pub(super) enum Announced {
 impl FilesStore {
     /// The backups at `destination`.
     pub fn new(destination: Arc<dyn Destination>) -> Self {
-        FilesStore { destination, clock: Arc::new(SystemClock::new()), working: Mutex::default() }
+        FilesStore { destination, clock: Arc::new(SystemClock::new()), keyring: None, working: Mutex::default() }
     }
 
     /// Asks another clock how old an announcement is.
@@ -73,7 +86,13 @@ impl FilesStore {
         self
     }
 
-    fn working(&self) -> MutexGuard<'_, HashMap<BackupId, (String, Announced)>> {
+    /// Opens encrypted backups with these keys, and encrypts new ones where they say so.
+    pub fn with_keys(mut self, keyring: Arc<Keyring>) -> Self {
+        self.keyring = Some(keyring);
+        self
+    }
+
+    fn working(&self) -> MutexGuard<'_, HashMap<BackupId, Working>> {
         self.working.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -105,7 +124,12 @@ impl FilesStore {
         Ok(self.destination.list(&key)?.iter().any(|object| object.key == key))
     }
 
+    /// A manifest, opened where that can be done.
     fn read_manifest(&self, stored: &StoredName<'_>) -> Result<Manifest> {
+        self.unsealed(self.read_outer(stored)?).map_err(|error| error.while_("opening the manifest"))
+    }
+
+    fn read_outer(&self, stored: &StoredName<'_>) -> Result<Manifest> {
         let mut bytes = Vec::new();
         let from = self.destination.get(&format!("{}{MANIFEST}", stored.base), 0)?;
         from.take(MANIFEST_LIMIT).read_to_end(&mut bytes).map_err(|e| Error::io("reading the manifest", e))?;
@@ -126,7 +150,7 @@ impl FilesStore {
         for object in self.destination.list("")? {
             let Some(stored) = StoredName::parse(&object.key) else { continue };
             if stored.extension == MANIFEST && stored.tail() == id.tail() {
-                match self.read_manifest(&stored) {
+                match self.read_outer(&stored) {
                     Ok(manifest) if manifest.id == *id => return Ok((stored.base.to_owned(), manifest)),
                     Ok(_) => {}
                     Err(error) => lost = error.while_(format!("reading {}", object.key)),
@@ -140,7 +164,18 @@ impl FilesStore {
     fn missing(base: &str, manifest: &Manifest, present: &HashMap<&str, u64>) -> Vec<String> {
         let (plan, _) = base.split_once('/').unwrap_or_default();
         let lacks = |o: &&Object| present.get(format!("{plan}/{}", o.name).as_str()) != Some(&o.bytes);
-        manifest.objects.iter().filter(lacks).map(|object| object.name.clone()).collect()
+        manifest.stored().iter().filter(lacks).map(|object| object.name.clone()).collect()
+    }
+
+    /// Puts one object, and makes room when there is none.
+    pub(super) fn put_one(&self, key: &str, path: &Path, context: &Context) -> Result<Stored> {
+        match self.destination.put(key, Body::File(path), context) {
+            // What retention removed does not keep a new backup from being made.
+            Err(error) if error.kind() == ErrorKind::NoSpace && !self.empty_trash(true)?.is_empty() => {
+                self.destination.put(key, Body::File(path), context)
+            }
+            other => other,
+        }
     }
 
     /// Writes an object to the new file `path` (0600); its length and SHA-256.
@@ -164,14 +199,7 @@ impl FilesStore {
     fn put_all(&self, base: &str, packed: &[Packed], context: &Context, put: &mut Vec<Object>) -> Result<()> {
         for packed in packed {
             context.check()?;
-            let key = format!("{base}{}", packed.extension);
-            let stored = match self.destination.put(&key, Body::File(&packed.path), context) {
-                // What retention removed does not keep a new backup from being made.
-                Err(error) if error.kind() == ErrorKind::NoSpace && !self.empty_trash(true)?.is_empty() => {
-                    self.destination.put(&key, Body::File(&packed.path), context)?
-                }
-                other => other?,
-            };
+            let stored = self.put_one(&format!("{base}{}", packed.extension), &packed.path, context)?;
             let name = format!("{}{}", name::stem_of(base), packed.extension);
             let empty = stored.bytes == 0;
             put.push(Object { name, bytes: stored.bytes, sha256: stored.sha256 });
@@ -183,7 +211,7 @@ impl FilesStore {
     }
 }
 
-fn base_of(manifest: &Manifest) -> Result<String> {
+pub(super) fn base_of(manifest: &Manifest) -> Result<String> {
     Plan::check_name(&manifest.plan)?;
     Ok(format!("{}/{}", manifest.plan, manifest.file_stem()))
 }
@@ -206,31 +234,55 @@ impl Store for FilesStore {
         self.destination.free_bytes()
     }
 
+    fn protection(&self, plan: &str) -> Protection {
+        self.sealing(plan)
+    }
+
+    fn check_key(&self, plan: &str, context: &Context) -> Result<Vec<Warning>> {
+        self.key_checked(plan, context)
+    }
+
     fn put_objects(&self, manifest: &mut Manifest, packed: &[Packed], context: &Context) -> Result<()> {
         let base = base_of(manifest)?;
-        if packed.is_empty() || packed.iter().any(|packed| !name::DATA.contains(&packed.extension)) {
+        if packed.is_empty() || packed.iter().any(|packed| !name::PLAIN.contains(&packed.extension)) {
             return Err(Error::new(ErrorKind::Failed, "bad_objects", "This layout cannot store the backup's files"));
         }
         if self.has_manifest(&base)? {
             let text = format!("Backup exists already: {}", name::stem_of(&base));
             return Err(Error::new(ErrorKind::WouldOverwrite, "backup_exists", text));
         }
+        let writer = self.writer(&manifest.plan, context)?;
         if !self.working().contains_key(&manifest.id) {
             let announced = self.announce(&base, context)?;
-            self.working().insert(manifest.id.clone(), (base.clone(), announced));
+            let writer = writer.clone();
+            self.working().insert(manifest.id.clone(), Working { base: base.clone(), announced, writer });
         }
-        let mut put = Vec::new();
-        let result = self.put_all(&base, packed, context, &mut put);
-        manifest.objects = put;
+        manifest.encryption = None;
+        let result = match writer {
+            None => {
+                let mut put = Vec::new();
+                let result = self.put_all(&base, packed, context, &mut put);
+                manifest.objects = put;
+                result
+            }
+            Some(writer) => self.seal(&base, packed, &writer, manifest, context),
+        };
         if result.is_err() {
             self.abandon(manifest);
             manifest.objects.clear();
+            manifest.encryption = None;
         }
         result
     }
 
     fn put_manifest(&self, manifest: &Manifest, context: &Context) -> Result<()> {
         let base = base_of(manifest)?;
+        let writer = self.working().get(&manifest.id).and_then(|working| working.writer.clone());
+        let plain = Manifest { encryption: None, ..manifest.clone() };
+        let manifest = &match writer {
+            Some(writer) => FilesStore::outer(&plain, writer, manifest.stored().to_vec())?,
+            None => plain,
+        };
         let there = self.destination.list(&base)?;
         let present = there.iter().map(|object| (object.key.as_str(), object.bytes)).collect();
         let missing = FilesStore::missing(&base, manifest, &present);
@@ -240,7 +292,7 @@ impl Store for FilesStore {
         }
         self.destination.put(&format!("{base}{MANIFEST}"), Body::Bytes(&manifest.to_json()?), context)?;
         let announced = self.working().remove(&manifest.id);
-        if let Some((_, announced)) = announced {
+        if let Some(Working { announced, .. }) = announced {
             self.withdraw(announced, true);
         }
         Ok(())
@@ -249,7 +301,7 @@ impl Store for FilesStore {
     fn abandon(&self, manifest: &Manifest) {
         let announced = self.working().remove(&manifest.id);
         // Nothing of a backup that exists, and nothing that was not announced here.
-        let Some((base, announced)) = announced else { return };
+        let Some(Working { base, announced, .. }) = announced else { return };
         let done = match self.has_manifest(&base) {
             Ok(true) => true,
             Ok(false) => self.remove_data(&base, None).is_ok(),
@@ -308,7 +360,7 @@ impl Store for FilesStore {
     }
 
     fn link(&self, manifest: &Manifest) -> Result<Option<String>> {
-        let Some(object) = manifest.objects.first() else { return Ok(None) };
+        let Some(object) = manifest.stored().first() else { return Ok(None) };
         self.destination.link(&format!("{}/{}", manifest.plan, object.name))
     }
 
@@ -317,6 +369,9 @@ impl Store for FilesStore {
         let key = format!("{}/{}", manifest.plan, object.name);
         if !belongs(object, &base) {
             return Err(Error::corrupted(format!("the manifest names {:?}", object.name)));
+        }
+        if let Some(stored) = stored_form(manifest, object) {
+            return self.fetch_sealed(manifest, object, stored, scratch, context);
         }
         if let Some(path) = self.destination.local_path(&key) {
             // Absence is told here and not by whoever opens the path.
@@ -342,7 +397,7 @@ impl Store for FilesStore {
     }
 
     fn set_protected(&self, id: &BackupId, protected: bool, context: &Context) -> Result<()> {
-        let working = self.working().get(id).map(|(base, _)| base.clone());
+        let working = self.working().get(id).map(|working| working.base.clone());
         if let Some(base) = working.filter(|_| protected) {
             // From the first moment: the marker lies there before the manifest does.
             return self.destination.put(&format!("{base}{PROTECTED}"), Body::Bytes(MARK), context).map(drop);
@@ -414,7 +469,11 @@ impl Store for FilesStore {
     }
 
     fn put_record(&self, record: &RestoreRecord, context: &Context) -> Result<()> {
-        super::records::put(self.destination.as_ref(), record, context)
+        // Names of parts are nobody's business where manifests do not tell them.
+        let sealed = self.sealing(&record.plan).is_sealed();
+        let parts = if sealed { Vec::new() } else { record.parts.clone() };
+        let record = RestoreRecord { parts, ..record.clone() };
+        super::records::put(self.destination.as_ref(), &record, context)
     }
 
     fn records(&self, plan: &str) -> Result<Vec<RestoreRecord>> {

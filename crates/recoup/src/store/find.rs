@@ -62,7 +62,7 @@ fn is_called(backup: &Listed, reference: &str) -> bool {
     manifest.id.as_str().eq_ignore_ascii_case(reference)
         || file == stem
         || file.strip_prefix(&stem) == Some(name::MANIFEST)
-        || manifest.objects.iter().any(|object| object.name == file)
+        || manifest.objects.iter().chain(manifest.stored()).any(|object| object.name == file)
 }
 
 /// There is no such backup.

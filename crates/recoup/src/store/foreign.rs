@@ -76,6 +76,7 @@ fn listed(object: &ObjectInfo) -> Option<Listed> {
         warnings: vec![Warning::new("foreign_file", text)],
         audit: None,
         local_only: true,
+        encryption: None,
     };
     let (protected, missing, in_use) = (false, Vec::new(), false);
     Some(Listed { manifest, protected, missing, in_use, foreign: Some(object.key.clone()) })

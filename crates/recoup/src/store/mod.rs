@@ -3,28 +3,36 @@
 //!
 //! Not here: how bytes become durable ([`crate::destination`]) and what retention decides.
 
+#[cfg_attr(not(feature = "encryption"), path = "no_cipher.rs")]
+mod cipher;
 mod files;
 mod find;
 mod foreign;
 mod hold;
+mod key_name;
+mod keyring;
 mod memory;
 mod name;
 mod records;
 mod removal;
+mod seal;
 mod trash;
 
 use std::path::{Path, PathBuf};
 
+pub use cipher::{Identity, fingerprint};
 pub use files::FilesStore;
 pub use foreign::take_over;
 pub use hold::Hold;
+pub use keyring::{Keyring, Place as KeyPlace, Rotated};
 pub use trash::Trashed;
 
 use crate::destination::Lease;
 use crate::error::{Error, Result};
 use crate::format::Packed;
+use crate::model::encryption::Protection;
 use crate::model::guard::Memory;
-use crate::model::{BackupId, Manifest, Object, RestoreRecord};
+use crate::model::{BackupId, Manifest, Object, RestoreRecord, Warning};
 use crate::progress::Context;
 
 /// A backup as it lies at a destination.
@@ -61,7 +69,19 @@ pub trait Store: Send + Sync {
     fn staging_root(&self) -> Option<PathBuf>;
     /// Bytes that may still be written here; `None` when unknown.
     fn free_bytes(&self) -> Result<Option<u64>>;
-    /// Puts the data objects, each read back and compared, and fills `manifest.objects`. Nothing is listed yet.
+    /// What becomes of backups of a plan that are put here.
+    fn protection(&self, _plan: &str) -> Protection {
+        Protection::Plain
+    }
+    /// Makes sure that backups of a plan can be locked here and opened again, before anything is made; makes a key where
+    /// one is needed. Warnings are worth telling once.
+    ///
+    /// Errors: `wrong_key` when what is configured does not fit the key that is there.
+    fn check_key(&self, _plan: &str, _context: &Context) -> Result<Vec<Warning>> {
+        Ok(Vec::new())
+    }
+    /// Puts the data objects, each read back and compared, and fills `manifest.objects`: as they are before encryption.
+    /// Nothing is listed yet.
     fn put_objects(&self, manifest: &mut Manifest, packed: &[Packed], context: &Context) -> Result<()>;
     /// Puts the manifest: now the backup exists.
     fn put_manifest(&self, manifest: &Manifest, context: &Context) -> Result<()>;
@@ -69,7 +89,8 @@ pub trait Store: Send + Sync {
     fn abandon(&self, manifest: &Manifest);
     /// Everything here, of one plan or of all. With those of all come the files of others that look like backups.
     fn list(&self, plan: Option<&str>) -> Result<Listing>;
-    /// A local path of one object: in place, or downloaded to `scratch`.
+    /// A local path of one object: in place, downloaded or decrypted to `scratch`. The object is one of
+    /// [`Manifest::objects`], or of [`Manifest::stored`] for the bytes as they lie there.
     fn fetch(&self, manifest: &Manifest, object: &Object, scratch: &Path, context: &Context) -> Result<PathBuf>;
     /// A local path of somebody else's file, by its key: in place, or downloaded to `scratch`.
     fn fetch_foreign(&self, key: &str, _scratch: &Path, _context: &Context) -> Result<PathBuf> {

@@ -12,7 +12,12 @@ pub(super) const PROTECTED: &str = ".protected";
 /// Extension of the announcement at destinations without locks.
 pub(super) const PENDING: &str = ".pending";
 /// Extensions of data objects, of every format.
-pub(super) const DATA: &[&str] = &[".zip", ".db", ".json", ".csv.zip"];
+pub(super) const PLAIN: &[&str] = &[".zip", ".db", ".json", ".csv.zip"];
+/// What is appended to them when they are encrypted.
+pub(super) const SEALED: &str = ".age";
+/// All of them.
+pub(super) const DATA: &[&str] =
+    &[".zip", ".db", ".json", ".csv.zip", ".zip.age", ".db.age", ".json.age", ".csv.zip.age"];
 
 /// A key of ours, taken apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

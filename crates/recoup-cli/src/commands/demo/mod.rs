@@ -67,7 +67,7 @@ pub fn run(args: &Demo, screen: &Screen) -> Result<Reply> {
     for warning in &manifest.warnings {
         screen.say(format!("{} {}", screen.mark(Mark::Warning), warning.text));
     }
-    let files = manifest.objects.iter().map(|object| PathBuf::from(place.path_of(manifest, &object.name)));
+    let files = manifest.stored().iter().map(|object| PathBuf::from(place.path_of(manifest, &object.name)));
     let files: Vec<PathBuf> = files.collect();
     screen.say("");
     for file in &files {

@@ -1,5 +1,5 @@
 //! The source *settings*: environment variables by allow-list, key/value tables and JSON files, as one document.
-//! Secrets are left out and their names are listed.
+//! Secrets are left out and their names are listed, unless all that is stored is encrypted.
 //!
 //! Not here: what a secret is (`secret`), and the way back ([`restore`], [`apply`]). The environment is handed in,
 //! never read.
@@ -100,7 +100,7 @@ impl SettingsSource {
         })
     }
 
-    fn read_environment(&mut self) {
+    fn read_environment(&mut self, with_secrets: bool) {
         for (name, value) in (self.environment)() {
             if !self.variables.is_match(&name) {
                 continue;
@@ -109,8 +109,11 @@ impl SettingsSource {
             let text = Value::from(value.to_string_lossy());
             let label = name.to_string_lossy().into_owned();
             if self.secrets.is(&name, &text) {
-                self.found.facts.left_out.push(label);
-                continue;
+                if !with_secrets {
+                    self.found.facts.left_out.push(label);
+                    continue;
+                }
+                self.found.facts.secrets += 1;
             }
             let bytes = PathBytes(value.into_vec());
             self.found.environment.insert(label, serde_json::to_value(bytes).unwrap_or(text));
@@ -118,10 +121,16 @@ impl SettingsSource {
         }
     }
 
-    fn read_json(&mut self) -> Result<()> {
+    fn read_json(&mut self, with_secrets: bool) -> Result<()> {
         for (name, path) in &self.json {
             let mut value = parse(path)?;
-            self.secrets.strip(&mut value, name, &mut self.found.facts.left_out);
+            if with_secrets {
+                let mut secrets = Vec::new();
+                self.secrets.strip(&mut value.clone(), name, &mut secrets);
+                self.found.facts.secrets += secrets.len() as u64;
+            } else {
+                self.secrets.strip(&mut value, name, &mut self.found.facts.left_out);
+            }
             self.found.facts.count += match &value {
                 Value::Object(map) => map.len() as u64,
                 _ => 1,
@@ -135,7 +144,9 @@ impl SettingsSource {
         for table in &mut self.tables {
             let mut kept = Map::new();
             for (key, text, value) in table.rows(LARGEST, &scope.context)? {
-                if self.secrets.is(OsStr::new(&key), &text) {
+                let secret = self.secrets.is(OsStr::new(&key), &text);
+                self.found.facts.secrets += u64::from(secret && scope.secrets);
+                if secret && !scope.secrets {
                     self.found.facts.left_out.push(format!("{}.{key}", table.label));
                 } else if kept.insert(key, value).is_some() {
                     self.found.warnings.push(Warning::new(
@@ -174,8 +185,8 @@ impl Source for SettingsSource {
         for table in &mut self.tables {
             table.hold(&scope.context)?;
         }
-        self.read_environment();
-        self.read_json()?;
+        self.read_environment(scope.secrets);
+        self.read_json(scope.secrets)?;
         let nothing = self.found.facts == SettingsFacts::default();
         if nothing && self.tables.is_empty() && self.json.is_empty() {
             return Err(Error::new(ErrorKind::Failed, "settings_empty", "No setting was found")

@@ -4,8 +4,8 @@
 //! Not here: writing tables ([`super::apply`]) and files (the restore does that with all others), and setting the
 //! environment of another process, which nobody can: those lines are for a person.
 //!
-//! One rule for secrets: what Recoup would leave out of a backup of the live settings stays as it is there, since
-//! no safety backup could bring it back. Everything else becomes what the backup has: what only the live settings
+//! One rule for secrets: what the backup does not have (they are only in encrypted ones) and Recoup would leave out of a
+//! backup of the live settings stays as it is there, since no safety backup could bring it back. Everything else becomes what the backup has: what only the live settings
 //! have goes, unless there is a secret in it.
 
 use std::collections::BTreeSet;
