@@ -22,6 +22,11 @@ const TABLES: [&str; 11] =
     ["account", "login", "token", "plan", "place", "run", "backup", "audit", "outbox", "kept", "setting"];
 const DOING: &str = "copying the catalog";
 
+/// The version of the schema that brought a table.
+fn since(table: &str) -> i64 {
+    if table == "place" { 3 } else { 1 }
+}
+
 impl Catalog {
     /// Writes every row, as of one moment, to a new file for its owner only, and waits until it is on the disk. Gives the
     /// number of rows. Errors: `path_exists`-like ones of the file, those of the catalog.
@@ -39,7 +44,8 @@ impl Catalog {
             let one = sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY");
             one.execute(&mut *moment).await.map_err(|error| failed(DOING, error))?;
         }
-        for table in TABLES {
+        // A copy is made before a migration, too.
+        for table in TABLES.into_iter().filter(|table| version >= since(table)) {
             let sql = AssertSqlSafe(format!("SELECT * FROM {table}"));
             let mut found = sqlx::query(sql).fetch(&mut *moment);
             while let Some(row) = found.try_next().await.map_err(|error| failed(DOING, error))? {
