@@ -72,6 +72,8 @@ fn a_file_is_no_destination() {
 fn an_unmounted_mount_is_an_error_and_nothing_is_written_there() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path().join("disk");
+    // Not made by us, or it would be marked.
+    fs::create_dir(&root).unwrap();
     let destination = open(&root).with_marker();
     assert_eq!(put(&destination, "a/b", b"x").unwrap_err().code(), "destination_missing");
     destination.place_marker().unwrap();

@@ -52,6 +52,7 @@ impl Catalog {
             let one = sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY");
             one.execute(&mut *moment).await.map_err(|error| failed(DOING, error))?;
         }
+        // A copy is made before a migration, too.
         for (table, _) in TABLES.into_iter().filter(|(_, since)| *since <= version) {
             let sql = AssertSqlSafe(format!("SELECT * FROM {table}"));
             let mut found = sqlx::query(sql).fetch(&mut *moment);

@@ -71,8 +71,15 @@ impl Site {
             return Ok(Copy { store, listed, _taken: Some(scratch) });
         }
         let listing = store.list(Some(&copy.plan))?;
-        let listed = find(&listing, &copy.id)?.clone();
-        Ok(Copy::new(store, listed))
+        let listed = find(&listing, &copy.id).map_err(|missing| {
+            // A manifest that cannot be read does not mean that the backup is gone.
+            let tail = copy.id.get(20..).unwrap_or_default().to_ascii_lowercase();
+            match listing.damaged.iter().find(|(key, _)| key.contains(&tail)) {
+                Some((key, error)) => Error::corrupted(error.detail()).while_(format!("reading {key}")),
+                None => missing,
+            }
+        })?;
+        Ok(Copy::new(store, listed.clone()))
     }
 
     /// Does something with the nearest copy, and with the next when that one is to blame that it failed; tells which were

@@ -58,7 +58,10 @@ pub async fn a_copy_comes_back_as_it_went_in(place: Place) {
     place.put(&now).await;
     assert_eq!(place.copies_of("A").await, [copy("A", "disk"), now]);
     place.catalog.own_backups("shop", "bert").await.unwrap();
-    assert_eq!(place.catalog.copies("A", Some("bert")).await.unwrap().len(), 2);
+    let theirs = place.catalog.copies("A", Some("bert")).await.unwrap();
+    assert_eq!(theirs.iter().map(|copy| copy.destination.as_str()).collect::<Vec<_>>(), ["disk"], "no file of others");
+    assert_eq!(place.catalog.backups_of("shop").await.unwrap().len(), 2);
+    assert!(place.catalog.backups_of("blog").await.unwrap().is_empty());
 }
 
 pub async fn what_was_proven_stays_proven(place: Place) {

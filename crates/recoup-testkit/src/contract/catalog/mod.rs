@@ -74,6 +74,7 @@ macro_rules! catalog_contract {
             audit::a_chain_that_was_made_anew_is_not_the_anchored_one
             audit::events_are_listed_by_what_is_asked
             small::a_kept_document_is_kept_once_until_it_expires
+            small::a_destination_of_a_plan_remembers_since_when_and_what_went_wrong
             small::a_document_is_used_up_by_one
             small::a_setting_is_kept
             small::settings_of_the_daemon_are_changed_by_one

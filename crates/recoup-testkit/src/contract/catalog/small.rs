@@ -166,3 +166,31 @@ pub async fn texts_with_anything_in_them_come_back(place: Place) {
         Err(error) => assert_eq!((error.kind(), error.code()), (recoup::ErrorKind::Usage, "bad_text")),
     }
 }
+
+pub async fn a_destination_of_a_plan_remembers_since_when_and_what_went_wrong(place: Place) {
+    let catalog = &place.catalog;
+    catalog.know_place("p", "here", after(1)).await.unwrap();
+    catalog.know_place("p", "here", after(9)).await.unwrap();
+    catalog.know_place("p", "offsite", after(2)).await.unwrap();
+    catalog.know_place("other", "here", after(3)).await.unwrap();
+    let error = serde_json::json!({"code": "unreachable", "message": "nobody \u{0} answers"});
+    catalog.note_place("p", "offsite", Some(&error), after(4)).await.unwrap();
+    catalog.note_place("p", "here", None, after(5)).await.unwrap();
+    let rows = catalog.places("p").await.unwrap();
+    let names: Vec<&str> = rows.iter().map(|row| row.destination.as_str()).collect();
+    assert_eq!(names, ["here", "offsite"]);
+    assert_eq!((rows[0].since, rows[0].good_at, &rows[0].error), (after(1), Some(after(5)), &None));
+    assert_eq!((rows[1].since, rows[1].good_at, rows[1].error_at), (after(2), None, Some(after(4))));
+    assert_eq!(rows[1].error.as_ref().unwrap()["code"], "unreachable");
+    catalog.note_place("p", "offsite", None, after(6)).await.unwrap();
+    let again = catalog.places("p").await.unwrap().pop().unwrap();
+    assert_eq!(
+        (again.since, again.error, again.error_at),
+        (after(2), None, Some(after(4))),
+        "when it was is still known"
+    );
+    catalog.forget_places("p", &["here".to_owned()]).await.unwrap();
+    assert_eq!(catalog.places("p").await.unwrap().len(), 1);
+    catalog.forget_places("p", &[]).await.unwrap();
+    assert_eq!((catalog.places("p").await.unwrap().len(), catalog.places("other").await.unwrap().len()), (0, 1));
+}
