@@ -167,3 +167,10 @@ fn wrap(command: &Command, before: &[&str]) -> Command {
 pub fn soak() -> bool {
     std::env::var_os("SOAK").is_some_and(|value| value == "1")
 }
+
+/// The most memory that this process ever held, in KiB (proc(5), `VmHWM`).
+pub fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}

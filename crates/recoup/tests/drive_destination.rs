@@ -1,17 +1,21 @@
 //! Google Drive as a destination, against the strict stand-in: the contracts, cuts, duplicates, quotas, tokens that end.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::io::Read;
+use std::fs;
+use std::io::{Read, Write};
+use std::process::Command;
 use std::sync::Arc;
 
 use recoup::destination::{self, Body, Destination};
+use recoup::model::channel::Secret;
 use recoup::model::destination::{Address, DestinationSettings};
 use recoup::progress::Context;
 use recoup::store::{FilesStore, Store};
 use recoup::{Error, ErrorKind};
 use recoup_testkit::contract::Fixture;
 use recoup_testkit::contract::destination::{noise, sha256};
-use recoup_testkit::drive::{Google, SHARED, Trouble};
+use recoup_testkit::drive::{CLIENT, CLIENT_SECRET, Google, SHARED, Trouble};
+use recoup_testkit::faults::{OUTCOME, ROOT, child, peak, text, variable};
 
 const MIB: usize = 1 << 20;
 
@@ -436,4 +440,61 @@ fn no_error_has_a_token_or_the_address_of_a_session_in_it() {
         }
     }
     assert!(told > 50, "{told}");
+}
+
+// --- larger than memory ---
+
+/// 300 MB; the stand-in keeps them in memory, so there is no larger size. It is in this process, what is measured in another.
+#[test]
+fn a_large_object_goes_there_and_back_in_little_memory() {
+    let google = Google::start();
+    let settings = google.connected("offsite");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("large");
+    let mut file = fs::File::create(&path).unwrap();
+    for i in 0..300 {
+        file.write_all(&noise(i + 1, MIB)).unwrap();
+    }
+    drop(file);
+    let Address::Drive(drive) = settings.address else { panic!("not in Drive") };
+    let outcome = folder.path().join("outcome");
+    let output = child("large_in_a_child", folder.path(), &outcome)
+        .env("LARGE_URL", &drive.endpoint)
+        .env("LARGE_TOKEN", &drive.token_file)
+        .env("LARGE_KEY", &drive.token_key)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    let peak: u64 = fs::read_to_string(&outcome).unwrap().parse().unwrap();
+    println!("300 MiB there and back with a peak of {peak} KiB");
+    assert!(peak < 128 * 1024, "{peak} KiB");
+    assert!(*google.objects()[0].bytes == fs::read(&path).unwrap());
+    assert!(Command::new("cmp").arg(&path).arg(folder.path().join("back")).status().unwrap().success());
+}
+
+#[test]
+#[ignore = "run by another test"]
+fn large_in_a_child() {
+    let folder = variable(ROOT);
+    let url = variable("LARGE_URL").to_str().unwrap().to_owned();
+    let drive = recoup::model::destination::Drive {
+        folder: "Recoup".into(),
+        shared_drive: None,
+        client_id: Some(CLIENT.into()),
+        client_secret: Some(Secret::value(CLIENT_SECRET)),
+        service_account: None,
+        token_file: variable("LARGE_TOKEN"),
+        token_key: variable("LARGE_KEY"),
+        auth_endpoint: format!("{url}/o/oauth2/v2/auth"),
+        token_endpoint: format!("{url}/token"),
+        endpoint: url,
+    };
+    let (address, limits) = (Address::Drive(drive), recoup::model::destination::Limits::default());
+    let destination = opened(&DestinationSettings { name: "offsite".into(), address, limits });
+    let large = folder.join("large");
+    let stored = destination.put("plan/large", Body::File(&large), &Context::quiet()).unwrap();
+    assert_eq!(stored.bytes, fs::metadata(&large).unwrap().len());
+    let mut back = fs::File::create(folder.join("back")).unwrap();
+    std::io::copy(&mut destination.get("plan/large", 0).unwrap(), &mut back).unwrap();
+    fs::write(variable(OUTCOME), peak().to_string()).unwrap();
 }

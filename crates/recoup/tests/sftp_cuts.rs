@@ -16,7 +16,7 @@ use recoup::model::destination::{Address, DestinationSettings, Sftp};
 use recoup::progress::{Context, Observer};
 use recoup_testkit::contract::destination::{noise, sha256};
 use recoup_testkit::cutting::{Cut, Cutting, How, Way};
-use recoup_testkit::faults::{OUTCOME, ROOT, child, soak, text, variable};
+use recoup_testkit::faults::{OUTCOME, ROOT, child, peak, soak, text, variable};
 use recoup_testkit::sshd::Sshd;
 use recoup_testkit::tree::files;
 
@@ -306,11 +306,4 @@ fn large_in_a_child() {
     let mut back = fs::File::create(folder.join("back")).unwrap();
     std::io::copy(&mut destination.get("plan/large", 0).unwrap(), &mut back).unwrap();
     fs::write(variable(OUTCOME), peak().to_string()).unwrap();
-}
-
-/// The most memory that this process ever held, in KiB (proc(5), `VmHWM`).
-fn peak() -> u64 {
-    let status = fs::read_to_string(Path::new("/proc/self/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.split_whitespace().next().unwrap().parse().unwrap()
 }

@@ -354,6 +354,7 @@ fn serve(stream: TcpStream, state: &Mutex<State>, address: SocketAddr) {
             _ => None,
         };
         let last = request.header("connection").is_some_and(|word| word.eq_ignore_ascii_case("close"));
+        let answer = if last { answer.with("connection", "close") } else { answer };
         if !write(&mut writer, &answer, cut) || last {
             return;
         }

@@ -142,7 +142,9 @@ impl Client {
     /// does not need it.
     fn proof(&self, user: &str, password: &str, method: &str, path: &str) -> Step<String> {
         if self.way().is_none() {
-            let asked = Request::builder().method("PROPFIND").uri(self.address("")).header("depth", "0").body(());
+            // What comes twice shall not be taken for the next answer, which would be that we are not let in.
+            let asked = Request::builder().method("PROPFIND").uri(self.address("")).header("depth", "0");
+            let asked = asked.header("connection", "close").body(());
             let asked = asked.map_err(|_| Error::usage("bad_request", "Not a request to a WebDAV server"))?;
             let answer = self.http.ask(asked)?;
             self.learn(&answer);
