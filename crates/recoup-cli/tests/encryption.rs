@@ -96,7 +96,7 @@ fn a_wrong_passphrase_is_exit_12_and_nothing_is_written() {
     assert_eq!(shop.run("restore latest --to tree").code, 12);
     assert!(!shop.path("tree").exists());
     let verified = shop.run("verify latest --level checksum --json");
-    assert_eq!((verified.code, &verified.json()["results"][0]["problems"][0]["code"]), (13, &json!("wrong_key")));
+    assert_eq!((verified.code, &verified.json()["results"][0]["problems"][0]["code"]), (12, &json!("wrong_key")));
     let shown = shop.run("keys show --json");
     assert_eq!(shown.json()["destinations"][0]["problem"]["code"], "wrong_key");
     let looked = shop.run("doctor --json");

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use recoup::ErrorKind;
 use recoup::copy::{self, Copied};
 use recoup::destination::{Destination, LocalDestination};
+use recoup::format::Packed;
 use recoup::model::channel::Secret;
 use recoup::model::encryption::{Keys, Lock, Opening};
 use recoup::model::{Format, Kind, Level, Manifest};
@@ -16,7 +17,9 @@ use recoup::progress::Context;
 use recoup::store::{FilesStore, Identity, Keyring, Listed, Store};
 use recoup::{backup, verify};
 use recoup_testkit::contract::Fixture;
+use recoup_testkit::contract::destination::noise;
 use recoup_testkit::contract::store::{at, commit, manifest};
+use recoup_testkit::faults::{OUTCOME, ROOT, child, variable};
 use recoup_testkit::memory::Memory;
 use recoup_testkit::sample::Sample;
 
@@ -193,7 +196,16 @@ fn another_key_is_told_apart_from_damage_at_every_level() {
         error.detail()
     );
     for level in [Level::Checksum, Level::Integrity, Level::Restore] {
-        assert_eq!(problems(&wrong, &listed, level).unwrap(), ["wrong_key"], "{level}");
+        assert_eq!(problems(&wrong, &listed, level).unwrap_err().code(), "wrong_key", "{level}");
+    }
+    // Damage is found all the same.
+    let name = scene.sample.stored_files().into_iter().find(|name| name.ends_with(".db.age")).unwrap();
+    let path = scene.sample.backups().join(name);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[1000] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    for level in [Level::Checksum, Level::Restore] {
+        assert_eq!(problems(&wrong, &listed, level).unwrap(), ["hash_differs"], "{level}");
     }
 }
 
@@ -411,4 +423,41 @@ fn backups_of_before_stay_readable_beside_encrypted_ones() {
     for listed in &listing.backups {
         assert_eq!(problems(&*scene.store(), listed, Level::Restore).unwrap(), Vec::<String>::new());
     }
+}
+
+/// 300 MB, or 5 GB when asked for, with the memory that a passphrase costs.
+#[test]
+fn a_large_backup_is_locked_and_opened_in_little_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let megabytes: u64 = if std::env::var_os("SOAK").is_some() { 5 * 1024 } else { 300 };
+    let mut file = fs::File::create(folder.path().join("large.db")).unwrap();
+    for i in 0..megabytes {
+        std::io::Write::write_all(&mut file, &noise(i + 1, 1 << 20)).unwrap();
+    }
+    drop(file);
+    let outcome = folder.path().join("outcome");
+    let output = child("large_in_a_child", folder.path(), &outcome).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let peak: u64 = fs::read_to_string(&outcome).unwrap().parse().unwrap();
+    assert!(peak < 128 * 1024, "{peak} KiB for {megabytes} MiB");
+}
+
+#[test]
+#[ignore = "run by another test"]
+fn large_in_a_child() {
+    let root = variable(ROOT);
+    let root = Path::new(&root);
+    let context = Context::quiet();
+    let store = open_with(&root.join("backups"), Some(lock("harbour")));
+    let mut large = Manifest { format: Format::Database, ..manifest("shop", at(0), Kind::Manual) };
+    let path = root.join("large.db");
+    store.put_objects(&mut large, &[Packed { extension: ".db", path: path.clone() }], &context).unwrap();
+    store.put_manifest(&large, &context).unwrap();
+    let listed = only(&store);
+    let scratch = tempfile::tempdir_in(root).unwrap();
+    let back = store.fetch(&listed.manifest, &listed.manifest.objects[0], scratch.path(), &context).unwrap();
+    assert!(std::process::Command::new("cmp").args([&path, &back]).status().unwrap().success());
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    fs::write(variable(OUTCOME), peak.split_whitespace().next().unwrap()).unwrap();
 }
