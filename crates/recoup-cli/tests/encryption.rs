@@ -58,7 +58,8 @@ fn a_plan_at_an_encrypted_destination_needs_no_options() {
     assert_eq!(shop.sql("").query_row("SELECT count(*) FROM orders", [], |row| row.get::<_, i64>(0)).unwrap(), 0);
     // A secret setting comes back; nothing of it, nor of the passphrase, lies in the clear.
     shop.run("restore latest --to tree").good();
-    let environment = fs::read_to_string(shop.path("tree/settings.env")).or_else(|_| fs::read_to_string(shop.path("tree/settings.json")));
+    let environment = fs::read_to_string(shop.path("tree/settings.env"))
+        .or_else(|_| fs::read_to_string(shop.path("tree/settings.json")));
     assert!(environment.unwrap().contains(SECRET.1));
     let mut folders = vec![shop.path("here")];
     while let Some(folder) = folders.pop() {
@@ -69,7 +70,11 @@ fn a_plan_at_an_encrypted_destination_needs_no_options() {
             }
             let bytes = fs::read(&entry).unwrap();
             for secret in [SECRET.1, "canary harbour", "orders", "Lighthouse", "thumbs", "SHOP_API"] {
-                assert!(!bytes.windows(secret.len()).any(|w| w == secret.as_bytes()), "{secret} in {}", entry.display());
+                assert!(
+                    !bytes.windows(secret.len()).any(|w| w == secret.as_bytes()),
+                    "{secret} in {}",
+                    entry.display()
+                );
             }
         }
     }
@@ -91,11 +96,17 @@ fn a_wrong_passphrase_is_exit_12_and_nothing_is_written() {
     assert_eq!(shop.run("restore latest --to tree").code, 12);
     assert!(!shop.path("tree").exists());
     let verified = shop.run("verify latest --level checksum --json");
-    assert_eq!((verified.code, &verified.json()["results"][0]["problems"][0]["code"]), (13, &json!("wrong_key")));
+    assert_eq!((verified.code, &verified.json()["results"][0]["problems"][0]["code"]), (12, &json!("wrong_key")));
     let shown = shop.run("keys show --json");
     assert_eq!(shown.json()["destinations"][0]["problem"]["code"], "wrong_key");
     let looked = shop.run("doctor --json");
-    assert!(looked.json()["checks"].as_array().unwrap().iter().any(|line| line["name"] == "key" && line["status"] == "fail"));
+    assert!(
+        looked.json()["checks"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|line| line["name"] == "key" && line["status"] == "fail")
+    );
 }
 
 #[test]
@@ -131,7 +142,9 @@ fn options_lock_and_open_where_nothing_is_configured() {
 fn keys_are_shown_tried_and_changed() {
     let shop = locked();
     shop.run("backup").good();
-    let shown = |words: &str| -> Value { shop.run(&format!("keys show here --json {words}")).json()["destinations"][0].clone() };
+    let shown = |words: &str| -> Value {
+        shop.run(&format!("keys show here --json {words}")).json()["destinations"][0].clone()
+    };
     let first = shown("")["keys"][0].clone();
     assert_eq!((&first["backups"], &first["opened"], &first["current"]), (&json!(1), &json!(1), &json!(true)));
     shop.write("next", "mast and keel\n");
@@ -192,7 +205,10 @@ fn encryption_is_not_turned_off_and_mistakes_are_told_with_their_line() {
     };
     wrong("[plan.shop]\nfiles = [\"config.yml\"]\nencrypt = false\n", "recoup.toml:3: plan.shop.encrypt: is a table");
     wrong("[destination.x]\npath = \"x\"\nencrypt = {}\n", "says nothing to encrypt with");
-    wrong("[destination.x]\npath = \"x\"\nencrypt = { recipients = [\"AGE-SECRET-KEY-1QQ\"] }\n", "not a public key of age");
+    wrong(
+        "[destination.x]\npath = \"x\"\nencrypt = { recipients = [\"AGE-SECRET-KEY-1QQ\"] }\n",
+        "not a public key of age",
+    );
     shop.write("recoup.toml", LOCKED);
     shop.write("passphrase", "canary\n");
     let printed = shop.run("config print --origin").good().out;

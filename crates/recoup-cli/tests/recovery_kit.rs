@@ -28,7 +28,9 @@ fn files(root: &Path) -> BTreeMap<String, Vec<u8>> {
         for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
             match path.is_dir() {
                 true => waiting.push(path),
-                false => drop(found.insert(path.strip_prefix(root).unwrap().display().to_string(), fs::read(&path).unwrap())),
+                false => {
+                    drop(found.insert(path.strip_prefix(root).unwrap().display().to_string(), fs::read(&path).unwrap()))
+                }
             }
         }
     }
@@ -73,7 +75,10 @@ fn back_from(table: &str) {
     let restored = here.join("restored-offsite");
     let found = files(&restored);
     for (name, bytes) in &expected {
-        let back = found.iter().find(|(path, _)| path.ends_with(name.as_str())).unwrap_or_else(|| panic!("{name}: {:?}", found.keys()));
+        let back = found
+            .iter()
+            .find(|(path, _)| path.ends_with(name.as_str()))
+            .unwrap_or_else(|| panic!("{name}: {:?}", found.keys()));
         assert!(back.1 == bytes, "{name} is another");
     }
     let database = found.keys().find(|path| path.ends_with(".db")).unwrap();

@@ -235,7 +235,8 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 #[test]
 fn the_page_opens_encrypted_backups_with_age_alone() {
     let folder = tempfile::tempdir().unwrap();
-    let [app, backups, post, scratch, again] = ["app", "backups", "post", "scratch", "again"].map(|n| folder.path().join(n));
+    let [app, backups, post, scratch, again] =
+        ["app", "backups", "post", "scratch", "again"].map(|n| folder.path().join(n));
     for made in [&app, &scratch, &again] {
         fs::create_dir(made).unwrap();
     }
@@ -251,7 +252,11 @@ fn the_page_opens_encrypted_backups_with_age_alone() {
     let run = |answer: &str| {
         let mut typist = Command::new("python3");
         let block = blocks(&text, "<!-- run encrypted -->").remove(0);
-        typist.args(["-c", TYPIST, &block, answer]).env("BACKUPS", &backups).env("PLAN", "words").env("SCRATCH", &scratch);
+        typist
+            .args(["-c", TYPIST, &block, answer])
+            .env("BACKUPS", &backups)
+            .env("PLAN", "words")
+            .env("SCRATCH", &scratch);
         typist.output().unwrap()
     };
     assert!(!run("wrong horse").status.success());
@@ -260,7 +265,8 @@ fn the_page_opens_encrypted_backups_with_age_alone() {
     let found = |root: &Path| fs::read_to_string(root.join("open/files/words")).unwrap();
     assert_eq!(found(&scratch), "by hand only\n");
 
-    let variables = [("BACKUPS", post.as_path()), ("PLAN", Path::new("words")), ("SCRATCH", &again), ("IDENTITY", &identity)];
+    let variables =
+        [("BACKUPS", post.as_path()), ("PLAN", Path::new("words")), ("SCRATCH", &again), ("IDENTITY", &identity)];
     type_in(&blocks(&text, "<!-- run recipients -->").remove(0), &variables);
     assert_eq!(found(&again), "by hand only\n");
     let whole = fs::read_to_string(again.join("manifest.json")).unwrap();

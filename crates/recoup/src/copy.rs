@@ -56,8 +56,7 @@ pub fn knowing(
     let manifest = &listed.manifest;
     let _held = from.hold(manifest)?;
     manifest.opened().map_err(|error| error.while_(copying(manifest)))?;
-    let secrets = manifest.parts.iter().filter_map(|part| part.settings.as_ref()).any(|facts| facts.secrets > 0);
-    if secrets && !to.protection(&manifest.plan).is_sealed() {
+    if manifest.has_secrets() && !to.protection(&manifest.plan).is_sealed() {
         let text = format!("Secret settings do not go to {}, which is not encrypted", to.describe());
         return Err(Error::new(ErrorKind::Denied, "secrets_in_the_clear", text)
             .while_(copying(manifest))

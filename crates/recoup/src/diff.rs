@@ -86,11 +86,12 @@ pub fn run(store: &dyn Store, left: &Listed, right: Right<'_>, scratch: &Path, c
         Right::Backup(store, listed) => store.hold(&listed.manifest)?,
         Right::Live(_) => None,
     };
+    let secrets = left.manifest.has_secrets();
     let left = of_backup(store, left, &folder(scratch, "left")?, context)?;
     let place = folder(scratch, "right")?;
     let right = match right {
         Right::Backup(store, listed) => of_backup(store, listed, &place, context)?,
-        Right::Live(sources) => of_live(sources, Vec::new(), &place, context)?,
+        Right::Live(sources) => of_live(sources, Vec::new(), secrets, &place, context)?,
     };
     compare_sides(&left, &right, scratch, context)
 }
@@ -184,15 +185,17 @@ pub(crate) fn of_archive(
 }
 
 /// Reads the live sources exactly as a backup would, but keeps hashes instead of bytes.
-/// `excluded` are destinations that may lie in a directory.
+/// `excluded` are destinations that may lie in a directory; `secrets` tells whether the backup has secret settings.
 pub(crate) fn of_live(
     factories: &[SourceFactory],
     excluded: Vec<FileId>,
+    secrets: bool,
     scratch: &Path,
     context: &Context,
 ) -> Result<Side> {
     let mut sources = factories.iter().map(|make| make()).collect::<Result<Vec<_>>>()?;
-    let scope = Scope::of(&sources, scratch, excluded, context);
+    let mut scope = Scope::of(&sources, scratch, excluded, context);
+    scope.secrets = secrets;
     let mut present = Vec::new();
     for source in &mut sources {
         present.push(source.begin(&scope)?);
@@ -233,7 +236,7 @@ pub fn is_unchanged(
     if matches!(manifest.format, Format::Json | Format::Csv) || !same_places(factories, manifest)? {
         return Ok(false);
     }
-    let live = of_live(factories, excluded, scratch, context)?;
+    let live = of_live(factories, excluded, manifest.has_secrets(), scratch, context)?;
     let there: BTreeSet<&String> = live.databases.keys().chain(live.lists.keys()).collect();
     let stored: BTreeSet<&String> = manifest.parts.iter().filter(|part| !part.absent).map(|part| &part.name).collect();
     if there != stored {

@@ -55,7 +55,8 @@ pub fn run(request: &Request, stores: &[Arc<dyn Store>], terms: &Terms, context:
     let oldest = now.saturating_sub(terms.fresh).unwrap_or(Timestamp::MIN);
     let newest = listing.backups.iter().find(|listed| {
         let manifest = &listed.manifest;
-        let proven = manifest.verified >= Some(Level::Integrity) && listed.missing.is_empty();
+        let whole = listed.missing.is_empty() && manifest.opened().is_ok();
+        let proven = manifest.verified >= Some(Level::Integrity) && whole;
         // By a clock that was wrong it would be fresh for ever.
         let past = manifest.created_at.duration_since(now) <= FUTURE;
         proven && past && manifest.kind != Kind::PreRestore && manifest.format == request.format

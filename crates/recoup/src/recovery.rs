@@ -61,7 +61,13 @@ struct Needed {
 /// The page, in Markdown. With `with_secrets` it holds passphrases and credentials.
 ///
 /// Errors: those of reading files of secrets.
-pub fn kit(settings: &Settings, found: &[Found], host: Option<&str>, with_secrets: bool, now: Timestamp) -> Result<String> {
+pub fn kit(
+    settings: &Settings,
+    found: &[Found],
+    host: Option<&str>,
+    with_secrets: bool,
+    now: Timestamp,
+) -> Result<String> {
     let mut page = String::new();
     let names: Vec<String> = (1..=found.len()).map(|n| name_of(&found[n - 1].settings, n)).collect();
     let mut needed = Vec::new();
@@ -96,9 +102,9 @@ pub fn kit(settings: &Settings, found: &[Found], host: Option<&str>, with_secret
     page.push_str("\n## 3. Say where the backups are\n\nIn an empty folder:\n\n```sh\numask 077\n");
     if with_secrets {
         for needed in &needed {
-            let text = needed.secret.reveal(|path| {
-                std::fs::read_to_string(path).map_err(|e| Error::at("reading a secret in", path, e))
-            })?;
+            let text = needed
+                .secret
+                .reveal(|path| std::fs::read_to_string(path).map_err(|e| Error::at("reading a secret in", path, e)))?;
             let _ = writeln!(page, "cat > {} <<'END OF FILE'\n{}\nEND OF FILE", needed.file, text.trim_end());
         }
     }
@@ -113,8 +119,12 @@ pub fn kit(settings: &Settings, found: &[Found], host: Option<&str>, with_secret
             let _ = writeln!(page, "\nSign in to Google Drive again:\n\n    recoup drive connect {name} --device");
         }
     }
-    page.push_str("\n## 4. Get everything back\n\nEach destination alone is enough. The newest backup, into a new folder:\n");
-    for (found, name) in found.iter().zip(&names).filter(|(found, _)| found.problem.is_some() || !found.newest.is_empty()) {
+    page.push_str(
+        "\n## 4. Get everything back\n\nEach destination alone is enough. The newest backup, into a new folder:\n",
+    );
+    for (found, name) in
+        found.iter().zip(&names).filter(|(found, _)| found.problem.is_some() || !found.newest.is_empty())
+    {
         let _ = writeln!(page, "\n### From {name}\n\n```sh\nrecoup list --at {name}");
         let plans: Vec<&Manifest> = found.newest.iter().collect();
         match plans.as_slice() {
@@ -225,7 +235,12 @@ fn table(settings: &DestinationSettings, name: &str, needed: &mut Vec<Needed>) -
             table.text("path", &sftp.path);
             table.text("host_key", &sftp.host_key);
             table.maybe("key_file", "ssh-key", "the private key of SSH", sftp.key.as_ref());
-            table.maybe("key_passphrase_file", "ssh-passphrase", "what it is locked with", sftp.key_passphrase.as_ref());
+            table.maybe(
+                "key_passphrase_file",
+                "ssh-passphrase",
+                "what it is locked with",
+                sftp.key_passphrase.as_ref(),
+            );
             table.maybe("password_file", "password", "the password", sftp.password.as_ref());
         }
         Address::WebDav(dav) => {
@@ -317,7 +332,11 @@ impl Table<'_> {
                 quoted(&self.need(&file, "another passphrase of the backups", other))
             });
             let named: Vec<String> = named.collect();
-            let old = if named.is_empty() { String::new() } else { format!(", old_passphrase_files = [{}]", named.join(", ")) };
+            let old = if named.is_empty() {
+                String::new()
+            } else {
+                format!(", old_passphrase_files = [{}]", named.join(", "))
+            };
             self.line("encrypt", &format!("{{ passphrase_file = {}{old} }}", quoted(&first)));
         } else if let Some(path) = files.first() {
             let file = self.need("identity", "the secret keys of the backups", &Secret::file(path));

@@ -25,7 +25,8 @@ pub struct Report {
 }
 
 /// Verifies one backup at `level`. `scratch` is a private directory on a disk with room for a restored copy.
-/// Errors are for what could not be looked at; what is wrong with the backup is in the report.
+/// Errors are for what could not be looked at, such as an encrypted backup whose key does not fit; what is wrong with the
+/// backup is in the report.
 pub fn run(store: &dyn Store, backup: &Listed, level: Level, scratch: &Path, context: &Context) -> Result<Report> {
     let manifest = &backup.manifest;
     let _held = store.hold(manifest)?;
@@ -33,16 +34,10 @@ pub fn run(store: &dyn Store, backup: &Listed, level: Level, scratch: &Path, con
     if manifest.objects.is_empty() {
         problems.push(Problem::new("no_objects", "The manifest names no data"));
     }
-    // What is encrypted is hashed as it lies there; that the key opens it was seen when the manifest was read.
-    let sealed = manifest.encryption.is_some() && level == Level::Checksum;
-    match manifest.opened() {
-        Err(error) if error.code() == "wrong_key" => {
-            problems.push(Problem::new(error.code(), format!("{error}: {}", error.detail())));
-        }
-        Err(error) if !sealed => return Err(error),
-        _ => {}
-    }
-    let objects = if sealed || manifest.opened().is_err() { manifest.stored() } else { &manifest.objects };
+    // Without its key, and for its bytes alone, what is encrypted is hashed as it lies there.
+    let opened = manifest.opened();
+    let sealed = manifest.encryption.is_some() && (level == Level::Checksum || opened.is_err());
+    let objects = if sealed { manifest.stored() } else { &manifest.objects };
     for object in objects {
         let path = match store.fetch(manifest, object, scratch, context) {
             Ok(path) => path,
@@ -64,9 +59,13 @@ pub fn run(store: &dyn Store, backup: &Listed, level: Level, scratch: &Path, con
         } else if sha256 != object.sha256 {
             let text = format!("{} does not have the SHA-256 that the manifest gives", object.name);
             problems.push(Problem::new("hash_differs", text));
-        } else if !sealed && manifest.opened().is_ok() {
+        } else if !sealed {
             problems.extend(proof::prove(manifest, &object.name, &path, level, scratch, context)?);
         }
     }
-    Ok(Report { id: manifest.id.clone(), level, ok: problems.is_empty(), problems })
+    // Damage is told first; a key that was given and does not open it, at every level.
+    match opened {
+        Err(error) if problems.is_empty() && (level > Level::Checksum || error.code() == "wrong_key") => Err(error),
+        _ => Ok(Report { id: manifest.id.clone(), level, ok: problems.is_empty(), problems }),
+    }
 }

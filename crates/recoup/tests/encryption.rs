@@ -9,6 +9,7 @@ use std::sync::Arc;
 use recoup::ErrorKind;
 use recoup::copy::{self, Copied};
 use recoup::destination::{Destination, LocalDestination};
+use recoup::format::Packed;
 use recoup::model::channel::Secret;
 use recoup::model::encryption::{Keys, Lock, Opening};
 use recoup::model::{Format, Kind, Level, Manifest};
@@ -16,7 +17,9 @@ use recoup::progress::Context;
 use recoup::store::{FilesStore, Identity, Keyring, Listed, Store};
 use recoup::{backup, verify};
 use recoup_testkit::contract::Fixture;
+use recoup_testkit::contract::destination::noise;
 use recoup_testkit::contract::store::{at, commit, manifest};
+use recoup_testkit::faults::{OUTCOME, ROOT, child, variable};
 use recoup_testkit::memory::Memory;
 use recoup_testkit::sample::Sample;
 
@@ -126,7 +129,8 @@ fn the_manifest_tells_in_the_clear_only_what_it_must() {
     assert_eq!(json["recoup_manifest"], 2);
     // What the parts say is nowhere: names of sources and tables, paths, labels, hosts, settings, hashes of what is inside.
     let folder = scene.sample.path().to_string_lossy().into_owned();
-    let mut inside = vec!["canary-label", "canary-host", &folder, "pictures", "config.yml", "SHOP_", "orders", "settings"];
+    let mut inside =
+        vec!["canary-label", "canary-host", &folder, "pictures", "config.yml", "SHOP_", "orders", "settings"];
     let facts = made.parts.iter().find_map(|part| part.database.as_ref()).unwrap();
     inside.extend(facts.tables.iter().map(|table| table.name.as_str()).filter(|name| name.len() > 3));
     inside.extend(made.objects.iter().map(|object| object.sha256.as_str()));
@@ -149,7 +153,11 @@ fn without_the_key_it_is_listed_and_hashed_and_with_it_everything_is_known() {
         assert_eq!(with.manifest.parts, made.parts, "{format}");
         assert_eq!(with.manifest.label.as_deref(), Some("canary-label"));
         assert_eq!(with.manifest.objects, made.objects);
-        let ladder = if format == Format::Csv { vec![Level::Checksum] } else { vec![Level::Checksum, Level::Integrity, Level::Restore] };
+        let ladder = if format == Format::Csv {
+            vec![Level::Checksum]
+        } else {
+            vec![Level::Checksum, Level::Integrity, Level::Restore]
+        };
         for level in ladder {
             assert_eq!(problems(&*scene.store(), &with, level).unwrap(), Vec::<String>::new(), "{format} {level}");
         }
@@ -178,10 +186,26 @@ fn another_key_is_told_apart_from_damage_at_every_level() {
     let listed = only(&wrong);
     let Opening::Refused(why) = &listed.manifest.encryption.as_ref().unwrap().opening else { panic!("opened") };
     let error = listed.manifest.opened().unwrap_err();
-    assert_eq!((error.kind(), error.code(), error.message()), (ErrorKind::Denied, "wrong_key", "This key does not fit"));
-    assert!(error.detail().contains(&made.encryption.unwrap().keys[0]) && error.detail().contains(why), "{}", error.detail());
+    assert_eq!(
+        (error.kind(), error.code(), error.message()),
+        (ErrorKind::Denied, "wrong_key", "This key does not fit")
+    );
+    assert!(
+        error.detail().contains(&made.encryption.unwrap().keys[0]) && error.detail().contains(why),
+        "{}",
+        error.detail()
+    );
     for level in [Level::Checksum, Level::Integrity, Level::Restore] {
-        assert_eq!(problems(&wrong, &listed, level).unwrap(), ["wrong_key"], "{level}");
+        assert_eq!(problems(&wrong, &listed, level).unwrap_err().code(), "wrong_key", "{level}");
+    }
+    // Damage is found all the same.
+    let name = scene.sample.stored_files().into_iter().find(|name| name.ends_with(".db.age")).unwrap();
+    let path = scene.sample.backups().join(name);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[1000] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    for level in [Level::Checksum, Level::Restore] {
+        assert_eq!(problems(&wrong, &listed, level).unwrap(), ["hash_differs"], "{level}");
     }
 }
 
@@ -217,7 +241,8 @@ fn a_flipped_bit_anywhere_is_found_at_every_level() {
 fn a_sealed_manifest_of_another_backup_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let store = open_with(&folder.path().join("backups"), Some(file_key(folder.path())));
-    let (first, second) = (commit(&store, manifest("shop", at(0), Kind::Manual), 1), manifest("shop", at(60), Kind::Manual));
+    let (first, second) =
+        (commit(&store, manifest("shop", at(0), Kind::Manual), 1), manifest("shop", at(60), Kind::Manual));
     let second = commit(&store, second, 2);
     let path = |m: &Manifest| folder.path().join(format!("backups/shop/{}.manifest.json", m.file_stem()));
     let read = |m: &Manifest| Manifest::parse(&fs::read(path(m)).unwrap()).unwrap();
@@ -238,7 +263,10 @@ fn a_passphrase_that_does_not_open_the_key_there_makes_nothing() {
     let key = made.encryption.unwrap().keys.remove(0);
     let before = sample.stored_files();
     let error = backup::run(&request, &[with("anchor")], &Context::quiet()).unwrap_err();
-    assert_eq!((error.kind(), error.code(), error.message()), (ErrorKind::Denied, "wrong_key", "This key does not fit"));
+    assert_eq!(
+        (error.kind(), error.code(), error.message()),
+        (ErrorKind::Denied, "wrong_key", "This key does not fit")
+    );
     assert!(error.detail().contains(&key), "{}", error.detail());
     assert_eq!(sample.stored_files(), before);
     // The right one goes on with the same key.
@@ -299,7 +327,13 @@ fn a_plan_has_a_key_of_its_own_beside_the_destinations() {
     assert_ne!(shop.encryption.unwrap().keys, wiki.encryption.unwrap().keys);
     assert!(store.list(None).unwrap().backups.iter().all(|listed| listed.manifest.opened().is_ok()));
     let own = open_with(folder.path(), Some(lock("harbour")));
-    let opened: Vec<(String, bool)> = own.list(None).unwrap().backups.into_iter().map(|l| (l.manifest.plan.clone(), l.manifest.opened().is_ok())).collect();
+    let opened: Vec<(String, bool)> = own
+        .list(None)
+        .unwrap()
+        .backups
+        .into_iter()
+        .map(|l| (l.manifest.plan.clone(), l.manifest.opened().is_ok()))
+        .collect();
     assert_eq!(opened, [("wiki".to_owned(), true), ("shop".to_owned(), false)]);
 }
 
@@ -362,14 +396,16 @@ fn secret_settings_are_only_where_everything_is_encrypted() {
     let plain: Arc<dyn Store> = Arc::new(open_with(place.path(), None));
     let specs = scene.sample.sources();
     let facts = |stores: &[Arc<dyn Store>]| {
-        let made = backup::run(&scene.sample.request(&specs, Format::Archive), stores, &Context::quiet()).unwrap().manifest;
+        let made =
+            backup::run(&scene.sample.request(&specs, Format::Archive), stores, &Context::quiet()).unwrap().manifest;
         let settings = made.parts.iter().find_map(|part| part.settings.clone()).unwrap();
         (settings.secrets, settings.left_out)
     };
     assert_eq!(facts(&[scene.store()]), (1, vec![]));
     let listed = only(&*scene.store());
     let scratch = tempfile::tempdir().unwrap();
-    let error = copy::run(scene.store().as_ref(), &listed, plain.as_ref(), scratch.path(), &Context::quiet()).unwrap_err();
+    let error =
+        copy::run(scene.store().as_ref(), &listed, plain.as_ref(), scratch.path(), &Context::quiet()).unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Denied, "secrets_in_the_clear"));
     assert_eq!(facts(&[scene.store(), plain]), (0, vec!["SHOP_API_TOKEN".to_owned()]));
 }
@@ -380,8 +416,48 @@ fn backups_of_before_stay_readable_beside_encrypted_ones() {
     scene.sample.back_up();
     scene.back_up(Format::Database);
     let listing = scene.store().list(None).unwrap();
-    assert_eq!(listing.backups.iter().map(|listed| listed.manifest.encryption.is_some()).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(
+        listing.backups.iter().map(|listed| listed.manifest.encryption.is_some()).collect::<Vec<_>>(),
+        [true, false]
+    );
     for listed in &listing.backups {
         assert_eq!(problems(&*scene.store(), listed, Level::Restore).unwrap(), Vec::<String>::new());
     }
+}
+
+/// 300 MB, or 5 GB when asked for, with the memory that a passphrase costs.
+#[test]
+fn a_large_backup_is_locked_and_opened_in_little_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let megabytes: u64 = if std::env::var_os("SOAK").is_some() { 5 * 1024 } else { 300 };
+    let mut file = fs::File::create(folder.path().join("large.db")).unwrap();
+    for i in 0..megabytes {
+        std::io::Write::write_all(&mut file, &noise(i + 1, 1 << 20)).unwrap();
+    }
+    drop(file);
+    let outcome = folder.path().join("outcome");
+    let output = child("large_in_a_child", folder.path(), &outcome).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let peak: u64 = fs::read_to_string(&outcome).unwrap().parse().unwrap();
+    assert!(peak < 128 * 1024, "{peak} KiB for {megabytes} MiB");
+}
+
+#[test]
+#[ignore = "run by another test"]
+fn large_in_a_child() {
+    let root = variable(ROOT);
+    let root = Path::new(&root);
+    let context = Context::quiet();
+    let store = open_with(&root.join("backups"), Some(lock("harbour")));
+    let mut large = Manifest { format: Format::Database, ..manifest("shop", at(0), Kind::Manual) };
+    let path = root.join("large.db");
+    store.put_objects(&mut large, &[Packed { extension: ".db", path: path.clone() }], &context).unwrap();
+    store.put_manifest(&large, &context).unwrap();
+    let listed = only(&store);
+    let scratch = tempfile::tempdir_in(root).unwrap();
+    let back = store.fetch(&listed.manifest, &listed.manifest.objects[0], scratch.path(), &context).unwrap();
+    assert!(std::process::Command::new("cmp").args([&path, &back]).status().unwrap().success());
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    fs::write(variable(OUTCOME), peak.split_whitespace().next().unwrap()).unwrap();
 }

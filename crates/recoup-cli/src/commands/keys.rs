@@ -98,7 +98,7 @@ fn show(destination: Option<&str>, session: &Session) -> Result<Reply> {
             Ok(keys) => (keys, None),
             Err(error) => (Vec::new(), Some(error)),
         };
-        let mut keys = Vec::new();
+        let mut keys = Vec::<Value>::new();
         for (key, backups) in by_key(&listing.backups) {
             let opened = backups.iter().filter(|listed| listed.manifest.opened().is_ok()).count();
             let mark = if opened == backups.len() { Mark::Good } else { Mark::Warning };
@@ -113,9 +113,15 @@ fn show(destination: Option<&str>, session: &Session) -> Result<Reply> {
                 "newest": backups.first().map(|listed| listed.manifest.created_at),
                 "oldest": backups.last().map(|listed| listed.manifest.created_at) }));
         }
-        for key in now.iter().filter(|key| !keys.iter().any(|row| row["key"] == **key)) {
-            text.push_str(&format!("  {} key {key} locks new backups; none is there yet\n", session.screen.mark(Mark::Good)));
-            keys.push(json!({ "key": key, "backups": 0, "opened": 0, "current": true, "newest": null, "oldest": null }));
+        let known: Vec<String> = keys.iter().filter_map(|row| row["key"].as_str().map(str::to_owned)).collect();
+        for key in now.iter().filter(|key| !known.contains(key)) {
+            text.push_str(&format!(
+                "  {} key {key} locks new backups; none is there yet\n",
+                session.screen.mark(Mark::Good)
+            ));
+            keys.push(
+                json!({ "key": key, "backups": 0, "opened": 0, "current": true, "newest": null, "oldest": null }),
+            );
         }
         if let Some(error) = &problem {
             text.push_str(&format!("  {} {}\n", session.screen.mark(Mark::Bad), error_line(error)));
@@ -130,7 +136,11 @@ fn show(destination: Option<&str>, session: &Session) -> Result<Reply> {
         rows.push(json!({ "destination": place.name, "keys": keys, "not_encrypted": plain,
             "problem": problem.map(|error| json!({ "code": error.code(), "text": error_line(&error) })) }));
     }
-    let quiet: Vec<String> = rows.iter().flat_map(|row| row["keys"].as_array().cloned().unwrap_or_default()).filter_map(|key| key["key"].as_str().map(str::to_owned)).collect();
+    let quiet: Vec<String> = rows
+        .iter()
+        .flat_map(|row| row["keys"].as_array().cloned().unwrap_or_default())
+        .filter_map(|key| key["key"].as_str().map(str::to_owned))
+        .collect();
     Ok(Reply { json: json!({ "destinations": rows }), text, quiet: quiet.join("\n"), exit })
 }
 
@@ -171,8 +181,10 @@ fn test(destination: Option<&str>, session: &Session) -> Result<Reply> {
                 if let Err(error) = &tried {
                     exit = exit::of(error.kind());
                 }
-                rows.push(json!({ "destination": place.name, "key": key, "id": manifest.id.as_str(), "ok": tried.is_ok(),
-                    "code": tried.as_ref().err().map(|error| error.code()), "text": told }));
+                rows.push(
+                    json!({ "destination": place.name, "key": key, "id": manifest.id.as_str(), "ok": tried.is_ok(),
+                    "code": tried.as_ref().err().map(|error| error.code()), "text": told }),
+                );
             }
         }
     }
@@ -207,7 +219,8 @@ fn rotate(
     let opened = recoup::destination::open(&settings, false)?;
     let at = KeyPlace { destination: opened.as_ref(), now: Timestamp::now(), context: &context };
     let rotated = place.keyring.rotate(&at, plan, new.as_ref())?;
-    let mut text = format!("{} Key {} locks new backups at {}.\n", session.screen.mark(Mark::Good), rotated.now, place.name);
+    let mut text =
+        format!("{} Key {} locks new backups at {}.\n", session.screen.mark(Mark::Good), rotated.now, place.name);
     if let Some(before) = &rotated.before {
         text.push_str(&format!("  Backups of before stay locked with key {before}.\n"));
     }

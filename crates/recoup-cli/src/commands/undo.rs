@@ -33,7 +33,7 @@ pub fn run(args: &Undo, session: &Session) -> Result<Reply> {
     let places = Places::origins(&copy.listed.manifest);
     let how = Restore {
         backup: safety.to_string(),
-        at: crate::args::At { at: args.at.at.clone() },
+        at: crate::args::At { at: args.at.at.clone(), key: args.at.key.clone() },
         plan: None,
         to: None,
         only: Vec::new(),

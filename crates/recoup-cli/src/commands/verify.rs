@@ -77,15 +77,25 @@ impl Tally {
         took: &str,
     ) {
         let manifest = &copy.listed.manifest;
+        let mut locked = false;
         let problems = match result {
             Ok(problems) => problems,
             Err(error) => {
                 self.worse(exit::of(error.kind()));
+                locked = matches!(error.code(), "wrong_key" | "key_needed");
                 vec![Problem::new(error.code(), error_line(&error))]
             }
         };
         let at = if shelf.places.len() > 1 { format!(" at {}", copy.place.name) } else { String::new() };
-        self.line(session, &format!("{}{at}", manifest.file_stem()), level, &problems, took);
+        let name = format!("{}{at}", manifest.file_stem());
+        match problems.first().filter(|_| locked) {
+            // Its bytes are whole; what they hold is not known.
+            Some(problem) => {
+                let mark = session.screen.mark(Mark::Bad);
+                session.screen.say(format!("{mark} {name}  not opened: {}", crate::table::printable(&problem.text)));
+            }
+            None => self.line(session, &name, level, &problems, took),
+        }
         if !problems.is_empty() {
             self.bad.push(manifest.id.to_string());
         }

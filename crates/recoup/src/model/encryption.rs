@@ -129,6 +129,11 @@ impl Manifest {
         }
     }
 
+    /// Whether secret settings are in it.
+    pub fn has_secrets(&self) -> bool {
+        self.parts.iter().filter_map(|part| part.settings.as_ref()).any(|facts| facts.secrets > 0)
+    }
+
     /// Fails when it is encrypted and has not been opened.
     ///
     /// Errors: `key_needed` (`A key is needed`), `wrong_key` (`This key does not fit`).

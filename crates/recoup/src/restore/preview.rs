@@ -110,7 +110,7 @@ fn live_side(
     let unreadable = |error: &Error| {
         matches!(error.code(), "source_corrupted" | "not_a_database" | "source_encrypted" | "source_empty")
     };
-    match diff::of_live(&sources, Vec::new(), &diff::folder(scratch, "live")?, context) {
+    match diff::of_live(&sources, Vec::new(), false, &diff::folder(scratch, "live")?, context) {
         Err(error) if unreadable(&error) => {}
         other => return other,
     }
@@ -119,7 +119,7 @@ fn live_side(
     for source in sources.drain(..) {
         number += 1;
         let folder = diff::folder(scratch, &format!("look-{number}"))?;
-        match diff::of_live(std::slice::from_ref(&source), Vec::new(), &folder, context) {
+        match diff::of_live(std::slice::from_ref(&source), Vec::new(), false, &folder, context) {
             Ok(_) => sound.push(source),
             Err(error) if unreadable(&error) => {
                 warnings.push(Warning::new("live_unreadable", format!("{}; all of it comes back", error.message())));
@@ -128,7 +128,7 @@ fn live_side(
         }
         std::fs::remove_dir_all(&folder).map_err(|e| Error::at("removing", &folder, e))?;
     }
-    diff::of_live(&sound, Vec::new(), &diff::folder(scratch, "live-again")?, context)
+    diff::of_live(&sound, Vec::new(), false, &diff::folder(scratch, "live-again")?, context)
 }
 
 fn part(choice: &Choice<'_>, target: Option<&Path>) -> PartPreview {

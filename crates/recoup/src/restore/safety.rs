@@ -120,7 +120,8 @@ pub fn save(
     if items.items.iter().all(|item| fs::symlink_metadata(&item.target).is_err()) {
         return Ok(None);
     }
-    if purpose.stores.iter().all(|store| store.protection(purpose.plan) == Protection::Blind) {
+    let blind = |store: &Arc<dyn Store>| store.protection(purpose.plan) == Protection::Blind;
+    if !purpose.stores.is_empty() && purpose.stores.iter().all(blind) {
         // It could not be read back, so there would be no way back.
         return Err(Error::new(ErrorKind::Denied, "key_needed", "A key is needed")
             .while_("making the safety backup")

@@ -46,6 +46,8 @@ struct Known {
     problems: Vec<String>,
     /// Locked keys that no passphrase opens, by their SHA-256: trying costs a second.
     refused: HashSet<Vec<u8>>,
+    /// Keys that nothing here opens.
+    hopeless: HashSet<String>,
 }
 
 /// What a new backup is locked with.
@@ -143,11 +145,16 @@ impl Keyring {
         if let Some(found) = self.known().identities.iter().find(fits) {
             return Ok(found.clone());
         }
-        for text in locked() {
-            match self.unlock(&text, self.passphrases()) {
-                Some(found) if fits(&&found) => return Ok(found),
-                _ => {}
+        // A listing asks for the same key again and again.
+        let tried = fingerprints.iter().any(|key| self.known().hopeless.contains(key));
+        if !tried && self.passphrases().next().is_some() {
+            for text in locked() {
+                match self.unlock(&text, self.passphrases()) {
+                    Some(found) if fits(&&found) => return Ok(found),
+                    _ => {}
+                }
             }
+            self.known().hopeless.extend(fingerprints.iter().cloned());
         }
         let known = self.known();
         let mut given: Vec<String> = known.identities.iter().map(|one| format!("key {}", one.fingerprint())).collect();
@@ -157,6 +164,9 @@ impl Keyring {
         }));
         given.extend(known.problems.iter().cloned());
         given.dedup();
+        if given.is_empty() {
+            return Err(Opening::NoKey);
+        }
         Err(Opening::Refused(format!("you gave {}", given.join(", "))))
     }
 
