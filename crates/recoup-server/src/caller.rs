@@ -60,6 +60,8 @@ pub enum Via {
         /// Id of the token.
         id: String,
     },
+    /// Through a proxy that signs people in.
+    Proxy,
     /// Through the application that embeds us.
     Application {
         /// Whether it says that the password was given just now.
@@ -105,7 +107,8 @@ impl Caller {
     pub fn fresh(&self) -> Result<(), Problem> {
         let fresh = match &self.via {
             Via::Session { proven_at, .. } => self.now.duration_since(*proven_at).abs() <= FRESH,
-            Via::Token { .. } => true,
+            // A local password is not asked of who has none; the proxy asks for what it wants.
+            Via::Token { .. } | Via::Proxy => true,
             Via::Application { fresh } => *fresh,
         };
         if fresh {
@@ -193,11 +196,14 @@ async fn find(parts: &Parts, app: &App) -> Result<Caller, Problem> {
             }
             None => None,
         },
-        None => session::login(app, &parts.headers, now).await?.map(|(id, login)| {
-            let role = login.account.role;
-            let via = Via::Session { id, proven_at: login.proven_at };
-            caller(login.account, role, Scope::Admin, via)
-        }),
+        None => match proxied(parts, app, address).await? {
+            Some(account) => Some(caller(account.clone(), account.role, Scope::Admin, Via::Proxy)),
+            None => session::login(app, &parts.headers, now).await?.map(|(id, login)| {
+                let role = login.account.role;
+                let via = Via::Session { id, proven_at: login.proven_at };
+                caller(login.account, role, Scope::Admin, via)
+            }),
+        },
     };
     let found = found.ok_or_else(nobody)?;
     if !parts.method.is_safe() && !parts.headers.contains_key(HEADER) {
@@ -206,6 +212,25 @@ async fn find(parts: &Parts, app: &App) -> Result<Caller, Problem> {
             .hint("send X-Recoup: 1 with what changes something"));
     }
     Ok(found)
+}
+
+/// Whom a trusted proxy has signed in. The same header of anybody else is nothing: it is not even looked at.
+async fn proxied(parts: &Parts, app: &App, address: Option<IpAddr>) -> Result<Option<Account>, Problem> {
+    let options = app.options();
+    let trusted = address.is_some_and(|address| options.trusted_proxies.iter().any(|known| known.contains(address)));
+    if !trusted {
+        return Ok(None);
+    }
+    let mut names = parts.headers.get_all(&options.user_header).iter();
+    let Some(name) = names.next() else { return Ok(None) };
+    // Two of them: one of them was sent by somebody else.
+    let name = name.to_str().ok().map(str::trim).filter(|name| !name.is_empty() && names.next().is_none());
+    let name = name.ok_or_else(nobody)?;
+    let account = app.catalog().account_named(name).await?.filter(|account| !account.disabled);
+    account.map(Some).ok_or_else(|| {
+        Problem::new(StatusCode::FORBIDDEN, "not_a_user", "You have no account here")
+            .hint("an admin makes one of the name that the proxy gives: `recoup user add NAME`")
+    })
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use recoup::config::ServerSettings;
+use recoup::outbound::Network;
 
 use crate::caller::Authenticate;
 
@@ -26,6 +27,10 @@ pub struct Options {
     pub open_metrics: bool,
     /// Whether `/api/docs` is there.
     pub docs: bool,
+    /// Proxies whose [`user_header`](Self::user_header) is believed; the same header of anybody else is not looked at.
+    pub trusted_proxies: Vec<Network>,
+    /// The header in which such a proxy says who somebody is. They need an account of that name.
+    pub user_header: String,
     /// Sign-in of an embedding application. With it nobody needs to be set up.
     pub authenticate: Option<Arc<dyn Authenticate>>,
 }
@@ -40,6 +45,8 @@ impl Default for Options {
             upload_limit: 10 << 30,
             open_metrics: false,
             docs: true,
+            trusted_proxies: Vec::new(),
+            user_header: "remote-user".to_owned(),
             authenticate: None,
         }
     }
@@ -55,6 +62,8 @@ impl Options {
             upload_limit: server.upload_limit,
             open_metrics: server.open_metrics,
             docs: server.docs,
+            trusted_proxies: server.trusted_proxies.clone(),
+            user_header: server.user_header.clone(),
             ..Options::default()
         }
     }

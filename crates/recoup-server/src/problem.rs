@@ -132,7 +132,7 @@ impl Problem {
 /// The status of each kind of error. A code that means something more precise comes first.
 fn status(kind: ErrorKind, code: &str) -> StatusCode {
     match code {
-        "plan_changed" | "setting_changed" => return StatusCode::PRECONDITION_FAILED,
+        "plan_changed" | "setting_changed" | "changed_meanwhile" => return StatusCode::PRECONDITION_FAILED,
         "confirm_required" => return StatusCode::PRECONDITION_REQUIRED,
         "queue_full" => return StatusCode::TOO_MANY_REQUESTS,
         "catalog_unreachable" | "catalog_busy" | "audit_busy" => return StatusCode::SERVICE_UNAVAILABLE,

@@ -71,6 +71,8 @@ pub mod prune;
 pub mod restore;
 #[cfg(feature = "daemon")]
 pub mod scheduler;
+#[cfg(any(feature = "daemon", feature = "remote"))]
+mod sealing;
 pub mod source;
 pub mod sqlite;
 pub mod store;

@@ -14,6 +14,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("sqlite", 1),
     ("process", 1),
     ("outbound", 1),
+    ("sealing", 1),
     ("source", 2),
     ("format", 2),
     ("destination", 2),

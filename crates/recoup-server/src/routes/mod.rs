@@ -3,6 +3,8 @@
 
 mod audit;
 mod backups;
+mod charts;
+mod declared;
 mod docs;
 mod download;
 mod health;
@@ -48,6 +50,8 @@ fn quick() -> OpenApiRouter<App> {
         .merge(audit::routes())
         .merge(settings::routes())
         .merge(places::routes())
+        .merge(declared::routes())
+        .merge(charts::routes())
         .merge(scheduler::routes())
         .merge(health::routes())
         .merge(overview::routes())
@@ -74,6 +78,7 @@ fn long() -> OpenApiRouter<App> {
         .merge(download::routes())
         .merge(retention::streams())
         .merge(places::streams())
+        .merge(declared::streams())
         // An upload counts its own bytes.
         .merge(restores::streams().layer(DefaultBodyLimit::disable()))
 }

@@ -285,7 +285,7 @@ async fn places(app: &App, plans: &[Option<Plan>]) -> Result<Vec<Vec<Where>>, Pr
         let mut disks = |path: PathBuf| known.entry(path.clone()).or_insert_with(|| disk::of(&path)).clone();
         let of = |plan: &Option<Plan>| {
             let Some(plan) = plan else { return Vec::new() };
-            let mut data: Disks = data_of(plan, settings).into_iter().flat_map(&mut disks).collect();
+            let mut data: Disks = data_of(plan, &settings).into_iter().flat_map(&mut disks).collect();
             if data.is_empty() {
                 data = disks(engine.data().to_owned());
             }

@@ -50,18 +50,24 @@ async fn list(State(app): State<App>, caller: Caller) -> Result<Json<Destination
 
 /// A step of a test.
 #[derive(Serialize, ToSchema)]
-struct StepView {
+pub struct StepView {
     /// `open`, `write`, `list`, `read`, `delete` or `space`.
     name: String,
     ok: bool,
     text: String,
 }
 
+impl From<recoup::engine::TestStep> for StepView {
+    fn from(step: recoup::engine::TestStep) -> Self {
+        StepView { name: step.name, ok: step.ok, text: step.text }
+    }
+}
+
 /// How a test went.
 #[derive(Serialize, ToSchema)]
-struct TestView {
-    ok: bool,
-    steps: Vec<StepView>,
+pub struct TestView {
+    pub ok: bool,
+    pub steps: Vec<StepView>,
 }
 
 /// Writes, lists, reads and deletes a small object at a destination.
@@ -72,7 +78,7 @@ async fn test(State(app): State<App>, caller: Caller, Path(name): Path<String>) 
     caller.may(Scope::Write)?;
     let steps = app.engine().test_destination(&caller.actor(), &name).await?;
     let ok = steps.iter().all(|step| step.ok);
-    let steps = steps.into_iter().map(|step| StepView { name: step.name, ok: step.ok, text: step.text }).collect();
+    let steps = steps.into_iter().map(StepView::from).collect();
     Ok(Json(TestView { ok, steps }))
 }
 

@@ -6,14 +6,15 @@ use axum::response::Response;
 use jiff::Timestamp;
 use recoup::model::user::Scope;
 use recoup::prune::Preview;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::App;
 use crate::caller::Caller;
-use crate::input::Path;
+use crate::input::{Input, Path};
 use crate::problem::Problem;
 use crate::views::{Accepted, KindWord, accepted};
 
@@ -24,7 +25,7 @@ pub fn routes() -> OpenApiRouter<App> {
 
 /// Routes that look at destinations.
 pub fn streams() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(preview))
+    OpenApiRouter::new().routes(routes!(preview)).routes(routes!(draft))
 }
 
 /// What happens to one backup.
@@ -105,6 +106,48 @@ async fn preview(
     caller.may(Scope::Write)?;
     let (id, previews) = app.engine().preview_prune(&caller.actor(), &name).await?;
     Ok(Json(RetentionView { preview: id, destinations: previews.into_iter().map(series).collect() }))
+}
+
+/// Another policy is thought about.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct DraftRequest {
+    /// As `retention` in a plan; null keeps everything.
+    #[schema(value_type = Option<Object>)]
+    retention: Option<Map<String, Value>>,
+}
+
+/// What another policy would do at one destination.
+#[derive(Serialize, ToSchema)]
+struct DraftSeries {
+    #[serde(flatten)]
+    series: SeriesView,
+    /// How many backups there would be in 90 days, those still to be made included.
+    in_90_days: usize,
+}
+
+/// What another policy would do.
+#[derive(Serialize, ToSchema)]
+struct DraftView {
+    /// The destinations on this machine; the others when there are none.
+    destinations: Vec<DraftSeries>,
+}
+
+/// Tells what another policy would keep and remove now. Changes nothing, and cannot be applied: first the plan is changed.
+#[utoipa::path(post, path = "/plans/{name}/retention/draft", tag = "retention",
+    security(("session" = ["read"]), ("bearer" = ["read"])), params(("name" = String, Path)),
+    request_body = DraftRequest, responses((status = 200, body = DraftView)))]
+async fn draft(
+    State(app): State<App>,
+    caller: Caller,
+    Path(name): Path<String>,
+    Input(given): Input<DraftRequest>,
+) -> Result<Json<DraftView>, Problem> {
+    caller.may(Scope::Read)?;
+    let retention = given.retention.map_or(Value::Null, Value::Object);
+    let previews = app.engine().preview_draft(&caller.actor(), &name, retention).await?;
+    let one = |(destination, preview, in_90_days)| DraftSeries { series: series((destination, preview)), in_90_days };
+    Ok(Json(DraftView { destinations: previews.into_iter().map(one).collect() }))
 }
 
 /// Removes exactly what a preview showed. Needs the password of just now.

@@ -197,6 +197,7 @@ async fn me(caller: Caller) -> Result<Json<Me>, Problem> {
     let via = match caller.via {
         Via::Session { .. } => "session",
         Via::Token { .. } => "token",
+        Via::Proxy => "proxy",
         Via::Application { .. } => "application",
     };
     let fresh = caller.fresh().is_ok();

@@ -130,7 +130,8 @@ async fn change(
     Input(given): Input<SettingsChange>,
 ) -> Result<Response, Problem> {
     caller.may(Scope::Admin)?;
-    let server = &app.engine().settings().server;
+    let settings = app.engine().settings();
+    let server = &settings.server;
     let in_file = (given.check_interval_seconds.is_some() && server.check_interval.is_some())
         || (given.outbound_timeout_seconds.is_some() && server.outbound_timeout.is_some());
     if in_file {

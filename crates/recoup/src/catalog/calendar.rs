@@ -5,9 +5,27 @@ use jiff::Timestamp;
 
 use super::Catalog;
 use super::failure::{failed, is_taken};
-use super::row::ms;
+use super::row::{Columns, ms};
 use super::runs::NewRun;
+use super::statement::Statement;
 use crate::error::Result;
+use crate::model::Outcome;
+use crate::model::job::RunKind;
+
+/// The little of a run that a calendar shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunBrief {
+    /// Which.
+    pub id: String,
+    /// Name of the plan.
+    pub plan: String,
+    /// What it did.
+    pub kind: RunKind,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// When it was to begin.
+    pub at: Timestamp,
+}
 
 impl Catalog {
     /// The earliest time of any enabled plan that is still to come. What was due before and could not be started is not
@@ -66,5 +84,28 @@ impl Catalog {
         let sql = "UPDATE run SET occurrence = '(' || id || ') ' || occurrence WHERE plan = $1 AND occurrence > $2 AND state = 'done'";
         let done = sqlx::query(sql).bind(plan).bind(after).execute(&self.pool).await;
         Ok(done.map_err(|error| failed("giving back occurrences", error))?.rows_affected())
+    }
+
+    /// Runs that have ended, of those that were to begin in a span of time, the oldest first.
+    pub async fn runs_between(
+        &self,
+        owner: Option<&str>,
+        plan: Option<&str>,
+        since: Timestamp,
+        until: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<RunBrief>> {
+        let mut sql = Statement::all("SELECT id, plan_name, kind, outcome, due_at FROM run WHERE state = 'done'");
+        sql.end(&format!("AND due_at >= {} AND due_at < {}", ms(since), ms(until)));
+        sql.also("owner =", owner);
+        sql.also("plan =", plan);
+        sql.end(&format!("ORDER BY due_at, id LIMIT {}", limit.max(0)));
+        let rows = sql.query().fetch_all(&self.pool).await.map_err(|error| failed("reading the calendar", error))?;
+        let one = |row| {
+            let row = Columns(row);
+            let (id, plan, at) = (row.text("id")?, row.text("plan_name")?, row.time("due_at")?);
+            Ok(RunBrief { id, plan, kind: row.word("kind")?, outcome: row.word("outcome")?, at })
+        };
+        rows.iter().map(one).collect()
     }
 }

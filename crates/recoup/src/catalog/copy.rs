@@ -17,8 +17,21 @@ use super::Catalog;
 use super::failure::failed;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Every table, those that others refer to first.
-const TABLES: [&str; 10] = ["account", "login", "token", "plan", "run", "backup", "audit", "outbox", "kept", "setting"];
+/// Every table and the schema version that brought it, those that others refer to first.
+const TABLES: [(&str, i64); 12] = [
+    ("account", 1),
+    ("login", 1),
+    ("token", 1),
+    ("plan", 1),
+    ("run", 1),
+    ("backup", 1),
+    ("audit", 1),
+    ("outbox", 1),
+    ("kept", 1),
+    ("setting", 1),
+    ("added", 3),
+    ("stored", 3),
+];
 const DOING: &str = "copying the catalog";
 
 impl Catalog {
@@ -38,7 +51,7 @@ impl Catalog {
             let one = sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY");
             one.execute(&mut *moment).await.map_err(|error| failed(DOING, error))?;
         }
-        for table in TABLES {
+        for (table, _) in TABLES.into_iter().filter(|(_, since)| *since <= version) {
             let sql = AssertSqlSafe(format!("SELECT * FROM {table}"));
             let mut found = sqlx::query(sql).fetch(&mut *moment);
             while let Some(row) = found.try_next().await.map_err(|error| failed(DOING, error))? {
@@ -98,7 +111,8 @@ impl Catalog {
             let (Some(table), Some(row)) = (line.get("table").and_then(Value::as_str), line.get("row")) else {
                 return Err(bad());
             };
-            let (true, Some(row)) = (TABLES.contains(&table), row.as_object()) else { return Err(bad()) };
+            let known = TABLES.iter().any(|(name, _)| *name == table);
+            let (true, Some(row)) = (known, row.as_object()) else { return Err(bad()) };
             // The names become part of the statement.
             if !row.keys().all(|name| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')) {
                 return Err(bad());

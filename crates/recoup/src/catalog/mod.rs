@@ -5,6 +5,7 @@
 //! on what was read is one conditional statement. Not here: what a run does, when one is due.
 
 mod accounts;
+mod added;
 mod audit;
 mod backups;
 mod calendar;
@@ -21,6 +22,7 @@ mod runs;
 mod schema;
 mod settings;
 mod statement;
+mod stored;
 
 use std::path::{Path, PathBuf};
 use std::sync::Once;
@@ -30,12 +32,15 @@ use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyConnection, AnyPool, Connection, Executor};
 
 pub use accounts::{Account, Login, Token};
+pub use added::AddedRow;
 pub use backups::{BackupRow, Filter};
+pub use calendar::RunBrief;
 pub use kept::Kept;
 pub use outbox::Outgoing;
 pub use plans::{NewPlan, Origin, PlanRow, Timing};
 pub use runs::{NewRun, RunRow, Runs};
 pub use settings::DaemonSettings;
+pub use stored::StoredRow;
 
 use crate::error::{Error, ErrorKind, Result};
 

@@ -21,6 +21,9 @@ impl Columns<'_> {
     pub fn number(&self, name: &str) -> Result<i64> {
         self.0.try_get(name).map_err(|error| failed(name, error))
     }
+    pub fn maybe_number(&self, name: &str) -> Result<Option<i64>> {
+        self.0.try_get(name).map_err(|error| failed(name, error))
+    }
     pub fn truth(&self, name: &str) -> Result<bool> {
         Ok(self.number(name)? != 0)
     }

@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
     (1, "first", include_str!("migrations/1_first.up.sql"), include_str!("migrations/1_first.down.sql")),
     (2, "found", include_str!("migrations/2_found.up.sql"), include_str!("migrations/2_found.down.sql")),
+    (3, "added", include_str!("migrations/3_added.up.sql"), include_str!("migrations/3_added.down.sql")),
 ];
 
 /// How often a migration of a SQLite file is tried that another process migrates too: there is no lock to wait at.

@@ -61,13 +61,7 @@ pub(super) fn settings(inputs: Inputs<'_>, written: written::File) -> Result<Set
     let server =
         written.server.as_ref().map_or_else(|| ServerSettings::beside(&base), |server| server.settings.clone());
     for destination in &written.destinations {
-        let mut destination = meaning.destination(destination)?;
-        if let Address::Drive(drive) = &mut destination.address
-            && drive.token_key.as_os_str().is_empty()
-        {
-            drive.token_key = server.data.join("keys/drive.key");
-        }
-        destinations.push(destination);
+        destinations.push(with_key(meaning.destination(destination)?, &server));
     }
     for channel in &written.channels {
         for at in &channel.values {
@@ -123,6 +117,27 @@ pub(super) fn one(known: &Settings, written: &written::Plan) -> Result<Plan> {
     let mut meaning =
         Meaning { path: Path::new(""), base: &known.base, zone: &known.zone, values: vec![], resolved: vec![] };
     meaning.plan(known, written)
+}
+
+/// What one more destination means beside those that are known, and its keys for people.
+pub(super) fn destination(
+    known: &Settings,
+    written: &destination::Written,
+) -> Result<(DestinationSettings, Vec<Value>)> {
+    let mut meaning =
+        Meaning { path: Path::new(""), base: &known.base, zone: &known.zone, values: vec![], resolved: vec![] };
+    let found = meaning.destination(written)?;
+    Ok((with_key(found, &known.server), meaning.values))
+}
+
+/// The key of a sign-in lies in the daemon's folder when nobody says where.
+fn with_key(mut destination: DestinationSettings, server: &ServerSettings) -> DestinationSettings {
+    if let Address::Drive(drive) = &mut destination.address
+        && drive.token_key.as_os_str().is_empty()
+    {
+        drive.token_key = server.data.join("keys/drive.key");
+    }
+    destination
 }
 
 struct Meaning<'a> {

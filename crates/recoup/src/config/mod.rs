@@ -5,6 +5,7 @@
 //! the environment is; the caller hands in both.
 
 mod ad_hoc;
+mod added;
 mod destination;
 mod environment;
 mod hooks;
@@ -25,6 +26,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use ad_hoc::{AdHoc, from_origins};
+pub use added::Addition;
 pub use environment::VARIABLES;
 pub use nearest::nearest;
 pub use server::{DEFAULT_LISTEN, ServerSettings};

@@ -20,6 +20,8 @@ pub const DEFAULT_LISTEN: &str = "127.0.0.1:7467";
 const DEFAULT_UPLOAD: u64 = 10 << 30;
 /// Requests per second and address when nobody says.
 const DEFAULT_RATE: u32 = 100;
+/// Where Authelia, Authentik and oauth2-proxy say who somebody is.
+const DEFAULT_USER_HEADER: &str = "remote-user";
 
 /// `[server]` as meant.
 #[derive(Debug, Clone)]
@@ -48,6 +50,10 @@ pub struct ServerSettings {
     pub private_targets: Vec<Network>,
     /// Requests per second and address; 0 does not count them.
     pub rate_limit: u32,
+    /// Proxies that say who somebody is.
+    pub trusted_proxies: Vec<Network>,
+    /// The header in which they say it, in lower case.
+    pub user_header: String,
     /// Whether `/metrics` answers without a token.
     pub open_metrics: bool,
     /// Whether `/api/docs` is there.
@@ -70,6 +76,8 @@ impl ServerSettings {
             outbound_timeout: None,
             private_targets: Vec::new(),
             rate_limit: DEFAULT_RATE,
+            trusted_proxies: Vec::new(),
+            user_header: DEFAULT_USER_HEADER.to_owned(),
             open_metrics: false,
             docs: true,
         }
@@ -186,14 +194,24 @@ impl<'a> Reader<'a> {
             _ => Err(field.wrong("must be 1 to 64")),
         })?;
         settings.concurrency = concurrency.unwrap_or(2);
-        if let Some(field) = self.table.take("private_targets") {
-            for at in field.strings()? {
-                settings.private_targets.push(at.value.parse().map_err(|error| field.refused(&error))?);
-            }
-            let texts: Vec<String> = field.strings()?.into_iter().map(|at| at.value).collect();
-            self.note(&field, json!(texts));
-        }
+        settings.private_targets = self.networks("private_targets")?;
+        settings.trusted_proxies = self.networks("trusted_proxies")?;
+        let header = self.each("user_header", |field| {
+            let name = field.string()?.value.to_ascii_lowercase();
+            let fits = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+            let taken = ["authorization", "cookie", "host"].contains(&name.as_str());
+            if fits && !taken { Ok(name) } else { Err(field.wrong("is not a header for names")) }
+        })?;
+        settings.user_header = header.unwrap_or_else(|| settings.user_header.clone());
         Ok(())
+    }
+
+    fn networks(&mut self, key: &'static str) -> Result<Vec<Network>> {
+        let Some(field) = self.table.take(key) else { return Ok(Vec::new()) };
+        let texts: Vec<String> = field.strings()?.into_iter().map(|at| at.value).collect();
+        let found = texts.iter().map(|text| text.parse().map_err(|error| field.refused(&error))).collect();
+        self.note(&field, json!(texts));
+        found
     }
 }
 

@@ -61,7 +61,7 @@ pub fn table(name: &str, body: &Value) -> Result<String> {
     })
 }
 
-fn without_nulls(value: &Value) -> Value {
+pub(super) fn without_nulls(value: &Value) -> Value {
     match value {
         Value::Object(members) => {
             let kept = members.iter().filter(|(_, value)| !value.is_null());

@@ -124,7 +124,7 @@ impl File {
 }
 
 /// The tables below `[plan]` or `[destination]`, by the names the user gave.
-fn named<'a>(table: &mut Table<'a>, kind: &'static str) -> Result<Vec<(At<String>, Field<'a>)>> {
+pub(super) fn named<'a>(table: &mut Table<'a>, kind: &'static str) -> Result<Vec<(At<String>, Field<'a>)>> {
     let Some(all) = table.take(kind) else { return Ok(Vec::new()) };
     let fields = all.table()?.take_all();
     Ok(fields.into_iter().map(|(value, f)| (At { value, line: f.line, key: f.key.clone() }, f)).collect())

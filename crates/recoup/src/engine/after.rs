@@ -58,6 +58,7 @@ impl Engine {
             }
             result["retention"] = json!(pruned);
         }
+        self.note_filled(&stored.places).await;
         if let Err(error) = self.queue_proof(task, stored, plan).await {
             let text = format!("Its verification could not be queued: {error}");
             warnings.push(Warning::new("not_queued", text));

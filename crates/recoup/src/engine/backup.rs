@@ -131,7 +131,7 @@ impl Site {
 
     /// Finishes or takes back restores of a plan's data that a crash interrupted.
     pub fn repair(&self, plan: &Plan, stores: &[Arc<dyn Store>], busy: Duration, context: &Context) -> Result<()> {
-        let places = recover::places_of(&plan.sources, &self.settings.base);
+        let places = recover::places_of(&plan.sources, &self.settings().base);
         let remember = |record: &RestoreRecord| recover::remember_at(stores, record, context);
         for folder in recover::folders_of(places.iter().map(std::path::PathBuf::as_path)) {
             for recovered in recover::folder(&folder, &remember, busy, context)? {

@@ -122,7 +122,7 @@ impl Site {
                 Some(plan) => self.factories(plan),
                 None => {
                     let (sources, _) = from_origins(&listed.manifest);
-                    let base = &self.settings.base;
+                    let base = &self.settings().base;
                     sources.iter().map(|spec| factory(spec, base, false, self.environment.clone())).collect()
                 }
             };

@@ -39,6 +39,14 @@ pub struct Adopted {
 
 impl Site {
     fn test(&self, name: &str) -> Vec<TestStep> {
+        match self.destination(name) {
+            Ok(settings) => self.test_of(&settings),
+            Err(error) => vec![TestStep { name: "open".to_owned(), ok: false, text: told(&error) }],
+        }
+    }
+
+    /// The same of one that may not be declared yet.
+    pub(super) fn test_of(&self, settings: &DestinationSettings) -> Vec<TestStep> {
         let mut steps = Vec::new();
         let mut step = |name: &str, done: Result<String>| -> bool {
             let ok = done.is_ok();
@@ -47,8 +55,7 @@ impl Site {
             ok
         };
         let context = self.context();
-        let opened = self.destination(name).and_then(|settings| destination::open(&settings, true));
-        let destination = match opened {
+        let destination = match destination::open(settings, true) {
             Ok(destination) => destination,
             Err(error) => {
                 step("open", Err(error));
@@ -83,7 +90,7 @@ impl Site {
 }
 
 impl Engine {
-    /// Names of the destinations of `recoup.toml`, the usual ones included.
+    /// Names of the destinations that have one, the usual ones included.
     pub fn destinations(&self) -> Vec<String> {
         let settings = self.settings();
         let mut all: Vec<DestinationSettings> = settings.destinations.clone();

@@ -5,9 +5,13 @@
 //! here: when something is due (the scheduler), how a verb works ([`crate::backup`] and its neighbours), HTTP.
 
 mod actor;
+mod added;
 mod after;
 mod audit;
 mod backup;
+mod charts;
+#[cfg(feature = "remote")]
+mod connect;
 mod copies;
 mod destinations;
 mod fence;
@@ -37,12 +41,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::broadcast;
 
 pub use actor::Actor;
+pub use added::{Declared, DeclaredKind};
+pub use charts::Filled;
+#[cfg(feature = "remote")]
+pub use connect::Connection;
 pub use destinations::{Adopted, TestStep};
 pub use request::Work;
 pub use status::PlanStatus;
 pub use watch::{Progress, RunEvent};
 
-use crate::catalog::{Catalog, holder};
+use crate::catalog::{AddedRow, Catalog, holder};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::error::{Error, ErrorKind, Result};
@@ -80,7 +88,14 @@ pub struct Engine {
     /// Account that owns what nobody else does.
     own: String,
     events: broadcast::Sender<RunEvent>,
+    /// What recoup.toml says.
+    declared: Arc<Settings>,
+    /// What was added beside it, as it was read last.
+    added: Mutex<Vec<AddedRow>>,
     running: Mutex<HashMap<String, watch::Handle>>,
+    /// Sign-ins to Drive that somebody began on a page.
+    #[cfg(feature = "remote")]
+    connecting: Mutex<HashMap<String, connect::Begun>>,
     /// Nothing is to be begun, because this process ends or its scheduler stops.
     ending: AtomicBool,
     /// How long telling somebody may take, as the catalog says.
@@ -98,9 +113,9 @@ impl Engine {
         &self.site.clock
     }
 
-    /// `recoup.toml` as meant.
-    pub fn settings(&self) -> &Settings {
-        &self.site.settings
+    /// `recoup.toml` as meant, and what was added since.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.site.settings()
     }
 
     /// The daemon's folder.

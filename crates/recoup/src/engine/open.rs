@@ -4,8 +4,8 @@
 use std::fs::{self, DirBuilder, Permissions};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use serde_json::json;
@@ -43,8 +43,9 @@ impl Engine {
             Some(url) if url.starts_with("sqlite:") => Some(location::parse(url, &data)?.path),
             Some(_) => None,
         };
+        let declared = Arc::new(options.settings);
         let site = Arc::new(Site {
-            settings: options.settings,
+            live: RwLock::new(declared.clone()),
             data,
             clock: options.clock,
             environment: options.environment,
@@ -78,7 +79,11 @@ impl Engine {
             node,
             own,
             events,
+            declared,
+            added: Mutex::default(),
             running: Default::default(),
+            #[cfg(feature = "remote")]
+            connecting: Default::default(),
             ending: Default::default(),
             outbound_seconds: AtomicU64::new(OUTBOUND.as_secs()),
         });

@@ -216,7 +216,8 @@ impl super::site::Site {
         if role == Role::Admin {
             return Ok(());
         }
-        let base = &self.settings.base;
+        let settings = self.settings();
+        let base = &settings.base;
         let mut places = recover::places_of(&plan.sources, base);
         for source in &plan.sources {
             match source {
@@ -239,8 +240,8 @@ impl super::site::Site {
         for place in &places {
             self.is_within_roots(place)?;
         }
-        let named = |name: &String| self.settings.destinations.iter().any(|known| known.name == *name);
-        let usual = self.settings.default_destinations(base)?;
+        let named = |name: &String| settings.destinations.iter().any(|known| known.name == *name);
+        let usual = settings.default_destinations(base)?;
         let known = |name: &&String| named(name) || usual.iter().any(|usual| usual.name == **name);
         match plan.destinations.iter().find(|name| !known(name)) {
             None => Ok(()),
@@ -285,7 +286,7 @@ fn about(name: &str, id: &str, action: &str, plan: &Plan, body: &Value) -> Event
 }
 
 /// A merge patch (RFC 7386).
-fn merge(target: &mut Value, patch: Value) {
+pub(super) fn merge(target: &mut Value, patch: Value) {
     let Value::Object(patch) = patch else {
         *target = patch;
         return;

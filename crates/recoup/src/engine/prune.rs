@@ -18,6 +18,8 @@ use crate::prune::{self, Preview, Report, Request, Rule};
 
 /// How long a preview is good for.
 pub(super) const PREVIEW: SignedDuration = SignedDuration::from_mins(15);
+/// How far a draft looks ahead.
+const LATER: SignedDuration = SignedDuration::from_hours(24 * 90);
 /// How long nothing is removed after the clock was wrong.
 const DISTRUST: SignedDuration = SignedDuration::from_hours(24);
 
@@ -74,6 +76,41 @@ impl Engine {
         let row = self.plan(who, plan).await?;
         let plan = self.plan_of(&row)?;
         self.preview(who, &row, plan, What::Protected(older_than)).await
+    }
+
+    /// What retention would remove under another policy (`retention` of a plan's document, `null` keeps everything), at the
+    /// destinations on this machine, or at all when none is; with how many there would be in 90 days. For a page that
+    /// shows it while somebody types: it cannot be carried out.
+    pub async fn preview_draft(
+        &self,
+        who: &Actor,
+        plan: &str,
+        retention: Value,
+    ) -> Result<Vec<(String, Preview, usize)>> {
+        let row = self.plan(who, plan).await?;
+        let mut body = row.body.clone();
+        body["retention"] = retention;
+        let plan = self.settings().plan_of(&row.name, &body)?;
+        let policy = plan.retention.unwrap_or_default();
+        let (site, now) = (self.site.clone(), self.clock().now());
+        let later = now.saturating_add(LATER).map_err(|error| Error::usage("bad_date", error.to_string()))?;
+        blocking(move || {
+            let (places, closed) = site.places(&plan.destinations);
+            if let (true, Some((_, error))) = (places.is_empty(), closed.into_iter().next()) {
+                return Err(error);
+            }
+            let (near, far): (Vec<_>, Vec<_>) =
+                places.into_iter().partition(|place| place.store.staging_root().is_some());
+            let rule = Rule::Policy { policy: &policy, once: true };
+            let request = Request { plan: &plan.name, rule, trigger: Trigger::Command, confirmed: None };
+            let look = |place: Place| {
+                let preview = prune::preview(place.store.as_ref(), &request, now)?;
+                let then = preview.forecast(&policy, later)?.kept;
+                Ok((place.name, preview, then))
+            };
+            if near.is_empty() { far } else { near }.into_iter().map(look).collect()
+        })
+        .await
     }
 
     async fn preview(
@@ -145,6 +182,7 @@ impl Engine {
             let store = blocking(move || site.store(&name)).await?;
             let place = Place { name: destination, store };
             results.push(self.prune_at(task, &place, pruning, &mut done.warnings).await?);
+            self.note_filled(&[place]).await;
         }
         done.outcome = if done.warnings.is_empty() { Outcome::Good } else { Outcome::Warnings };
         done.result = json!({ "retention": results });

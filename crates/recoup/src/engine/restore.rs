@@ -59,7 +59,7 @@ impl Site {
         if role != Role::Admin || manifest.kind == Kind::Upload {
             named.parts.iter_mut().for_each(|part| part.origin = None);
         }
-        let places = Places::of_plan(&named, &plan.sources, &self.settings.base)?;
+        let places = Places::of_plan(&named, &plan.sources, &self.settings().base)?;
         if named.parts.iter().all(|part| places.target(part).ok().flatten().is_none()) {
             let text = "Nothing in this backup belongs to the plan's sources";
             return Err(Error::usage("no_place", text).hint("give the sources of the plan the names of the parts"));
@@ -379,7 +379,7 @@ impl Engine {
             let done = blocking(move || {
                 let (places, _) = site.places(&plan.destinations);
                 let stores: Vec<_> = places.into_iter().map(|place| place.store).collect();
-                let paths = recover::places_of(&plan.sources, &site.settings.base);
+                let paths = recover::places_of(&plan.sources, &site.settings().base);
                 site.recover_around(&paths, &stores, &site.context())
             });
             if let Err(error) = done.await {
@@ -406,7 +406,7 @@ impl Engine {
             let (homes, _) = site.places(&names.chain([destination.clone()]).collect::<Vec<_>>());
             let stores: Vec<_> = homes.into_iter().map(|place| place.store).collect();
             let mut paths = match &plan {
-                Some(plan) => recover::places_of(&plan.sources, &site.settings.base),
+                Some(plan) => recover::places_of(&plan.sources, &site.settings().base),
                 None => Vec::new(),
             };
             let listed = site.store(&destination).and_then(|store| {

@@ -1,7 +1,7 @@
 //! Destinations that wait for a person to sign in: people hear of it at once, and again every so often (`repeat` of their
 //! channel, a day when it does not say) as long as it is so.
 //!
-//! Not here: signing in, which is done on the machine by `recoup drive connect`.
+//! Not here: signing in, by `recoup drive connect` or from a page (`connect`).
 
 use std::collections::BTreeSet;
 

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use super::Environment;
 use crate::clock::Clock;
@@ -17,7 +17,8 @@ use crate::store::{FilesStore, Store};
 
 /// What a verb finds around itself.
 pub(super) struct Site {
-    pub settings: Settings,
+    /// What recoup.toml says, and what was added since, in the place of what was before.
+    pub live: RwLock<Arc<Settings>>,
     pub data: PathBuf,
     pub clock: Arc<dyn Clock>,
     pub environment: Environment,
@@ -36,19 +37,25 @@ pub(super) struct Place {
 }
 
 impl Site {
+    /// The settings as they are now.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.live.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Folders that people who are no admins may name.
-    pub fn roots(&self) -> &[PathBuf] {
-        &self.settings.server.roots
+    pub fn roots(&self) -> Vec<PathBuf> {
+        self.settings().server.roots.clone()
     }
 
     /// A destination by its name, or a directory. Errors: `destination_missing` for a name that recoup.toml does not have.
     pub fn destination(&self, name: &str) -> Result<DestinationSettings> {
-        let found = self.settings.destination(name, &self.settings.base)?;
+        let settings = self.settings();
+        let found = settings.destination(name, &settings.base)?;
         // A name that is gone must not become a folder in the current directory.
         if found.name != name && !name.contains('/') && !name.starts_with('.') {
             let text = format!("There is no destination {name}");
             return Err(Error::new(ErrorKind::NotFound, "destination_missing", text)
-                .hint(format!("add [destination.{name}] to recoup.toml")));
+                .hint(format!("add [destination.{name}] to recoup.toml, or on the page of destinations")));
         }
         Ok(found)
     }
@@ -56,7 +63,8 @@ impl Site {
     /// What the list calls a destination: a folder that has a name goes by it, whatever a plan calls it.
     pub fn usual_name(&self, name: &str) -> String {
         let Ok(found) = self.destination(name) else { return name.to_owned() };
-        let named = self.settings.destinations.iter().find(|known| known.address == found.address);
+        let settings = self.settings();
+        let named = settings.destinations.iter().find(|known| known.address == found.address);
         named.map_or(found.name, |known| known.name.clone())
     }
 
@@ -81,7 +89,8 @@ impl Site {
 
     /// The sources of a plan, and those that an embedding application adds.
     pub fn factories(&self, plan: &Plan) -> Vec<SourceFactory> {
-        let make = |spec| factory(spec, &self.settings.base, plan.compact, self.environment.clone());
+        let base = self.settings().base.clone();
+        let make = |spec| factory(spec, &base, plan.compact, self.environment.clone());
         let added = self.sources.get(&plan.name).into_iter().flatten().cloned();
         plan.sources.iter().map(make).chain(added).collect()
     }

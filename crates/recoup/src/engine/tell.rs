@@ -37,7 +37,8 @@ impl Engine {
 
     /// What may be reached to tell somebody through a channel of `recoup.toml`, and how long that may take.
     pub fn reach(&self) -> Reach {
-        let server = &self.settings().server;
+        let settings = self.settings();
+        let server = &settings.server;
         let kept = Duration::from_secs(self.outbound_seconds.load(Ordering::Relaxed));
         Reach::of_operator(server.outbound_timeout.unwrap_or(kept), server.private_targets.clone())
     }
@@ -46,7 +47,7 @@ impl Engine {
     pub async fn reread_settings(&self) -> Result<()> {
         let kept = self.catalog.daemon_settings().await?.outbound_timeout();
         self.outbound_seconds.store(kept.unwrap_or(OUTBOUND).as_secs(), Ordering::Relaxed);
-        Ok(())
+        self.reread_added().await
     }
 
     /// The same about the end of a run.
@@ -73,7 +74,7 @@ impl Engine {
     async fn try_to_tell(&self, notice: &Notice, previous: Option<Outcome>) -> Result<bool> {
         self.reread_settings().await?;
         let mut waits = false;
-        for channel in self.channels_of(notice).await? {
+        for channel in &self.channels_of(notice).await? {
             let history = self.history(channel, notice, previous).await?;
             if !wanted(channel, notice, &history) {
                 continue;
@@ -100,28 +101,29 @@ impl Engine {
 
     /// The page of a run, or the first one, below the address that people know.
     fn page_of(&self, run: Option<&str>) -> Option<String> {
-        let root = self.settings().server.public_url.as_deref()?.trim_end_matches('/');
+        let settings = self.settings();
+        let root = settings.server.public_url.as_deref()?.trim_end_matches('/');
         Some(run.map_or_else(|| format!("{root}/"), |run| format!("{root}/runs/{run}")))
     }
 
     /// Those that the plan names; of what is about the whole machine everybody hears but monitors.
-    async fn channels_of(&self, notice: &Notice) -> Result<Vec<&Channel>> {
-        let channels = &self.settings().channels;
-        let people = |channel: &&Channel| !matches!(channel.target, Target::Heartbeat { .. });
+    async fn channels_of(&self, notice: &Notice) -> Result<Vec<Channel>> {
+        let channels = self.settings().channels.clone();
+        let people = |channel: &Channel| !matches!(channel.target, Target::Heartbeat { .. });
         if notice.plan.is_empty() {
-            return Ok(channels.iter().filter(people).collect());
+            return Ok(channels.into_iter().filter(people).collect());
         }
         let row = self.catalog.plan(&notice.plan, None).await?;
         let plan = row.and_then(|row| self.meant(&row.name, &row.body).ok());
         let names = plan.map(|plan| plan.notify);
-        let told = |channel: &&Channel| match &names {
+        let told = |channel: &Channel| match &names {
             Some(names) => names.contains(&channel.name),
             // A plan that makes no sense any more is a trouble of its own.
             None => people(channel),
         };
         // A monitor watches backups; a verification that ends must not count as one.
-        let watched = |channel: &&Channel| people(channel) || notice.work == RunKind::Backup;
-        Ok(channels.iter().filter(told).filter(watched).collect())
+        let watched = |channel: &Channel| people(channel) || notice.work == RunKind::Backup;
+        Ok(channels.into_iter().filter(told).filter(watched).collect())
     }
 
     async fn history(&self, channel: &Channel, notice: &Notice, previous: Option<Outcome>) -> Result<History> {

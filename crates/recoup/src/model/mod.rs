@@ -8,6 +8,7 @@ pub mod destination;
 pub mod duration;
 pub mod entry;
 pub mod forecast;
+pub mod growth;
 pub mod guard;
 pub mod hook;
 pub mod job;

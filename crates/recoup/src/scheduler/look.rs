@@ -82,6 +82,8 @@ impl Looker {
         let now = look.now;
         let mut looked =
             Looked { at: now, queued: 0, waiting: 0, broken: 0, clock_wrong: false, next: None, told: false };
+        // What was changed by another daemon holds here too.
+        self.engine.reread_settings().await?;
         // By whatever clock: what is left behind by a crash does not wait.
         looked.told |= takeover::look(&mut self.beats, &self.engine).await? > 0;
         let before = std::mem::replace(&mut self.impossible, schedule::impossible(now));

@@ -71,8 +71,8 @@ async fn send(engine: &Arc<Engine>, outgoing: Outgoing) {
 
 fn deliver(engine: &Engine, outgoing: &Outgoing) -> Result<()> {
     let gone = || Error::usage("unknown_channel", format!("There is no channel {}", outgoing.channel));
-    let channel =
-        engine.settings().channels.iter().find(|channel| channel.name == outgoing.channel).ok_or_else(gone)?;
+    let settings = engine.settings();
+    let channel = settings.channels.iter().find(|channel| channel.name == outgoing.channel).ok_or_else(gone)?;
     let notice: Notice = serde_json::from_value(outgoing.notice.clone())
         .map_err(|error| Error::new(ErrorKind::Corrupted, "bad_notice", "The notice cannot be read").because(error))?;
     notify::send(channel, &notice, &engine.reach())

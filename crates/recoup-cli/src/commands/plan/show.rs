@@ -153,7 +153,7 @@ pub fn does(row: &PlanRow, plan: &Plan, engine: &Engine) -> String {
         Origin::BuiltIn => "recoup itself".to_owned(),
     };
     let next = engine.next_runs(row, engine.clock().now(), 1).ok().and_then(|next| next.first().copied());
-    lines(plan, settings, origin, next)
+    lines(plan, &settings, origin, next)
 }
 
 fn does_plan(plan: &Plan, session: &Session) -> String {

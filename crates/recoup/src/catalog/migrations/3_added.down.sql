@@ -1,0 +1,3 @@
+DROP TABLE stored;
+DROP INDEX run_of_day;
+DROP TABLE added;
