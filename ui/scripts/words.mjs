@@ -15,7 +15,7 @@ const code = files(root)
   .join('\n');
 const used = new Set([...code.matchAll(/['"`]([a-z][\w]*(?:\.[\w]+)+)['"`]/g)].map((found) => found[1]));
 const begun = [...code.matchAll(/`([a-z][\w.]*\.)\$\{/g)].map((found) => found[1]);
-const english = readFileSync(join(root, 'words/en.ts'), 'utf8');
+const english = [join(root, 'words/en.ts'), ...files(join(root, 'words/en'))].map((path) => readFileSync(path, 'utf8')).join('\n');
 const keys = [...english.matchAll(/^ {2}'([\w.]+)':/gm)].map((found) => found[1]);
 const unused = keys.filter((key) => !used.has(key) && !begun.some((start) => key.startsWith(start)));
 if (unused.length > 0) {

@@ -23,6 +23,8 @@ const Plans = lazy(() => import('./pages/plans').then((page) => ({ default: page
 const PlanPage = lazy(() => import('./pages/plan').then((page) => ({ default: page.PlanPage })));
 const Runs = lazy(() => import('./pages/runs').then((page) => ({ default: page.Runs })));
 const RunPage = lazy(() => import('./pages/run').then((page) => ({ default: page.RunPage })));
+const Backups = lazy(() => import('./pages/backups').then((page) => ({ default: page.Backups })));
+const BackupPage = lazy(() => import('./pages/backup').then((page) => ({ default: page.BackupPage })));
 const Profile = lazy(() => import('./pages/profile').then((page) => ({ default: page.Profile })));
 const More = lazy(() => import('./pages/more').then((page) => ({ default: page.More })));
 
@@ -95,6 +97,8 @@ function Doors() {
           <Route path="/plans/:name/:tab">{({ name, tab }) => <PlanPage key={name} name={decode(name)} tab={tab} />}</Route>
           <Route path="/runs" component={Runs} />
           <Route path="/runs/:id">{({ id }) => <RunPage key={id} id={decode(id)} />}</Route>
+          <Route path="/backups" component={Backups} />
+          <Route path="/backups/:id">{({ id }) => <BackupPage key={id} id={decode(id)} />}</Route>
           <Route path="/profile" component={Profile} />
           <Route path="/more" component={More} />
           <Route path="/sign-in">

@@ -172,6 +172,77 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/calendar": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tells what ended on each of some days, and what is planned. */
+        get: operations["runs_calendar"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the ways to tell people. */
+        get: operations["channels_channels"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Reads how a channel is declared. */
+        get: operations["channels_channel"];
+        put?: never;
+        /** Adds a channel: the keys of its table in recoup.toml. For admins. */
+        post: operations["channels_add_channel"];
+        /** Removes a channel that was added here and that no plan names. For admins. */
+        delete: operations["channels_remove_channel"];
+        options?: never;
+        head?: never;
+        /** Merges a change into a channel that was added here (RFC 7386); what is absent stays. For admins. */
+        patch: operations["channels_change_channel"];
+        trace?: never;
+    };
+    "/api/v1/channels/{name}/try": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends a test message through a channel, as it is or as it would be with these keys. For admins. */
+        post: operations["channels_try_channel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/destinations": {
         parameters: {
             query?: never;
@@ -189,6 +260,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/destinations/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Reads how a destination is declared. */
+        get: operations["destinations_destination"];
+        put?: never;
+        /** Adds a destination: the keys of its table in recoup.toml. For admins. */
+        post: operations["destinations_add_destination"];
+        /** Removes a destination that was added here and that no plan names; what lies there stays. For admins. */
+        delete: operations["destinations_remove_destination"];
+        options?: never;
+        head?: never;
+        /** Merges a change into a destination that was added here (RFC 7386); what is absent stays. For admins. */
+        patch: operations["destinations_change_destination"];
+        trace?: never;
+    };
     "/api/v1/destinations/{name}/adopt": {
         parameters: {
             query?: never;
@@ -201,6 +292,25 @@ export interface paths {
         /** Lists everything that lies at a destination, whoever made it. For admins. */
         post: operations["destinations_adopt"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/destinations/{name}/sign-in": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tells how a destination in Google Drive stands; asked again every few seconds while somebody signs in. */
+        get: operations["destinations_connection"];
+        put?: never;
+        /** Begins a sign-in to Google Drive: gives a page and a code to type there, good for ten minutes. For admins. */
+        post: operations["destinations_connect"];
+        /** Signs out of Google Drive, or stops a sign-in that waits. Backups there stay. For admins. */
+        delete: operations["destinations_disconnect"];
         options?: never;
         head?: never;
         patch?: never;
@@ -223,6 +333,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/destinations/{name}/try": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Writes, lists, reads and deletes a small object at a destination as it would be with these keys, before they are kept.
+         *     For admins.
+         */
+        post: operations["destinations_try_destination"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events": {
         parameters: {
             query?: never;
@@ -232,6 +362,23 @@ export interface paths {
         };
         /** Tells what happens to one's runs; an admin sees everybody's. */
         get: operations["runs_all_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/growth": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tells how full each destination was at the end of each day, and when it will be full. */
+        get: operations["destinations_growth"];
         put?: never;
         post?: never;
         delete?: never;
@@ -427,6 +574,23 @@ export interface paths {
         put?: never;
         /** Tells what retention would keep and remove of a plan, and why. Changes nothing. */
         post: operations["retention_preview"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/plans/{name}/retention/draft": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Tells what another policy would keep and remove now. Changes nothing, and cannot be applied: first the plan is changed. */
+        post: operations["retention_draft"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1057,6 +1221,17 @@ export interface components {
             protected: boolean;
             verified?: components["schemas"]["Level"] | null;
         };
+        /** @description What happened and what is to come. */
+        CalendarView: {
+            /** @description Days with runs that ended, from the log of runs; what retention removed since does not change them. */
+            days: components["schemas"]["DayView"][];
+            /** @description What the schedules say of the days after this moment, 60 days at most. */
+            planned: components["schemas"]["PlannedView"][];
+            /** Format: date */
+            today: string;
+            /** @description The time zone in which a day begins. */
+            zone: string;
+        };
         /** @description A plan. */
         Card: {
             /** Format: int64 */
@@ -1110,6 +1285,10 @@ export interface components {
          * @enum {string}
          */
         Cause: "scheduled" | "manual" | "catch_up" | "retry";
+        /** @description The ways to tell people. */
+        Channels: {
+            items: components["schemas"]["DeclaredView"][];
+        };
         /** @description What a check of the chain found. */
         Checked: {
             /**
@@ -1119,6 +1298,28 @@ export interface components {
             events: number;
             ok: boolean;
             problems: components["schemas"]["Found"][];
+        };
+        /** @description How a destination in Google Drive stands. */
+        ConnectionView: {
+            /** @description Why the last try came to nothing. */
+            error?: string | null;
+            /** @enum {string} */
+            state: "signed_out";
+        } | {
+            code: string;
+            /** @enum {string} */
+            state: "waiting";
+            url: string;
+        } | {
+            /** @description Whose account it is. */
+            account?: string | null;
+            /**
+             * Format: int64
+             * @description Bytes that are free.
+             */
+            free?: number | null;
+            /** @enum {string} */
+            state: "signed_in";
         };
         /** @description What is in a backup. */
         Contents: {
@@ -1151,6 +1352,22 @@ export interface components {
             files: number;
             settings: number;
         };
+        /** @description A run on a day. */
+        DayRun: {
+            /** Format: date-time */
+            at: string;
+            id: string;
+            kind: components["schemas"]["RunKind"];
+            outcome: components["schemas"]["Outcome"];
+            plan: string;
+        };
+        /** @description A day on which something ended. */
+        DayView: {
+            /** Format: date */
+            date: string;
+            /** @description In the order in which they were to begin. */
+            runs: components["schemas"]["DayRun"][];
+        };
         /** @description What happens to one backup. */
         DecisionView: {
             /** Format: int64 */
@@ -1162,6 +1379,26 @@ export interface components {
             kind: components["schemas"]["Kind"];
             /** @description Why. */
             reasons: string[];
+        };
+        /**
+         * @description Where something is declared.
+         * @enum {string}
+         */
+        DeclaredOrigin: "file" | "catalog";
+        /** @description A destination or channel. */
+        DeclaredView: {
+            /** @description Its keys as in recoup.toml (dots where tables are nested) and what may be shown of each; empty for who is no admin. */
+            document: Record<string, never>;
+            name: string;
+            /** @description Where it is declared. */
+            origin: components["schemas"]["DeclaredOrigin"];
+            /** @description Names of the plans that name it. */
+            used_by: string[];
+            /**
+             * Format: int64
+             * @description The ETag without its quotes, of one that was added here.
+             */
+            version?: number | null;
         };
         /** @description The destinations. */
         Destinations: {
@@ -1191,10 +1428,55 @@ export interface components {
             /** @description Names the kind of problem: `urn:recoup:problem:` and the code. */
             type: string;
         };
+        /** @description Another policy is thought about. */
+        DraftRequest: {
+            /** @description As `retention` in a plan; null keeps everything. */
+            retention?: Record<string, never> | null;
+        };
+        /** @description What another policy would do at one destination. */
+        DraftSeries: components["schemas"]["SeriesView"] & {
+            /** @description How many backups there would be in 90 days, those still to be made included. */
+            in_90_days: number;
+        };
+        /** @description What another policy would do. */
+        DraftView: {
+            /** @description The destinations on this machine; the others when there are none. */
+            destinations: components["schemas"]["DraftSeries"][];
+        };
         /** @description How many sign-ins ended. */
         Ended: {
             /** Format: int64 */
             ended: number;
+        };
+        /** @description The end of a day. */
+        FilledDay: {
+            /** Format: int64 */
+            backups: number;
+            /** Format: int64 */
+            bytes: number;
+            /** Format: date */
+            date: string;
+            /**
+             * Format: int64
+             * @description Bytes that were free, where that can be known.
+             */
+            free?: number | null;
+        };
+        /** @description How a destination fills. */
+        FilledView: {
+            /**
+             * Format: double
+             * @description By a straight line through the last 30 days; absent when less than three are known.
+             */
+            bytes_a_day?: number | null;
+            /** @description The oldest first; days on which nothing changed are left out. */
+            days: components["schemas"]["FilledDay"][];
+            destination: string;
+            /**
+             * Format: date
+             * @description When it is full at this pace, within ten years.
+             */
+            full_on?: string | null;
         };
         /**
          * @description The shape of a backup's bytes.
@@ -1213,6 +1495,10 @@ export interface components {
             /** Format: date-time */
             created_at?: string | null;
             fresh: boolean;
+        };
+        /** @description How the destinations fill. */
+        GrowthView: {
+            items: components["schemas"]["FilledView"][];
         };
         /** @description How the daemon is. */
         Health: {
@@ -1569,6 +1855,17 @@ export interface components {
             /** @description There is no verified backup within twice the interval of its schedule. */
             overdue: boolean;
             plan: string;
+        };
+        /** @description A day on which something will begin. */
+        PlannedView: {
+            /** Format: date */
+            date: string;
+            plan: string;
+            /**
+             * Format: int32
+             * @description So many times.
+             */
+            times: number;
         };
         /**
          * @description Where a plan comes from.
@@ -1993,6 +2290,18 @@ export interface components {
             used_at?: string | null;
             /** @description Id of the user whose it is. */
             user: string;
+        };
+        /** @description How telling somebody went. */
+        TriedView: {
+            hint?: string | null;
+            ok: boolean;
+            /** @description Why not. */
+            text?: string | null;
+        };
+        /** @description The keys of a document that are to be tried; `{}` tries it as it is. */
+        TryRequest: {
+            /** @description As in recoup.toml. Of one that was added already, only what is to change. */
+            document?: Record<string, never>;
         };
         /** @description A file in one part of a form. */
         UploadForm: {
@@ -2477,6 +2786,259 @@ export interface operations {
             };
         };
     };
+    runs_calendar: {
+        parameters: {
+            query: {
+                /** @description The first day: `2026-11-01`. */
+                from: string;
+                /** @description Of this plan only. */
+                plan?: string;
+                /** @description The last day, at most 400 days later. */
+                until: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CalendarView"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    channels_channels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Channels"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    channels_channel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    etag?: string | null;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeclaredView"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    channels_add_channel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeclaredView"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    channels_remove_channel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    channels_change_channel: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag of what was read */
+                "if-match"?: string | null;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeclaredView"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    channels_try_channel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TryRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TriedView"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     destinations_list: {
         parameters: {
             query?: never;
@@ -2493,6 +3055,162 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Destinations"];
                 };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    destinations_destination: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    etag?: string | null;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeclaredView"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    destinations_add_destination: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeclaredView"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    destinations_remove_destination: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    destinations_change_destination: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag of what was read */
+                "if-match"?: string | null;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeclaredView"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description A problem */
             default: {
@@ -2535,6 +3253,94 @@ export interface operations {
             };
         };
     };
+    destinations_connection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConnectionView"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    destinations_connect: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConnectionView"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    destinations_disconnect: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     destinations_test: {
         parameters: {
             query?: never;
@@ -2545,6 +3351,40 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TestView"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    destinations_try_destination: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TryRequest"];
+            };
+        };
         responses: {
             200: {
                 headers: {
@@ -2580,6 +3420,37 @@ export interface operations {
                 };
                 content: {
                     "text/event-stream": string;
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    destinations_growth: {
+        parameters: {
+            query?: {
+                /** @description So many days back; 90 when absent. */
+                days?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GrowthView"];
                 };
             };
             /** @description A problem */
@@ -3030,6 +3901,40 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RetentionView"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    retention_draft: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DraftRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DraftView"];
                 };
             };
             /** @description A problem */

@@ -13,7 +13,8 @@ export type Place = {
 export const PLACES: Place[] = [
   { to: '/', name: 'page.overview', icon: 'home', bar: true },
   { to: '/plans', name: 'page.plans', icon: 'shield', bar: true },
-  { to: '/runs', name: 'page.runs', icon: 'list', bar: true },
+  { to: '/backups', name: 'page.backups', icon: 'box', bar: true },
+  { to: '/runs', name: 'page.runs', icon: 'list' },
 ];
 
 /** Whether `location` is this place or below it. */

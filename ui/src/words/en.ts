@@ -2,10 +2,15 @@
 // one form for one and one for others. Not here: sentences that the server says (they come with its answers).
 // Tone: short, present tense, no exclamation marks, no blame; say what is safe. British spelling, sentence case.
 
-export type Plural = { one: string; other: string };
-export type Words = Record<string, string | Plural>;
+import { backups } from './en/backups';
+import { retention } from './en/retention';
+import type { Words } from './types';
+
+export type { Plural, Words } from './types';
 
 export const en = {
+  ...backups,
+  ...retention,
   // Words used everywhere
   'app.name': 'Recoup',
   'word.cancel': 'Cancel',
