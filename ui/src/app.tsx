@@ -25,6 +25,8 @@ const Runs = lazy(() => import('./pages/runs').then((page) => ({ default: page.R
 const RunPage = lazy(() => import('./pages/run').then((page) => ({ default: page.RunPage })));
 const Backups = lazy(() => import('./pages/backups').then((page) => ({ default: page.Backups })));
 const BackupPage = lazy(() => import('./pages/backup').then((page) => ({ default: page.BackupPage })));
+const RestorePage = lazy(() => import('./pages/restore').then((page) => ({ default: page.RestorePage })));
+const RestoreUpload = lazy(() => import('./pages/restore-upload').then((page) => ({ default: page.RestoreUpload })));
 const Profile = lazy(() => import('./pages/profile').then((page) => ({ default: page.Profile })));
 const More = lazy(() => import('./pages/more').then((page) => ({ default: page.More })));
 
@@ -99,6 +101,8 @@ function Doors() {
           <Route path="/runs/:id">{({ id }) => <RunPage key={id} id={decode(id)} />}</Route>
           <Route path="/backups" component={Backups} />
           <Route path="/backups/:id">{({ id }) => <BackupPage key={id} id={decode(id)} />}</Route>
+          <Route path="/restore/upload" component={RestoreUpload} />
+          <Route path="/restore/:id">{({ id }) => <RestorePage key={id} id={decode(id)} />}</Route>
           <Route path="/profile" component={Profile} />
           <Route path="/more" component={More} />
           <Route path="/sign-in">

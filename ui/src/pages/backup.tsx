@@ -202,6 +202,7 @@ type Part = BackupDetail['parts'][number];
 const kindOf = (part: Part) => (['database', 'directory', 'file', 'settings', 'command', 'application'] as const).find((kind) => kind === part.kind);
 
 function Contents({ backup }: { backup: BackupDetail }) {
+  const may = useMay();
   return (
     <section className="card">
       <h2>{t('contents.title')}</h2>
@@ -215,7 +216,15 @@ function Contents({ backup }: { backup: BackupDetail }) {
                 <strong>
                   <bdi>{part.name}</bdi>
                 </strong>
-                <span className="quiet">{size(part.bytes)}</span>
+                <span className="row">
+                  <span className="quiet">{size(part.bytes)}</span>
+                  {may.change && !part.absent && backup.parts.length > 1 && (
+                    <ButtonLink to={`${restorePath(backup.id)}?only=${encodeURIComponent(part.name)}`} icon="restore">
+                      {t('contents.restore_this')}
+                      <span className="hidden">: {part.name}</span>
+                    </ButtonLink>
+                  )}
+                </span>
               </div>
               <p className="small quiet">
                 {kind ? t(`contents.kind.${kind}`) : part.kind}

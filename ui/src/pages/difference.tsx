@@ -56,7 +56,7 @@ export function DifferenceView({ difference, mode }: { difference: Difference; m
           <h3>{t('diff.folder', { name: directory.name })}</h3>
           <details className="fold">
             <summary>
-              <span>{SIDES.filter((side) => directory[side] > 0).map((side) => `${t('diff.files', { n: directory[side] })} ${t(NAMES[mode][side])}`).join(' · ')}</span>
+              <span>{SIDES.filter((side) => directory[side] > 0).map((side) => `${t(NAMES[mode][side])}: ${t('diff.files', { n: directory[side] })}`).join(' · ')}</span>
             </summary>
             <p className="small quiet">{t('diff.files.some')}</p>
             <ul className="mono names">
@@ -89,7 +89,7 @@ function TableDifference({ table, mode }: { table: TableChange; mode: Mode }) {
     <details className="fold">
       <summary>
         <strong>{table.name}</strong>
-        <span>{SIDES.filter((side) => table[side] > 0).map((side) => `${number(table[side])} ${t(NAMES[mode][side])}`).join(' · ')}</span>
+        <span>{SIDES.filter((side) => table[side] > 0).map((side) => `${t(NAMES[mode][side])}: ${number(table[side])}`).join(' · ')}</span>
       </summary>
       <dl className="facts">
         {SIDES.filter((side) => table[side] > 0).map((side) => {

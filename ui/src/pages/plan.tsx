@@ -2,13 +2,10 @@
 // changes its settings is the editor's, not here.
 import { useState } from 'react';
 import { Link, useLocation } from 'wouter';
-import { useBackups, useCards, useChangePlan, useDeletePlan, useMay, usePlan, useStart, type Card, type Plan } from '../api/queries';
-import { Button } from '../parts/button';
+import { useCards, useChangePlan, useDeletePlan, useMay, usePlan, useStart, type Card, type Plan } from '../api/queries';
 import { Confirm, Proof, wantsProof } from '../parts/dialog';
 import { Menu } from '../parts/menu';
-import { BackupPills } from '../parts/pill';
 import { Answer, Empty, ErrorCard, Note, Skeleton } from '../parts/state';
-import { Table } from '../parts/table';
 import { Text } from '../parts/text';
 import { Time } from '../parts/time';
 import { toast } from '../parts/toast';
@@ -20,6 +17,8 @@ import { BackUp, covers, Next, pathOf, places, PlanPills } from './plan-card';
 import { PlanSettings } from './plan-settings';
 import { RunList } from './runs';
 import { NotFound } from './not-found';
+import { BackupList } from './backups';
+import { UndoRestore } from './undo';
 
 const TABS = ['backups', 'runs', 'settings'] as const;
 
@@ -44,6 +43,7 @@ export function PlanPage({ name, tab }: { name: string; tab: string }) {
         card && (
           <>
             <BackUp plan={card} look="primary" />
+            <UndoRestore plan={name} />
             {plan.data && <More card={card} plan={plan.data} />}
           </>
         )
@@ -166,39 +166,9 @@ function More({ card, plan }: { card: Card; plan: Plan }) {
 }
 
 function Backups({ name }: { name: string }) {
-  const backups = useBackups({ plan: name });
-  const rows = backups.data?.pages.flatMap((page) => page.items);
   return (
     <section className="card">
-      <Answer of={{ data: rows, error: backups.error, refetch: backups.refetch }} lines={6}>
-        {(all) =>
-          all.length === 0 ? (
-            <Empty>{t('plan.no_backups')}</Empty>
-          ) : (
-            <>
-              <Table
-                caption={t('page.backups')}
-                rows={all}
-                id={(backup) => backup.id}
-                columns={[
-                  { name: t('backup.made'), cell: (backup) => <Time at={backup.created_at} exact /> },
-                  { name: t('run.cause'), cell: (backup) => (backup.label ? `${t(`backup.kind.${backup.kind}`)}: ${backup.label}` : t(`backup.kind.${backup.kind}`)) },
-                  { name: t('backup.proof'), cell: (backup) => <BackupPills backup={backup} /> },
-                  { name: t('backup.where'), cell: (backup) => backup.copies.map((copy) => copy.destination).join(' · ') },
-                  { name: t('plan.size'), cell: (backup) => <span className="nowrap">{size(backup.bytes)}</span>, end: true },
-                ]}
-              />
-              {backups.hasNextPage && (
-                <div className="buttons">
-                  <Button busy={backups.isFetchingNextPage} onClick={() => void backups.fetchNextPage()}>
-                    {t('word.show_older')}
-                  </Button>
-                </div>
-              )}
-            </>
-          )
-        }
-      </Answer>
+      <BackupList filter={{ plan: name }} single empty={<Empty>{t('plan.no_backups')}</Empty>} />
     </section>
   );
 }

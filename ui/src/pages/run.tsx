@@ -22,6 +22,7 @@ import { RunLog } from './run-log';
 import { Result, resultOf } from './run-result';
 import { Steps } from './run-steps';
 import { pathOf } from './plan-card';
+import { BackToPreview, UndoRestore } from './undo';
 
 export function RunPage({ id }: { id: string }) {
   const run = useRun(id);
@@ -47,6 +48,7 @@ function Known({ run, live }: { run: Run; live: Live | undefined }) {
   const works = run.state === 'running';
   return (
     <Page title={t(`run.title.${run.kind}`, { plan: run.plan })} pills={<RunPill run={run} />} answer={<Stand run={run} />} actions={<Acts run={run} />}>
+      <BackToPreview run={run} />
       {works && <Now run={run} live={live} />}
       {run.state !== 'done' && <p className="quiet">{t('run.close')}</p>}
       <Explain run={run} />
@@ -125,6 +127,7 @@ function Acts({ run }: { run: Run }) {
           {t(bad ? 'word.try_again' : 'plan.back_up_now')}
         </Button>
       )}
+      {run.kind === 'restore' && <UndoRestore plan={run.plan} run={run.id} />}
       <ButtonLink to={pathOf(run.plan)}>{run.plan}</ButtonLink>
     </>
   );

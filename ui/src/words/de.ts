@@ -1,7 +1,11 @@
 // Every text of the page, in German. Same keys as English; the compiler refuses one that is missing.
 import type { Catalogue } from '.';
+import { backups } from './de/backups';
+import { retention } from './de/retention';
 
 export const de: Catalogue = {
+  ...backups,
+  ...retention,
   // Überall
   'app.name': 'Recoup',
   'word.cancel': 'Abbrechen',
