@@ -10,6 +10,7 @@ import { Overview } from './pages/overview';
 import { NotFound } from './pages/not-found';
 import { Failure } from './shell/failure';
 import { Frame } from './shell/frame';
+import { around } from './shell/guard';
 import { LanguageContext } from './shell/language';
 import { safe } from './shell/return-address';
 import { Toasts } from './parts/toast';
@@ -27,6 +28,8 @@ const Backups = lazy(() => import('./pages/backups').then((page) => ({ default: 
 const BackupPage = lazy(() => import('./pages/backup').then((page) => ({ default: page.BackupPage })));
 const RestorePage = lazy(() => import('./pages/restore').then((page) => ({ default: page.RestorePage })));
 const RestoreUpload = lazy(() => import('./pages/restore-upload').then((page) => ({ default: page.RestoreUpload })));
+const NewPlan = lazy(() => import('./pages/plan-editor').then((page) => ({ default: page.NewPlan })));
+const EditPlan = lazy(() => import('./pages/plan-editor').then((page) => ({ default: page.EditPlan })));
 const Profile = lazy(() => import('./pages/profile').then((page) => ({ default: page.Profile })));
 const More = lazy(() => import('./pages/more').then((page) => ({ default: page.More })));
 
@@ -42,7 +45,7 @@ export function App() {
     <QueryClientProvider client={queries}>
       <CSPProvider disableStyleElements>
         <LanguageContext value={change}>
-          <Router base={BASE.replace(/\/$/, '')}>
+          <Router base={BASE.replace(/\/$/, '')} aroundNav={(navigate, to, options) => around(() => navigate(to, options))}>
             <Failure key={drawn}>
               <Suspense fallback={<Blank />}>
                 <Doors />
@@ -95,6 +98,8 @@ function Doors() {
         <Switch>
           <Route path="/" component={Overview} />
           <Route path="/plans" component={Plans} />
+          <Route path="/plans/new" component={NewPlan} />
+          <Route path="/plans/:name/edit">{({ name }) => <EditPlan key={name} name={decode(name)} />}</Route>
           <Route path="/plans/:name">{({ name }) => <PlanPage key={name} name={decode(name)} tab="backups" />}</Route>
           <Route path="/plans/:name/:tab">{({ name, tab }) => <PlanPage key={name} name={decode(name)} tab={tab} />}</Route>
           <Route path="/runs" component={Runs} />

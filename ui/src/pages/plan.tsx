@@ -3,6 +3,7 @@
 import { useState } from 'react';
 import { Link, useLocation } from 'wouter';
 import { useCards, useChangePlan, useDeletePlan, useMay, usePlan, useStart, type Card, type Plan } from '../api/queries';
+import { ButtonLink } from '../parts/button';
 import { Confirm, Proof, wantsProof } from '../parts/dialog';
 import { Menu } from '../parts/menu';
 import { Answer, Empty, ErrorCard, Note, Skeleton } from '../parts/state';
@@ -25,6 +26,7 @@ const TABS = ['backups', 'runs', 'settings'] as const;
 export function PlanPage({ name, tab }: { name: string; tab: string }) {
   const plan = usePlan(name);
   const cards = useCards();
+  const may = useMay();
   const card = cards.data?.plans.find((one) => one.name === name);
   if (!TABS.some((one) => one === tab)) return <NotFound />;
   if (plan.error && !plan.data) {
@@ -44,6 +46,7 @@ export function PlanPage({ name, tab }: { name: string; tab: string }) {
           <>
             <BackUp plan={card} look="primary" />
             <UndoRestore plan={name} />
+            {may.change && !card.read_only && <ButtonLink to={`${pathOf(name)}/edit`} icon="settings">{t('editor.edit')}</ButtonLink>}
             {plan.data && <More card={card} plan={plan.data} />}
           </>
         )

@@ -21,6 +21,7 @@ const STATES = ['protected', 'at_risk', 'failing', 'paused', 'never_run'] as con
 export function Plans() {
   const cards = useCards();
   const [search, setSearch] = useSearchParams();
+  const may = useMay();
   const [text, state] = [search.get('q') ?? '', search.get('state') ?? ''];
   const set = (name: string, value: string) =>
     setSearch(
@@ -32,7 +33,17 @@ export function Plans() {
       { replace: true },
     );
   return (
-    <Page title={t('page.plans')} answer={cards.data && answer(cards.data.counts)}>
+    <Page
+      title={t('page.plans')}
+      answer={cards.data && answer(cards.data.counts)}
+      actions={
+        may.change && (
+          <ButtonLink to="/plans/new" icon="plus" look="primary">
+            {t('editor.new')}
+          </ButtonLink>
+        )
+      }
+    >
       <div className="grid">
         <TextField label={t('plans.search')} type="search" value={text} onChange={(event) => set('q', event.target.value)} />
         <Select label={t('plans.filter')} value={state} onChange={(event) => set('state', event.target.value)}>

@@ -1,10 +1,14 @@
 // Every text of the page, in German. Same keys as English; the compiler refuses one that is missing.
 import type { Catalogue } from '.';
 import { backups } from './de/backups';
+import { editor } from './de/editor';
+import { places } from './de/places';
 import { retention } from './de/retention';
 
 export const de: Catalogue = {
   ...backups,
+  ...editor,
+  ...places,
   ...retention,
   // Überall
   'app.name': 'Recoup',

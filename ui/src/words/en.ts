@@ -3,6 +3,8 @@
 // Tone: short, present tense, no exclamation marks, no blame; say what is safe. British spelling, sentence case.
 
 import { backups } from './en/backups';
+import { editor } from './en/editor';
+import { places } from './en/places';
 import { retention } from './en/retention';
 import type { Words } from './types';
 
@@ -10,6 +12,8 @@ export type { Plural, Words } from './types';
 
 export const en = {
   ...backups,
+  ...editor,
+  ...places,
   ...retention,
   // Words used everywhere
   'app.name': 'Recoup',
