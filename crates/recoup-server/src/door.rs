@@ -40,6 +40,12 @@ pub fn place(path: &str) -> String {
     REQUEST.try_with(|trace| format!("{}{path}", trace.mount)).unwrap_or_else(|_| path.to_owned())
 }
 
+/// The path that a client finds us under, without `/` at its end: where an application has us, or that of `public_url`.
+pub fn base(app: &App) -> String {
+    let mount = REQUEST.try_with(|trace| trace.mount.clone()).unwrap_or_default();
+    if mount.is_empty() { app.options().public_path().to_owned() } else { mount }
+}
+
 /// Notes whose request it is, for what is written down at its end.
 pub fn is_of(account: &str) {
     let _ = REQUEST.try_with(|trace| trace.account.set(account.to_owned()));
@@ -194,13 +200,15 @@ const CONTENT_SECURITY: &str =
 fn dress(headers: &mut HeaderMap, path: &str, secure: bool) {
     let mut put = |name: HeaderName, value: &'static str| headers.insert(name, HeaderValue::from_static(value));
     put(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    put(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY);
     put(header::REFERRER_POLICY, "no-referrer");
     put(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
     put(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
     if secure {
         put(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
     }
+    // The web page brings its own.
+    let policy = HeaderValue::from_static(CONTENT_SECURITY);
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(policy);
     let asset = path.starts_with("/api/docs") || !path.starts_with("/api");
     if !asset || !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -7,6 +7,7 @@
 
 pub mod caller;
 pub mod conditional;
+mod disk;
 mod door;
 pub mod idempotency;
 pub mod input;
@@ -21,6 +22,7 @@ pub mod server;
 mod session;
 mod setup;
 pub mod views;
+mod web;
 
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;

@@ -73,6 +73,14 @@ impl Options {
         self.public_url.as_deref().is_some_and(|url| url.starts_with("https://"))
     }
 
+    /// The path of `public_url` without `/` at its end; empty when people find it at the top.
+    pub fn public_path(&self) -> &str {
+        let url = self.public_url.as_deref().unwrap_or_default();
+        let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+        let path = rest.find('/').and_then(|at| rest.get(at..)).unwrap_or_default();
+        path.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/')
+    }
+
     /// Whether a `Host` is one of its own.
     pub fn answers_to(&self, host: &str) -> bool {
         let name = without_port(host);
@@ -90,7 +98,10 @@ impl Options {
 
     /// Whether an `Origin` is that of the page that this server gave under `host`.
     pub fn is_own_origin(&self, origin: &str, host: &str) -> bool {
-        let public = self.public_url.as_deref().map(|url| url.trim_end_matches('/'));
+        let public = self.public_url.as_deref().map(|url| {
+            let end = url.split_once("://").map_or(0, |(scheme, _)| scheme.len() + 3) + authority(url).len();
+            url.get(..end).unwrap_or(url)
+        });
         let plain = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
         public.is_some_and(|public| public.eq_ignore_ascii_case(origin))
             || plain.is_some_and(|origin| !origin.is_empty() && origin.eq_ignore_ascii_case(host))
@@ -161,9 +172,21 @@ mod tests {
     }
 
     #[test]
+    fn the_path_of_the_public_address_is_where_the_page_is() {
+        let of = |url: &str| Options { public_url: Some(url.into()), ..Options::default() }.public_path().to_owned();
+        assert_eq!(of("https://b.example"), "");
+        assert_eq!(of("https://b.example/"), "");
+        assert_eq!(of("https://b.example:81/backup/"), "/backup");
+        assert_eq!(of("https://b.example/a/b?x#y"), "/a/b");
+    }
+
+    #[test]
     fn an_origin_is_ours_only_with_the_same_name_and_port() {
         let options = Options { public_url: Some("https://b.example".into()), ..Options::default() };
         assert!(options.is_own_origin("https://b.example", "127.0.0.1:1"));
+        let below = Options { public_url: Some("https://b.example/backup/".into()), ..Options::default() };
+        assert!(below.is_own_origin("https://b.example", "127.0.0.1:1"));
+        assert!(!below.is_own_origin("https://b.example/backup", "127.0.0.1:1"));
         assert!(options.is_own_origin("http://localhost:7467", "localhost:7467"));
         for origin in ["null", "", "http://", "http://localhost:1", "https://evil.example", "ftp://localhost:7467"] {
             assert!(!options.is_own_origin(origin, "localhost:7467"), "{origin}");

@@ -40,7 +40,7 @@ pub fn streams() -> OpenApiRouter<App> {
 
 /// One copy of a backup.
 #[derive(Serialize, ToSchema)]
-struct CopyView {
+pub struct CopyView {
     destination: String,
     bytes: i64,
     /// The highest level that was proven of this copy.
@@ -55,7 +55,7 @@ struct CopyView {
 
 /// A backup.
 #[derive(Serialize, ToSchema)]
-struct BackupView {
+pub struct BackupView {
     id: String,
     /// Name of the plan.
     plan: String,
@@ -75,7 +75,7 @@ struct BackupView {
 }
 
 /// Rows of copies, newest backup first, as backups.
-fn views(rows: Vec<BackupRow>) -> Vec<BackupView> {
+pub fn views(rows: Vec<BackupRow>) -> Vec<BackupView> {
     let mut views: Vec<BackupView> = Vec::new();
     for row in rows {
         let verified = row.verified.map(LevelWord::from);

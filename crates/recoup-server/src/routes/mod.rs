@@ -9,6 +9,7 @@ mod docs;
 mod download;
 mod health;
 mod metrics;
+mod overview;
 mod places;
 mod plans;
 mod restores;
@@ -36,6 +37,7 @@ use crate::App;
 use crate::door;
 use crate::idempotency;
 use crate::problem::Problem;
+use crate::web;
 
 /// The largest body of a request that is not an upload, in bytes.
 const BODY: usize = 1 << 20;
@@ -53,6 +55,7 @@ fn quick() -> OpenApiRouter<App> {
         .merge(charts::routes())
         .merge(scheduler::routes())
         .merge(health::routes())
+        .merge(overview::routes())
         .merge(starting())
 }
 
@@ -94,12 +97,19 @@ fn api() -> (Router<App>, OpenApi) {
 
 pub fn router(app: App) -> Router {
     let (router, _) = api();
-    router
+    let path = app.options().public_path().to_owned();
+    let router = router
         .merge(docs::routes())
-        .fallback(nothing)
+        .fallback(web::page)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(app.clone(), door::door))
-        .with_state(app)
+        .with_state(app);
+    let plain = path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte));
+    if path.is_empty() || !plain {
+        return router;
+    }
+    // A proxy in front may take the path of `public_url` away or leave it.
+    Router::new().nest(&path, router.clone()).merge(router)
 }
 
 pub fn openapi() -> OpenApi {
@@ -112,10 +122,6 @@ pub fn openapi() -> OpenApi {
 async fn openapi_json() -> Json<OpenApi> {
     static DOCUMENT: OnceLock<OpenApi> = OnceLock::new();
     Json(DOCUMENT.get_or_init(openapi).clone())
-}
-
-async fn nothing() -> Problem {
-    Problem::missing("not_found", "There is nothing here")
 }
 
 async fn wrong_method() -> Problem {

@@ -229,6 +229,9 @@ async fn cancel(State(app): State<App>, caller: Caller, Path(id): Path<String>) 
     Ok(StatusCode::ACCEPTED)
 }
 
+/// Silence that is longer than twice this means that the connection is dead.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+
 type Events = Sse<KeepAliveStream<Pin<Box<dyn Stream<Item = Result<Event, Infallible>> + Send>>>>;
 
 /// What happens to the runs of `owner` (everybody's with `None`), or to one of them.
@@ -248,7 +251,7 @@ fn stream(app: &App, owner: Option<String>, run: Option<String>) -> Events {
     });
     let events = events.take_until(async move { closing.closing().await });
     let events: Pin<Box<dyn Stream<Item = _> + Send>> = Box::pin(events);
-    Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
+    Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT))
 }
 
 /// Tells what happens to a run: `run` events with state, progress, new lines of its log and its outcome; `resync` when

@@ -1,0 +1,112 @@
+// Backups: lists with filters, one of them, what differs, why each is kept, and what is done to one. Not here: restores.
+import { useInfiniteQuery, useMutation, useQueries, useQuery, useQueryClient } from '@tanstack/react-query';
+import { api, body, once, type Schemas } from './client';
+import { useMay, type Backup } from './queries';
+
+export type BackupFilter = { plan?: string; kind?: Schemas['Kind']; protected?: boolean; since?: string; until?: string; limit?: number };
+export type BackupDetail = Schemas['BackupDetail'];
+export type Level = Schemas['Level'];
+
+/** What differs between two sides, as the server counts it. */
+export type Difference = {
+  databases: { name: string; schema: string[]; tables: TableChange[] }[];
+  directories: { name: string; added: number; changed: number; removed: number; examples: string[] }[];
+};
+export type TableChange = { name: string; added: number; changed: number; removed: number; keys: Record<'added' | 'changed' | 'removed', unknown[]> };
+
+/** Backups, newest first, in pages of 50. */
+export function useBackupPages(filter: BackupFilter) {
+  const query = { limit: 50, ...filter };
+  return useInfiniteQuery({
+    queryKey: ['backups', 'pages', query],
+    initialPageParam: undefined as string | undefined,
+    queryFn: ({ pageParam }) =>
+      body(api.GET('/api/v1/backups', { params: { query: pageParam ? { ...query, cursor: pageParam } : query } })),
+    getNextPageParam: (page) => page.next ?? undefined,
+  });
+}
+
+export const useBackup = (id: string) =>
+  useQuery({
+    queryKey: ['backups', id],
+    queryFn: () => body(api.GET('/api/v1/backups/{id}', { params: { path: { id } } })),
+  });
+
+/** The newest backup of a plan before an instant. */
+export const useBefore = (plan: string, at: string | undefined) =>
+  useQuery({
+    queryKey: ['backups', 'before', plan, at],
+    enabled: at !== undefined,
+    queryFn: async (): Promise<Backup | null> => {
+      const until = new Date(Date.parse(at ?? '') - 1).toISOString();
+      const page = await body(api.GET('/api/v1/backups', { params: { query: { plan, until, limit: 2 } } }));
+      return page.items.find((backup) => Date.parse(backup.created_at) < Date.parse(at ?? '')) ?? null;
+    },
+  });
+
+/** What differs between a backup and the data now, or another backup; `added` is what only the other side has. */
+export const useDifference = (id: string, other: 'now' | string | undefined) =>
+  useQuery({
+    queryKey: ['difference', id, other],
+    enabled: other !== undefined,
+    staleTime: other === 'now' ? 0 : 600_000,
+    queryFn: async () => {
+      const query = other === 'now' ? {} : { with: other as string };
+      return (await body(api.GET('/api/v1/backups/{id}/diff', { params: { path: { id }, query } }))) as unknown as Difference;
+    },
+  });
+
+/** Whether retention keeps a backup, and why; the first destination that knows it speaks. */
+export type Kept = { keep: boolean; reasons: string[] };
+
+/** What retention says of each backup of some plans, by id. */
+export function useKept(plans: string[]): ReadonlyMap<string, Kept> {
+  const may = useMay();
+  return useQueries({
+    queries: plans.map((name) => ({
+      queryKey: ['backups', 'kept', name],
+      enabled: may.change,
+      staleTime: 60_000,
+      retry: false,
+      queryFn: () => body(api.POST('/api/v1/plans/{name}/retention', { params: { path: { name } } })),
+    })),
+    combine: (answers) => {
+      const known = new Map<string, Kept>();
+      for (const { data } of answers) {
+        for (const backup of data?.destinations.flatMap((place) => place.backups) ?? []) {
+          if (!known.has(backup.id)) known.set(backup.id, { keep: backup.keep, reasons: backup.reasons });
+        }
+      }
+      return known;
+    },
+  });
+}
+
+type Act = { id: string } & ({ verify: Level } | { protect: boolean } | { remove: true; force: boolean });
+
+/** Verifies, protects or deletes one backup. A verification gives its run. */
+export function useBackupAct() {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: async (act: Act): Promise<{ run?: string }> => {
+      const params = { path: { id: act.id } };
+      if ('verify' in act) {
+        const headers = { 'Idempotency-Key': once() };
+        return body(api.POST('/api/v1/backups/{id}/verify', { params, headers, body: { level: act.verify } }));
+      }
+      if ('remove' in act) {
+        const query = act.force ? { force: true } : {};
+        await body(api.DELETE('/api/v1/backups/{id}', { params: { ...params, query } }));
+      } else if (act.protect) await body(api.PUT('/api/v1/backups/{id}/protection', { params }));
+      else await body(api.DELETE('/api/v1/backups/{id}/protection', { params }));
+      return {};
+    },
+    onSettled: (_, error, act) => {
+      if ('remove' in act && !error) client.removeQueries({ queryKey: ['backups', act.id], exact: true });
+      for (const key of ['backups', 'overview', 'runs']) void client.invalidateQueries({ queryKey: [key] });
+    },
+  });
+}
+
+/** Where a backup is downloaded from, below the page's path. */
+export const downloadOf = (id: string): string => `api/v1/backups/${encodeURIComponent(id)}/download`;

@@ -1,0 +1,113 @@
+// What can be done to one backup, as a menu with its dialogs. How much is asked before a deletion goes by what is lost: a
+// copy among others, or the last verified backup of its plan.
+import { useState } from 'react';
+import { useLocation } from 'wouter';
+import { downloadOf, useBackupAct, useBackupPages } from '../api/backups';
+import { useMay, useZone, type Backup } from '../api/queries';
+import { Confirm, Proof, wantsProof } from '../parts/dialog';
+import { Menu } from '../parts/menu';
+import { titleOf } from '../parts/state';
+import { toast } from '../parts/toast';
+import { TypedDialog } from '../parts/typed';
+import { t } from '../words';
+import { clock, list, size } from '../words/format';
+
+export const backupPath = (id: string) => `/backups/${encodeURIComponent(id)}`;
+export const restorePath = (id: string) => `/restore/${encodeURIComponent(id)}`;
+
+type Asks = '' | 'delete' | 'proof-delete' | 'proof-unprotect';
+
+export function BackupMenu({ backup, here = false, onDeleted }: { backup: Backup; here?: boolean; onDeleted?: () => void }) {
+  const act = useBackupAct();
+  const may = useMay();
+  const zone = useZone();
+  const [, go] = useLocation();
+  const [asks, ask] = useState<Asks>('');
+  const when = clock(backup.created_at, zone);
+  const failed = (error: Error) => toast(titleOf(error), { icon: 'warning' });
+
+  const verify = (level: 'integrity' | 'restore') =>
+    act.mutate({ id: backup.id, verify: level }, { onSuccess: ({ run }) => run && go(`/runs/${run}`), onError: failed });
+  const protect = () =>
+    act.mutate(
+      { id: backup.id, protect: true },
+      { onSuccess: () => toast(t('backup.protected_now'), { icon: 'lock' }), onError: failed },
+    );
+  const unprotect = () =>
+    act.mutate(
+      { id: backup.id, protect: false },
+      {
+        onSuccess: () => toast(t('backup.unprotected_now'), { action: { label: t('word.undo'), act: protect } }),
+        onError: (error) => (wantsProof(error) ? ask('proof-unprotect') : failed(error)),
+      },
+    );
+  const remove = () =>
+    act.mutate(
+      { id: backup.id, remove: true, force: backup.protected },
+      {
+        onSuccess: () => {
+          ask('');
+          toast(t('backup.deleted'), { icon: 'trash' });
+          onDeleted?.();
+        },
+        onError: (error) => {
+          ask(wantsProof(error) ? 'proof-delete' : '');
+          if (!wantsProof(error)) failed(error);
+        },
+      },
+    );
+  return (
+    <>
+      <Menu
+        label={t('word.actions', { name: `${backup.plan}, ${when}` })}
+        plain={!here}
+        items={[
+          ...(here ? [] : [{ label: t('backup.open'), icon: 'eye' as const, to: backupPath(backup.id) }]),
+          ...(may.change && !here ? [{ label: t('backup.restore'), icon: 'restore' as const, to: restorePath(backup.id) }] : []),
+          ...(here ? [] : [{ label: t('backup.download'), icon: 'download' as const, href: downloadOf(backup.id) }]),
+          ...(may.change
+            ? [
+                { label: t('backup.verify'), icon: 'check' as const, act: () => verify('integrity') },
+                { label: t('backup.test'), icon: 'shield' as const, act: () => verify('restore') },
+                backup.protected
+                  ? { label: t('backup.unprotect'), icon: 'lock' as const, act: unprotect }
+                  : { label: t('backup.protect'), icon: 'lock' as const, act: protect },
+                { label: t('backup.delete'), icon: 'trash' as const, bad: true, act: () => ask('delete') },
+              ]
+            : []),
+        ]}
+      />
+      {asks === 'delete' && <Delete backup={backup} when={when} busy={act.isPending} onClose={() => ask('')} onConfirm={remove} />}
+      <Proof open={asks === 'proof-delete'} onClose={() => ask('')} onProven={remove} />
+      <Proof open={asks === 'proof-unprotect'} onClose={() => ask('')} onProven={unprotect} />
+    </>
+  );
+}
+
+/** Asks before a deletion; the last verified backup and a protected one want the plan's name typed. */
+function Delete({ backup, when, busy, onClose, onConfirm }: { backup: Backup; when: string; busy: boolean; onClose: () => void; onConfirm: () => void }) {
+  const others = useBackupPages({ plan: backup.plan, limit: 20 }).data?.pages[0]?.items;
+  const good = (one: Backup) => one.verified !== null && one.copies.some((copy) => !copy.damaged);
+  // While it is not known whether there is another one, more is asked.
+  const last = good(backup) && !others?.some((one) => one.id !== backup.id && good(one));
+  const names = list(backup.copies.map((copy) => copy.destination));
+  const title = t('backup.delete.title', { plan: backup.plan, when });
+  const shared = { title, busy, submit: t('backup.delete.submit'), onConfirm };
+  const text = (
+    <div className="stack">
+      <p>
+        {t('backup.delete.text', { n: backup.copies.length, names })} {t('backup.delete.frees', { size: size(backup.copies.reduce((sum, copy) => sum + copy.bytes, 0)) })}
+      </p>
+      {backup.protected && <p>{t('backup.delete.protected')}</p>}
+      {last && <p>{t('backup.delete.last', { plan: backup.plan })}</p>}
+    </div>
+  );
+  if (last || backup.protected) {
+    return (
+      <TypedDialog {...shared} open name={backup.plan} cancel={t('backup.delete.keep')} onCancel={onClose}>
+        {text}
+      </TypedDialog>
+    );
+  }
+  return <Confirm {...shared} open text={text} keep={t('backup.delete.keep')} onClose={onClose} />;
+}

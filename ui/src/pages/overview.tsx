@@ -1,0 +1,147 @@
+// "Am I safe, and what happens next?": the recovery point in one sentence, what is wrong with which plan, the plans, the
+// latest backups and runs. Everything in one answer of the server, which has computed all of it.
+import { Link } from 'wouter';
+import { useMay, useOverview, useStart, type Overview as Data } from '../api/queries';
+import { Button, ButtonLink } from '../parts/button';
+import { Copyable } from '../parts/copy';
+import { BackupPills, PlanPill, RunPill } from '../parts/pill';
+import { Answer, Empty } from '../parts/state';
+import { Time } from '../parts/time';
+import { toast } from '../parts/toast';
+import { Page } from '../shell/page';
+import { t } from '../words';
+import { size } from '../words/format';
+import { PlanCard } from './plan-card';
+import { Recovery } from './recovery';
+
+export function Overview() {
+  const overview = useOverview();
+  const { data } = overview;
+  const own = data?.plans.filter((plan) => !plan.built_in) ?? [];
+  return (
+    <Page title={t('page.overview')} actions={own.length > 0 && <BackUpAll plans={own.map((plan) => plan.name)} />}>
+      <Answer of={overview} card lines={4}>
+        {(known) => (own.length === 0 ? <Nothing /> : <Filled data={known} />)}
+      </Answer>
+    </Page>
+  );
+}
+
+function BackUpAll({ plans }: { plans: string[] }) {
+  const start = useStart();
+  const may = useMay();
+  if (!may.change) return null;
+  const all = async () => {
+    const done = await Promise.allSettled(plans.map((plan) => start.mutateAsync({ plan })));
+    const began = done.filter((one) => one.status === 'fulfilled').length;
+    if (began > 0) toast(t('overview.started', { n: began }), { icon: 'play' });
+    const failed = done.find((one) => one.status === 'rejected');
+    if (failed) toast((failed.reason as Error).message, { icon: 'warning' });
+  };
+  return (
+    <Button look="primary" icon="play" busy={start.isPending} onClick={() => void all()}>
+      {t('overview.back_up_all')}
+    </Button>
+  );
+}
+
+function Nothing() {
+  return (
+    <section className="card">
+      <Empty>{t('overview.no_plans')}</Empty>
+      <p>{t('overview.no_plans.hint')}</p>
+      <Copyable text="recoup demo --serve" />
+    </section>
+  );
+}
+
+function Filled({ data }: { data: Data }) {
+  const trouble = data.plans.filter((plan) => plan.state === 'failing' || plan.state === 'at_risk');
+  const own = data.plans.filter((plan) => !plan.built_in);
+  const total = Object.values(data.counts).reduce((sum, count) => sum + count, 0);
+  const good = data.counts.protected;
+  return (
+    <>
+      <Recovery recovery={data.recovery} />
+      <section className="stack" aria-labelledby="plans">
+        <div className="spread">
+          <h2 id="plans">{good === total ? t('status.all_good', { n: total }) : t('status.some', { n: total, good })}</h2>
+          {total > own.length && <Link to="/plans">{t('page.plans')}</Link>}
+        </div>
+        {trouble.length > 0 && (
+          <ul className="stack tight">
+            {trouble.map((plan) => (
+              <li key={plan.name} className="row">
+                <PlanPill state={plan.state} />
+                <span>
+                  <Link to={`/plans/${encodeURIComponent(plan.name)}`}>{plan.name}</Link>: {why(plan)}
+                </span>
+              </li>
+            ))}
+          </ul>
+        )}
+        <div className="grid">
+          {data.plans.map((plan) => (
+            <PlanCard key={plan.name} plan={plan} />
+          ))}
+        </div>
+      </section>
+      <div className="grid">
+        <LatestBackups backups={data.backups} />
+        <RecentRuns runs={data.runs} />
+      </div>
+    </>
+  );
+}
+
+/** Why a plan is in its state, in a sentence. */
+export function why(plan: Data['plans'][number]): string {
+  if (plan.problem) return t('plan.damaged', { problem: plan.problem });
+  if (plan.state !== 'at_risk') return t(`plan.why.${plan.state}`);
+  return t(plan.last_outcome === 'warnings' && !plan.overdue ? 'plan.why.warnings' : 'plan.why.overdue');
+}
+
+function LatestBackups({ backups }: { backups: Data['backups'] }) {
+  return (
+    <section className="card" aria-labelledby="latest">
+      <h2 id="latest">{t('overview.latest')}</h2>
+      {backups.length === 0 && <Empty>{t('overview.no_backups')}</Empty>}
+      <ul className="list">
+        {backups.map((backup) => (
+          <li key={backup.id} className="spread">
+            <span>
+              <Link to={`/plans/${encodeURIComponent(backup.plan)}`}>{backup.plan}</Link> <Time at={backup.created_at} />
+              <span className="quiet"> · {size(backup.bytes)}</span>
+            </span>
+            <BackupPills backup={backup} />
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function RecentRuns({ runs }: { runs: Data['runs'] }) {
+  return (
+    <section className="card" aria-labelledby="recent">
+      <header>
+        <h2 id="recent">{t('overview.recent')}</h2>
+        {runs.length > 0 && <Link to="/runs">{t('overview.all_runs')}</Link>}
+      </header>
+      {runs.length === 0 && <Empty action={<ButtonLink to="/plans">{t('page.plans')}</ButtonLink>}>{t('overview.no_runs')}</Empty>}
+      <ul className="list">
+        {runs.map((run) => (
+          <li key={run.id} className="spread">
+            <span>
+              <Link to={`/runs/${run.id}`}>{t(`run.title.${run.kind}`, { plan: run.plan })}</Link>{' '}
+              <span className="quiet">
+                <Time at={run.finished_at ?? run.started_at ?? run.queued_at} />
+              </span>
+            </span>
+            <RunPill run={run} />
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}

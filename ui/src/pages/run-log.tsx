@@ -1,0 +1,55 @@
+// The log of a run: its last lines, following the newest when that is wanted, filtered, wrapped, downloaded.
+import { useEffect, useRef, useState } from 'react';
+import { address } from '../api/client';
+import type { Live } from '../api/live';
+import { useRunLog, type Run } from '../api/queries';
+import { Check, TextField } from '../parts/field';
+import { Icon } from '../parts/icon';
+import { Answer } from '../parts/state';
+import { t } from '../words';
+import { merged } from './run-steps';
+
+const SHOWN = 200;
+
+export function RunLog({ run, live }: { run: Run; live: Live | undefined }) {
+  const log = useRunLog(run.id, run.state === 'running');
+  const [follow, setFollow] = useState(true);
+  const [wrap, setWrap] = useState(true);
+  const [filter, setFilter] = useState('');
+  const box = useRef<HTMLPreElement>(null);
+  const text = log.data === undefined ? undefined : merged(log.data, live);
+
+  useEffect(() => {
+    if (follow && run.state === 'running' && box.current) box.current.scrollTop = box.current.scrollHeight;
+  }, [text, follow, run.state]);
+
+  return (
+    <section className="card" aria-labelledby="log">
+      <header>
+        <h2 id="log">{t('run.log')}</h2>
+        <a className="button" href={address(`api/v1/runs/${encodeURIComponent(run.id)}/log`)} download={`${run.id}.log`}>
+          <Icon name="download" />
+          {t('run.log.download')}
+        </a>
+      </header>
+      <div className="row">
+        <TextField label={t('run.log.filter')} type="search" value={filter} onChange={(event) => setFilter(event.target.value)} />
+        <Check label={t('run.log.wrap')} checked={wrap} onChange={(event) => setWrap(event.target.checked)} />
+        {run.state === 'running' && <Check label={t('run.log.follow')} checked={follow} onChange={(event) => setFollow(event.target.checked)} />}
+      </div>
+      <Answer of={{ ...log, data: text }}>
+        {(known) => {
+          const lines = known.split('\n').filter((line) => line !== '' && line.toLowerCase().includes(filter.toLowerCase()));
+          return (
+            <>
+              {lines.length > SHOWN && <p className="small quiet">{t('run.log.cut', { n: SHOWN })}</p>}
+              <pre ref={box} className={wrap ? 'log' : 'log straight'} tabIndex={0} aria-label={t('run.log')}>
+                {lines.length === 0 ? t('run.log.empty') : lines.slice(-SHOWN).join('\n')}
+              </pre>
+            </>
+          );
+        }}
+      </Answer>
+    </section>
+  );
+}

@@ -1,0 +1,60 @@
+// A table that becomes a list of cards on a narrow page: the first column is the card's title, a menu sits in the title
+// line. Rows are told apart by an id, so the same thing twice in a feed is one row.
+import type { ReactNode } from 'react';
+
+export type Column<Row> = {
+  /** Its heading, and its name on a card. */
+  name: string;
+  cell: (row: Row) => ReactNode;
+  /** To the end of the line, for numbers. */
+  end?: boolean;
+};
+type Props<Row> = {
+  caption: string;
+  rows: Row[];
+  id: (row: Row) => string;
+  /** The first one is the title of a row. */
+  columns: Column<Row>[];
+  /** A menu or button for a row. */
+  act?: (row: Row) => ReactNode;
+  /** Names the column of `act`. */
+  actName?: string;
+};
+
+export function Table<Row>({ caption, rows, id, columns, act, actName }: Props<Row>) {
+  const known = new Map(rows.map((row) => [id(row), row]));
+  const [title, ...others] = columns;
+  if (!title) return null;
+  return (
+    <table className="table">
+      <caption className="hidden">{caption}</caption>
+      <thead>
+        <tr>
+          {columns.map((column) => (
+            <th key={column.name} scope="col" className={column.end ? 'end' : undefined}>
+              {column.name}
+            </th>
+          ))}
+          {act && (
+            <th scope="col">
+              <span className="hidden">{actName}</span>
+            </th>
+          )}
+        </tr>
+      </thead>
+      <tbody>
+        {[...known].map(([key, row]) => (
+          <tr key={key}>
+            <th scope="row">{title.cell(row)}</th>
+            {others.map((column) => (
+              <td key={column.name} data-name={column.name} className={column.end ? 'end' : undefined}>
+                <div>{column.cell(row)}</div>
+              </td>
+            ))}
+            {act && <td className="act">{act(row)}</td>}
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}

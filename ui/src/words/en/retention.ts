@@ -1,0 +1,33 @@
+// English: why retention keeps or removes a backup.
+import type { Words } from '../types';
+
+export const retention = {
+  'reason.protected': 'protected',
+  'reason.in_use': 'in use',
+  'reason.unverified': 'never verified, so it does not count',
+  'reason.future': 'dated in the future, so it does not count',
+  'reason.damaged_long': 'damaged for 7 days, and a newer one is good',
+  'reason.damaged': 'damaged: set aside',
+  'reason.within': { one: 'within {n} day', other: 'within {n} days' },
+  'reason.older': { one: 'older than {n} day', other: 'older than {n} days' },
+  'reason.every': { one: 'every one of the last day', other: 'every one of the last {n} days' },
+  'reason.newest_of': 'newest {at} of {n}',
+  'reason.not_newest': 'not among the newest {n}',
+  'reason.replaced': 'its {unit} has a newer one',
+  'reason.older_than': 'older than the {n} {tier}',
+  'reason.tier': '{tier} {at} of {n}',
+  'reason.newest_good': 'the newest good one',
+  'reason.newest': 'the newest one',
+  'reason.floor': 'never fewer than the minimum',
+  'reason.newest_proven': 'the newest that a test restore proved',
+  'reason.unit.hour': 'hour',
+  'reason.unit.day': 'day',
+  'reason.unit.week': 'week',
+  'reason.unit.month': 'month',
+  'reason.unit.year': 'year',
+  'reason.tier.hourly': 'hourly',
+  'reason.tier.daily': 'daily',
+  'reason.tier.weekly': 'weekly',
+  'reason.tier.monthly': 'monthly',
+  'reason.tier.yearly': 'yearly',
+} as const satisfies Words;

@@ -1,0 +1,96 @@
+// Sizes, lengths of time and clock times as people read them. Clock times are told in the server's zone, whatever the
+// browser's is; which instant is meant (the next run, DST) the server has computed. Not here: sentences.
+import { language } from './language';
+
+const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const;
+
+/** Bytes with an IEC unit: 84 MiB, 1.2 GiB. */
+export function size(bytes: number): string {
+  let [value, unit] = [bytes, 0];
+  while (value >= 1024 && unit < UNITS.length - 1) [value, unit] = [value / 1024, unit + 1];
+  const digits = unit === 0 || value >= 100 ? 0 : value >= 10 ? 1 : 2;
+  return `${number(Number(value.toFixed(digits)))}\u00a0${UNITS[unit]}`;
+}
+
+/** A number with the separators of the language. */
+export function number(value: number): string {
+  return new Intl.NumberFormat(language()).format(value);
+}
+
+const STEPS: [Intl.RelativeTimeFormatUnit, number][] = [
+  ['year', 365 * 86400],
+  ['month', 30 * 86400],
+  ['day', 86400],
+  ['hour', 3600],
+  ['minute', 60],
+  ['second', 1],
+];
+
+/** The unit in which a length of time is told, and how many of it: 11 hours, 3 days, never 36 hours after two days. */
+function told(seconds: number): [number, Intl.RelativeTimeFormatUnit] {
+  const length = Math.abs(seconds);
+  // 47 hours are told as hours, 48 as days: a day more or less is a lot.
+  const step = STEPS.find(([unit, size]) => length >= (unit === 'day' ? 2 * size : size)) ?? ['second', 1];
+  return [Math.trunc(seconds / step[1]), step[0]];
+}
+
+/** 2 hours ago, in 5 minutes. */
+export function relative(instant: string | number, now: number): string {
+  const seconds = (new Date(instant).getTime() - now) / 1000;
+  const [count, unit] = told(seconds);
+  const format = new Intl.RelativeTimeFormat(language(), { numeric: 'always' });
+  return unit === 'second' && Math.abs(count) < 5 ? new Intl.RelativeTimeFormat(language(), { numeric: 'auto' }).format(0, 'second') : format.format(count, unit);
+}
+
+/** A length of time in its two largest units: 1 h 12 min, 6 min 20 s, 3.2 s. */
+export function duration(milliseconds: number): string {
+  const locale = language();
+  const unit = (value: number, name: string, digits = 0) =>
+    new Intl.NumberFormat(locale, { style: 'unit', unit: name, unitDisplay: 'short', maximumFractionDigits: digits }).format(value);
+  const seconds = milliseconds / 1000;
+  if (seconds < 10) return unit(seconds, 'second', 1);
+  if (seconds < 60) return unit(Math.round(seconds), 'second');
+  const pairs: [number, string, number, string][] = [
+    [86400, 'day', 3600, 'hour'],
+    [3600, 'hour', 60, 'minute'],
+    [60, 'minute', 1, 'second'],
+  ];
+  const [big, bigName, small, smallName] = pairs.find(([least]) => seconds >= least) ?? [60, 'minute', 1, 'second'];
+  const rest = Math.floor((seconds % big) / small);
+  const first = unit(Math.floor(seconds / big), bigName);
+  return rest === 0 ? first : `${first} ${unit(rest, smallName)}`;
+}
+
+/** 21 Nov 2026, 14:02 in a zone; with `day: false` only the time, with `seconds` also them. */
+export function clock(instant: string | number, zone: string, options: { day?: boolean; seconds?: boolean } = {}): string {
+  const { day = true, seconds = false } = options;
+  return new Intl.DateTimeFormat(language(), {
+    timeZone: known(zone),
+    ...(day && { day: 'numeric', month: 'short', year: 'numeric' }),
+    hour: '2-digit',
+    minute: '2-digit',
+    ...(seconds && { second: '2-digit' }),
+    hourCycle: 'h23',
+  }).format(new Date(instant));
+}
+
+/** Sat 21 Nov, 14:02. */
+export function soon(instant: string, zone: string): string {
+  const parts = { weekday: 'short', day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' } as const;
+  return new Intl.DateTimeFormat(language(), { timeZone: known(zone), ...parts, hourCycle: 'h23' }).format(new Date(instant));
+}
+
+/** A list in a sentence: a, b and c. */
+export function list(items: string[]): string {
+  return new Intl.ListFormat(language(), { type: 'conjunction' }).format(items);
+}
+
+/** The zone, or UTC when this browser does not know it. */
+function known(zone: string): string {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: zone });
+    return zone;
+  } catch {
+    return 'UTC';
+  }
+}
