@@ -62,7 +62,7 @@ function Filled({ data }: { data: Data }) {
   const good = data.counts.protected;
   return (
     <>
-      <Recovery recovery={data.recovery} />
+      <Recovery recovery={data.recovery} several={own.length > 1} />
       <section className="stack" aria-labelledby="plans">
         <div className="spread">
           <h2 id="plans">{good === total ? t('status.all_good', { n: total }) : t('status.some', { n: total, good })}</h2>

@@ -35,14 +35,17 @@ function steps(log: string): Step[] {
 
 export function Steps({ run, live }: { run: Run; live: Live | undefined }) {
   const log = useRunLog(run.id, run.state === 'running');
-  if (run.state === 'queued') return <p className="quiet">{t('run.answer.queued')}</p>;
+  const text = log.data === undefined ? undefined : merged(log.data, live);
+  // A run that failed before its first step has none.
+  if (run.state === 'queued' || (text !== undefined && steps(text).length === 0)) return null;
   return (
-    <Answer of={log}>
-      {(kept) => {
-        const all = steps(merged(kept, live));
+    <section className="card" aria-labelledby="steps">
+      <h2 id="steps">{t('run.phases')}</h2>
+      <Answer of={{ ...log, data: text }}>
+      {(known) => {
+        const all = steps(known);
         const over = run.state === 'done';
         const end = run.finished_at ? Date.parse(run.finished_at) : undefined;
-        if (all.length === 0) return <p className="quiet">{t('run.log.empty')}</p>;
         return (
           <ol className="phases">
             {all.map((step, index) => {
@@ -60,7 +63,8 @@ export function Steps({ run, live }: { run: Run; live: Live | undefined }) {
           </ol>
         );
       }}
-    </Answer>
+      </Answer>
+    </section>
   );
 }
 

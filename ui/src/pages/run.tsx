@@ -51,10 +51,7 @@ function Known({ run, live }: { run: Run; live: Live | undefined }) {
       {run.state !== 'done' && <p className="quiet">{t('run.close')}</p>}
       <Explain run={run} />
       <div className="grid">
-        <section className="card" aria-labelledby="steps">
-          <h2 id="steps">{t('run.phases')}</h2>
-          <Steps run={run} live={live} />
-        </section>
+        <Steps run={run} live={live} />
         <Facts run={run} />
       </div>
       <RunLog run={run} live={live} />
@@ -117,12 +114,13 @@ function Acts({ run }: { run: Run }) {
     );
   }
   const again = () => start.mutate({ plan: run.plan }, { onSuccess: ({ run: next }) => go(`/runs/${next}`), onError: failed });
-  const bad = run.outcome !== 'good';
+  // What failed has its button beside the explanation.
+  const bad = run.outcome === 'failed' || run.outcome === 'interrupted';
   return (
     <>
-      {run.kind === 'backup' && may.change && (
-        <Button look={bad ? 'primary' : 'normal'} icon="play" busy={start.isPending} onClick={again}>
-          {t(bad ? 'word.try_again' : 'plan.back_up_now')}
+      {run.kind === 'backup' && may.change && !bad && (
+        <Button icon="play" busy={start.isPending} onClick={again}>
+          {t('plan.back_up_now')}
         </Button>
       )}
       <ButtonLink to={pathOf(run.plan)}>{run.plan}</ButtonLink>

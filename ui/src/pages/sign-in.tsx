@@ -1,7 +1,7 @@
 // Signing in: name, password, nothing to transcribe. Afterwards one is where one wanted to go. A wrong name and a wrong
 // password are told alike; too many tries count down.
 import { useEffect, useRef, useState, type FormEvent } from 'react';
-import { useLocation, useSearch } from 'wouter';
+import { useLocation } from 'wouter';
 import { Problem } from '../api/client';
 import { useSignIn } from '../api/queries';
 import { Button } from '../parts/button';
@@ -19,7 +19,7 @@ export function SignIn() {
   const [missing, setMissing] = useState<{ name?: boolean; password?: boolean }>({});
   const [wait, setWait] = useState(0);
   const [, go] = useLocation();
-  const next = new URLSearchParams(useSearch()).get('next');
+  const next = new URLSearchParams(window.location.search).get('next');
   const signIn = useSignIn();
 
   useEffect(() => {

@@ -19,7 +19,7 @@ export function Page({ title, answer, pills, actions, children }: Props) {
       <div className="head">
         <div>
           <h1>{title}</h1>
-          {pills}
+          {pills && <div className="pills">{pills}</div>}
         </div>
         {actions && <div className="buttons">{actions}</div>}
       </div>

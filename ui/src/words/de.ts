@@ -120,7 +120,8 @@ export const de: Catalogue = {
   'recovery.lost': 'Du würdest alles verlieren. Alle Sicherungen liegen auf dieser Platte.',
   'recovery.waiting': 'Du würdest alles verlieren. Die erste Sicherung gibt es noch nicht.',
   'recovery.nothing': 'Noch ist nichts geschützt.',
-  'recovery.from': 'Von {destination}, entscheidend ist {plan}.',
+  'recovery.from': 'Von {destination}.',
+  'recovery.from.oldest': 'Von {destination}; am ältesten ist {plan}.',
   'recovery.proven': 'Letzte Proberückspielung {age}.',
   'recovery.unproven': 'Noch keine Proberückspielung.',
   'recovery.elsewhere': 'Füge in recoup.toml ein Ziel auf einer anderen Platte oder einem anderen Rechner hinzu und nenne es im Plan.',
@@ -379,5 +380,6 @@ export const de: Catalogue = {
   'explain.settings': 'Die Einstellungen des Plans stimmen nicht',
   'explain.settings.do': 'Korrigiere den Plan und versuche es noch einmal.',
   'explain.internal': 'Das sollte nicht passieren',
+  'time.just_now': 'gerade eben',
   'explain.internal.do': 'Sieh in das Protokoll des Laufs und des Servers. Die Daten wurden nicht geändert.',
 };

@@ -124,7 +124,8 @@ export const en = {
   'recovery.lost': 'You would lose everything. All backups are on this disk.',
   'recovery.waiting': 'You would lose everything. The first backup has not been made yet.',
   'recovery.nothing': 'Nothing is protected yet.',
-  'recovery.from': 'From {destination}, because of {plan}.',
+  'recovery.from': 'From {destination}.',
+  'recovery.from.oldest': 'From {destination}; {plan} is the oldest.',
   'recovery.proven': 'Last test restore {age}.',
   'recovery.unproven': 'No test restore yet.',
   'recovery.elsewhere': 'Add a destination on another disk or another machine to recoup.toml, and name it in the plan.',
@@ -383,6 +384,7 @@ export const en = {
   'explain.settings': 'The settings of the plan are not right',
   'explain.settings.do': 'Correct the plan, then try again.',
   'explain.internal': 'This should not happen',
+  'time.just_now': 'just now',
   'explain.internal.do': 'Look at the log of the run and of the server. The data was not changed.',
 } as const satisfies Words;
 
