@@ -25,58 +25,57 @@ export default async function ({ browser, criterion }) {
     const known = { RUN: items.find((run) => run.plan === 'shop' && run.kind === 'backup').id, FAILED: items.find((run) => run.outcome === 'failed').id };
     const at = (path) => path.replace(/RUN|FAILED/, (word) => known[word]);
 
-    /** Does something on every page in one look. */
+    // Every page is opened once in each look, and everything is asked of it then.
+    const found = { heads: [], small: [], walk: [], moves: [] };
+    const titles = new Map();
+    const places = [[stand, ROUTES, stand.cookie], [stand, OUTSIDE, ''], [empty, ['/', '/plans', '/runs'], empty.cookie], [fresh, ['/setup'], '']];
     const everywhere = async (look, act) => {
-      const found = [];
-      for (const [where, paths, cookie] of [[stand, ROUTES, stand.cookie], [stand, OUTSIDE, ''], [empty, ['/', '/plans', '/runs'], empty.cookie], [fresh, ['/setup'], '']]) {
+      for (const [where, paths, cookie] of places) {
         const tab = await page(browser, where, { ...look, cookie });
         for (const path of paths) {
           await tab.go(at(path));
-          const wrong = await act(tab, path, where);
-          found.push(...(wrong ?? []).map((line) => `${path} ${look.name}: ${line}`));
+          const note = (list, lines) => list.push(...lines.map((line) => `${path} ${look.name}: ${line}`));
+          await act(tab, note, path, where);
         }
         await tab.context().close();
       }
-      return found;
     };
+    const told = (id, sentence, lines) => criterion(id, sentence, () => lines);
 
-    for (const look of LOOKS) await criterion('A1', `axe finds nothing on any page, ${look.name}`, () => everywhere(look, axe));
-    await criterion('A1', 'axe finds nothing with a menu or a dialog open', () => opened(browser, stand, at));
-    await criterion('A7', 'one h1, a title of its own, landmarks and a language on every page', async () => {
-      const titles = new Map();
-      return everywhere(LOOKS[0], async (tab, path, where) => {
-        const facts = await tab.evaluate(() => ({
-          title: document.title, h1: document.querySelectorAll('h1').length, main: document.querySelectorAll('main').length, lang: document.documentElement.lang,
-        }));
-        const wrong = [];
-        if (facts.h1 !== 1) wrong.push(`${facts.h1} h1`);
-        if (facts.main !== 1) wrong.push(`${facts.main} main`);
-        if (!facts.lang) wrong.push('no lang');
-        const place = path.split('?')[0];
-        const [before] = titles.get(facts.title) ?? [];
-        const tabs = place.startsWith('/plans/shop');
-        if (before && before !== place && where === stand && !tabs && !/nothing|runs/.test(place)) wrong.push(`the title of ${before}: ${facts.title}`);
-        titles.set(facts.title, [place]);
-        return wrong;
+    for (const look of LOOKS) {
+      const list = [];
+      await criterion('A1', `axe finds nothing on any page, ${look.name}`, async () => {
+        await everywhere(look, async (tab, note, path, where) => {
+          note(list, await axe(tab));
+          if (look.dark) return;
+          note(found.moves, await tab.evaluate(() => document.getAnimations().map((one) => `moves: ${one.animationName ?? one.constructor.name}`)));
+          note(found.walk, await walk(tab));
+          if (look.size === NARROW) note(found.small, await small(tab));
+          else note(found.heads, await heads(tab, path, where === stand, titles));
+        });
+        return list;
       });
-    });
-    for (const width of [360, 320]) {
-      await criterion('A5', `nothing is wider than ${width} px, with the text spacing of WCAG and in German`, () =>
-        everywhere({ name: `${width}`, size: { width, height: 740 }, language: 'de-DE' }, async (tab) => {
-          const wide = () => tab.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
-          const before = await wide();
-          await spaced(tab);
-          const after = await wide();
-          return before > 0 || after > 0 ? [`${before} px, with spacing ${after} px too wide: ${await widest(tab)}`] : [];
-        }),
-      );
     }
-    await criterion('A4', 'everything that can be pressed is 24 px, buttons and fields 40 px high', () => everywhere(LOOKS[2], small));
-    await criterion('A3', 'each stop of Tab is to be seen, not covered', () => everywhere(LOOKS[0], walk));
-    await criterion('A3', 'each stop of Tab is to be seen, not covered, narrow', () => everywhere(LOOKS[2], walk));
-    await criterion('A6', 'nothing moves with reduced motion', () =>
-      everywhere(LOOKS[0], (tab) => tab.evaluate(() => document.getAnimations().map((one) => `moves: ${one.animationName ?? one.constructor.name}`))),
-    );
+    await told('A7', 'one h1, a title of its own, landmarks and a language on every page', found.heads);
+    await told('A4', 'everything that can be pressed is 24 px, buttons and fields 40 px high', found.small);
+    await told('A3', 'each stop of Tab is to be seen and not covered', found.walk);
+    await told('A6', 'nothing moves with reduced motion', found.moves);
+    await criterion('A5', 'nothing is wider than 360 and 320 px, with the text spacing of WCAG and in German', async () => {
+      const list = [];
+      await everywhere({ name: 'German', size: { width: 360, height: 740 }, language: 'de-DE' }, async (tab, note) => {
+        for (const width of [360, 320]) {
+          await tab.setViewportSize({ width, height: 740 });
+          for (const spacing of [false, true]) {
+            await spaced(tab, spacing);
+            const wide = await tab.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+            if (wide > 0) note(list, [`${wide} px wider than ${width}${spacing ? ' with spacing' : ''}: ${await widest(tab)}`]);
+          }
+        }
+        await spaced(tab, false);
+      });
+      return list;
+    });
+    await criterion('A1', 'axe finds nothing with a menu or a dialog open', () => opened(browser, stand, at));
     await criterion('A3', 'after a change of page the focus is on main', async () => {
       const tab = await page(browser, stand);
       await tab.go('/');
@@ -116,12 +115,30 @@ async function opened(browser, stand, at) {
 }
 
 /** Line, paragraph, letter and word spacing as WCAG 1.4.12 sets them; a policy allows a sheet that is made so. */
-const spaced = (tab) =>
-  tab.evaluate(() => {
+const spaced = (tab, on) =>
+  tab.evaluate((on) => {
+    document.adoptedStyleSheets = [];
+    if (!on) return;
     const sheet = new CSSStyleSheet();
     sheet.replaceSync('* { line-height: 1.5 !important; letter-spacing: 0.12em !important; word-spacing: 0.16em !important } p { margin-bottom: 2em !important }');
     document.adoptedStyleSheets = [sheet];
-  });
+  }, on);
+
+/** What a page calls itself. Tabs of one thing share its title. */
+async function heads(tab, path, counts, titles) {
+  const facts = await tab.evaluate(() => ({
+    title: document.title, h1: document.querySelectorAll('h1').length, main: document.querySelectorAll('main').length, lang: document.documentElement.lang,
+  }));
+  const wrong = [];
+  if (facts.h1 !== 1) wrong.push(`${facts.h1} h1`);
+  if (facts.main !== 1) wrong.push(`${facts.main} main`);
+  if (!facts.lang) wrong.push('no lang');
+  const thing = path.split('?')[0].split('/').slice(0, 3).join('/');
+  const before = titles.get(facts.title);
+  if (counts && before && before !== thing) wrong.push(`the title of ${before}: ${facts.title}`);
+  if (counts) titles.set(facts.title, thing);
+  return wrong;
+}
 
 const widest = (tab) =>
   tab.evaluate(() => {

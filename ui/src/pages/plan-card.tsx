@@ -14,15 +14,13 @@ export const pathOf = (plan: string) => `/plans/${encodeURIComponent(plan)}`;
 export function PlanCard({ plan }: { plan: Card }) {
   return (
     <article className="card plan" aria-labelledby={`plan-${plan.name}`}>
-      <div className="head">
-        <div>
-          <h3 id={`plan-${plan.name}`}>
-            <Link to={pathOf(plan.name)}>{plan.name}</Link>
-          </h3>
-          <PlanPills plan={plan} />
-        </div>
+      <header>
+        <h3 id={`plan-${plan.name}`}>
+          <Link to={pathOf(plan.name)}>{plan.name}</Link>
+        </h3>
         <BackUp plan={plan} />
-      </div>
+      </header>
+      <PlanPills plan={plan} />
       <dl className="facts">
         <dt>{t('plan.next')}</dt>
         <dd>

@@ -17,7 +17,8 @@ import { Page } from '../shell/page';
 import { t } from '../words';
 import { clock, duration, number, relative, size } from '../words/format';
 import { left, percent, speed } from '../words/pace';
-import { Explain, failureOf } from './run-explain';
+import { Explain } from './run-explain';
+import { failureOf } from './run-failure';
 import { RunLog } from './run-log';
 import { Result, resultOf } from './run-result';
 import { Steps } from './run-steps';
@@ -28,7 +29,7 @@ export function RunPage({ id }: { id: string }) {
   const live = useLive().get(id);
   if (!run.data) {
     return (
-      <Page title={t('page.runs')}>
+      <Page title={t('run.one')}>
         {run.error ? <Missing error={run.error} retry={() => void run.refetch()} /> : <Skeleton card lines={2} />}
       </Page>
     );

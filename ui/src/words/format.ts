@@ -43,11 +43,15 @@ export function relative(instant: string | number, now: number): string {
   return new Intl.RelativeTimeFormat(language(), { numeric: 'always' }).format(count, unit);
 }
 
+/** The same in every language that we have. */
+const SHORT = { hour: 'h', minute: 'min', second: 's' } as const;
+
 /** A length of time in its two largest units: 1 h 12 min, 6 min 20 s, 3.2 s. */
 export function duration(milliseconds: number): string {
-  const locale = language();
   const unit = (value: number, name: string, digits = 0) =>
-    new Intl.NumberFormat(locale, { style: 'unit', unit: name, unitDisplay: 'short', maximumFractionDigits: digits }).format(value);
+    name === 'day'
+      ? new Intl.NumberFormat(language(), { style: 'unit', unit: name, unitDisplay: 'long' }).format(value)
+      : `${number(Number(value.toFixed(digits)))}\u00a0${SHORT[name as keyof typeof SHORT]}`;
   const seconds = milliseconds / 1000;
   if (seconds < 10) return unit(seconds, 'second', 1);
   if (seconds < 60) return unit(Math.round(seconds), 'second');
