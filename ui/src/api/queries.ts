@@ -22,19 +22,18 @@ export const queries = new QueryClient({
   },
 });
 
+const me = {
+  queryKey: ['me'],
+  staleTime: 60_000,
+  queryFn: async (): Promise<Me | null> => {
+    const { data, error, response } = await api.GET('/api/v1/me');
+    if (response.status === 401) return null;
+    if (!data) throw await problem(response, error);
+    return data;
+  },
+};
 /** Who is signed in; `null` when nobody is. */
-export function useMe() {
-  return useQuery({
-    queryKey: ['me'],
-    staleTime: 60_000,
-    queryFn: async (): Promise<Me | null> => {
-      const { data, error, response } = await api.GET('/api/v1/me');
-      if (response.status === 401) return null;
-      if (!data) throw await problem(response, error);
-      return data;
-    },
-  });
-}
+export const useMe = () => useQuery(me);
 
 /** What somebody may do, by role. */
 export function useMay(): { change: boolean; admin: boolean } {
@@ -46,16 +45,21 @@ export const useSetup = (wanted: boolean) =>
   useQuery({ queryKey: ['setup'], enabled: wanted, queryFn: () => body(api.GET('/api/v1/setup')) });
 
 /** The first page in one answer; the shell lives on it too. */
-export const useOverview = () =>
-  useQuery({
-    queryKey: ['overview'],
-    refetchInterval: 60_000,
-    queryFn: async () => {
-      const overview = await body(api.GET('/api/v1/overview'));
-      serverSays(overview.now);
-      return overview;
-    },
-  });
+const overview = {
+  queryKey: ['overview'],
+  queryFn: async () => {
+    const told = await body(api.GET('/api/v1/overview'));
+    serverSays(told.now);
+    return told;
+  },
+};
+export const useOverview = () => useQuery({ ...overview, refetchInterval: 60_000 });
+
+/** Asks at once what the first view needs, before anything is drawn. */
+export function begin(): void {
+  void queries.prefetchQuery(me);
+  void queries.prefetchQuery({ ...overview, retry: false });
+}
 
 /** Every plan as the overview tells them, up to 500. */
 export const useCards = () =>

@@ -5,6 +5,7 @@ import { useMay, useOverview, useStart, type Overview as Data } from '../api/que
 import { Button, ButtonLink } from '../parts/button';
 import { Copyable } from '../parts/copy';
 import { BackupPills, PlanPill, RunPill } from '../parts/pill';
+import { Remark } from '../parts/remark';
 import { Answer, Empty } from '../parts/state';
 import { Time } from '../parts/time';
 import { toast } from '../parts/toast';
@@ -64,6 +65,7 @@ function Filled({ data }: { data: Data }) {
   return (
     <>
       <Recovery recovery={data.recovery} several={own.filter((plan) => plan.off_disk_at).length > 1} />
+      {data.channels === 0 && <Remark text="banner.no_channel" />}
       <section className="stack" aria-labelledby="plans">
         <div className="spread">
           <h2 id="plans">{good === total ? t('status.all_good', { n: total }) : t('status.some', { n: total, good })}</h2>

@@ -7,6 +7,7 @@ import { Copyable } from '../parts/copy';
 import { Select, TextField } from '../parts/field';
 import { Menu } from '../parts/menu';
 import { PlanPill } from '../parts/pill';
+import { Remark } from '../parts/remark';
 import { Answer, Empty } from '../parts/state';
 import { Table } from '../parts/table';
 import { Time } from '../parts/time';
@@ -32,7 +33,7 @@ export function Plans() {
       { replace: true },
     );
   return (
-    <Page title={t('page.plans')} answer={cards.data && answer(cards.data.counts)}>
+    <Page title={t('page.plans')} answer={cards.data ? answer(cards.data.counts) : null}>
       <div className="grid">
         <TextField label={t('plans.search')} type="search" value={text} onChange={(event) => set('q', event.target.value)} />
         <Select label={t('plans.filter')} value={state} onChange={(event) => set('state', event.target.value)}>
@@ -49,6 +50,7 @@ export function Plans() {
           {({ plans }) => <List all={plans} text={text} state={state} clear={() => setSearch({}, { replace: true })} />}
         </Answer>
       </section>
+      {cards.data?.from_file && <Remark text="banner.from_file" />}
     </Page>
   );
 }

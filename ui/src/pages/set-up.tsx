@@ -3,6 +3,7 @@ import { useEffect, useRef, useState, type FormEvent } from 'react';
 import { useLocation } from 'wouter';
 import { Problem } from '../api/client';
 import { useSetUp } from '../api/queries';
+import { Brand } from '../parts/brand';
 import { Button } from '../parts/button';
 import { TextField, toFirstWrong } from '../parts/field';
 import { Password } from '../parts/password';
@@ -64,8 +65,7 @@ export function SetUp() {
   return (
     <main className="alone">
       <div className="brand">
-        <img src="./icon.svg" alt="" width="28" height="28" />
-        <span>{t('app.name')}</span>
+        <Brand host={false} />
       </div>
       <h1>{t('page.setup')}</h1>
       <p>{t('setup.answer')}</p>

@@ -4,6 +4,7 @@ import { useEffect, useRef, useState, type FormEvent } from 'react';
 import { useLocation } from 'wouter';
 import { Problem } from '../api/client';
 import { useSignIn } from '../api/queries';
+import { Brand } from '../parts/brand';
 import { Button } from '../parts/button';
 import { TextField, toFirstWrong } from '../parts/field';
 import { Password } from '../parts/password';
@@ -55,11 +56,7 @@ export function SignIn() {
   return (
     <main className="alone">
       <div className="brand">
-        <img src="./icon.svg" alt="" width="28" height="28" />
-        <span>
-          {t('app.name')}
-          <small>{window.location.hostname}</small>
-        </span>
+        <Brand />
       </div>
       <h1>{t('page.sign_in')}</h1>
       {next && !error && <p className="quiet">{t('signin.expired')}</p>}
