@@ -118,7 +118,7 @@ export default async function ({ browser, criterion }) {
       const wire = await tab.context().newCDPSession(tab);
       await wire.send('Network.enable');
       let [requests, bytes] = [0, 0];
-      wire.on('Network.requestWillBeSent', () => (requests += 1));
+      wire.on('Network.requestWillBeSent', ({ request }) => (requests += request.url.startsWith('http') ? 1 : 0));
       wire.on('Network.loadingFinished', (event) => (bytes += event.encodedDataLength));
       await tab.go('/', 'article');
       await tab.waitForTimeout(500);

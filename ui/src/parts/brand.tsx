@@ -1,4 +1,4 @@
-// The mark and the name. Drawn here so that it is there at once; icon.svg is the same for the browser's tab.
+// The mark and the name. Drawn here, and in index.html, so that nothing has to be fetched for it.
 import { t } from '../words';
 
 const LINES = 'M9.5 16a6.5 6.5 0 1 0 2-4.7M11.6 6.8v4.9h4.9';
