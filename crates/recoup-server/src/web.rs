@@ -93,7 +93,7 @@ fn kind(path: &str) -> Option<&'static str> {
 fn content(name: &str) -> Option<Cow<'static, [u8]>> {
     #[cfg(debug_assertions)]
     if name.split('/').all(|part| !part.is_empty() && !part.starts_with('.')) {
-        let dist = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../ui/dist"));
+        let dist = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/page/dist"));
         if let Ok(bytes) = std::fs::read(dist.join(name)) {
             return Some(Cow::Owned(bytes));
         }

@@ -10,12 +10,8 @@ import { toast } from '../parts/toast';
 import { t } from '../words';
 import { explain } from '../words/explain';
 import { pathOf } from './plan-card';
+import { failureOf, type Failure } from './run-failure';
 import { resultOf, warningsOf } from './run-result';
-
-type Failure = { code: string; message: string; hint?: string | null; detail?: string | null };
-
-/** Why a run failed. */
-export const failureOf = (run: Run): Failure | undefined => (run.error ?? undefined) as Failure | undefined;
 
 export function Explain({ run }: { run: Run }) {
   const failure = run.outcome === 'good' ? undefined : failureOf(run);

@@ -17,7 +17,8 @@ import { Page } from '../shell/page';
 import { t } from '../words';
 import { clock, duration, number, relative, size } from '../words/format';
 import { left, percent, speed } from '../words/pace';
-import { Explain, failureOf } from './run-explain';
+import { Explain } from './run-explain';
+import { failureOf } from './run-failure';
 import { RunLog } from './run-log';
 import { Result, resultOf } from './run-result';
 import { Steps } from './run-steps';
@@ -29,7 +30,7 @@ export function RunPage({ id }: { id: string }) {
   const live = useLive().get(id);
   if (!run.data) {
     return (
-      <Page title={t('page.runs')}>
+      <Page title={t('run.one')}>
         {run.error ? <Missing error={run.error} retry={() => void run.refetch()} /> : <Skeleton card lines={2} />}
       </Page>
     );
@@ -53,10 +54,7 @@ function Known({ run, live }: { run: Run; live: Live | undefined }) {
       {run.state !== 'done' && <p className="quiet">{t('run.close')}</p>}
       <Explain run={run} />
       <div className="grid">
-        <section className="card" aria-labelledby="steps">
-          <h2 id="steps">{t('run.phases')}</h2>
-          <Steps run={run} live={live} />
-        </section>
+        <Steps run={run} live={live} />
         <Facts run={run} />
       </div>
       <RunLog run={run} live={live} />
@@ -119,12 +117,13 @@ function Acts({ run }: { run: Run }) {
     );
   }
   const again = () => start.mutate({ plan: run.plan }, { onSuccess: ({ run: next }) => go(`/runs/${next}`), onError: failed });
-  const bad = run.outcome !== 'good';
+  // What failed has its button beside the explanation.
+  const bad = run.outcome === 'failed' || run.outcome === 'interrupted';
   return (
     <>
-      {run.kind === 'backup' && may.change && (
-        <Button look={bad ? 'primary' : 'normal'} icon="play" busy={start.isPending} onClick={again}>
-          {t(bad ? 'word.try_again' : 'plan.back_up_now')}
+      {run.kind === 'backup' && may.change && !bad && (
+        <Button icon="play" busy={start.isPending} onClick={again}>
+          {t('plan.back_up_now')}
         </Button>
       )}
       {run.kind === 'restore' && <UndoRestore plan={run.plan} run={run.id} />}
