@@ -249,8 +249,9 @@ pub fn restore_and_stop(engine: &Engine, run: &RunRow, stop: &str) {
     let context = Context { observer: Arc::new(StopsAt(stop.to_owned())), ..Context::quiet() };
     let scratch = tempfile::tempdir().unwrap();
     let mut opened = Opened::stored(stores[0].as_ref(), listed, scratch.path(), &context).unwrap();
-    let plan = engine.settings().plan("shop").unwrap();
-    let places = Places::of_plan(&listed.manifest, &plan.sources, &engine.settings().base).unwrap();
+    let settings = engine.settings();
+    let plan = settings.plan("shop").unwrap();
+    let places = Places::of_plan(&listed.manifest, &plan.sources, &settings.base).unwrap();
     let request = Request {
         only: &[],
         places: &places,
