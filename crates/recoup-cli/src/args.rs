@@ -1,6 +1,7 @@
 //! The command line as clap sees it: names, flags and their help. A contract: scripts depend on it.
 //! What the commands do is in [`crate::commands`].
 
+mod copy;
 mod daemon;
 mod drive;
 mod keys;
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use recoup::model::retention::Policy;
 use recoup::model::{Format, Kind, Level};
 
+pub use copy::Copy;
 pub use daemon::{Adopt, Audit, AuditWord, DataPlace, Run, Serve, User, UserWord};
 pub use drive::Drive;
 pub use keys::{Key, Keys, RecoveryKit};
@@ -171,7 +173,7 @@ pub struct Backup {
     #[command(flatten)]
     pub key: Key,
     /// Encrypt it for this public key, age1… [default: what recoup.toml says of the destination]
-    #[arg(long, value_name = "KEY", conflicts_with = "passphrase_file")]
+    #[arg(long, help_heading = keys::HEADING, value_name = "KEY", conflicts_with = "passphrase_file")]
     pub recipient: Vec<String>,
 }
 
@@ -241,31 +243,6 @@ pub struct Verify {
     /// Where to unpack; needs room for a restored copy [default: $TMPDIR, else /var/tmp]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub scratch: Option<PathBuf>,
-    #[command(flatten)]
-    pub at: At,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  recoup copy latest offsite            the newest backup, to the destination that recoup.toml calls offsite
-  recoup copy --all offsite --at nas    what is at one and not at the other
-  recoup copy 7q2m4d /mnt/usb           to a directory
-
-A copy is the same backup at one more place: same id, same bytes, proven on both sides. What is damaged is not copied.")]
-pub struct Copy {
-    /// Backups, and at the end where to: a name of recoup.toml, or a directory
-    #[arg(value_name = "BACKUP… DEST", required = true)]
-    pub given: Vec<String>,
-    /// Every backup that is whole; only DEST is named
-    #[arg(long)]
-    pub all: bool,
-    /// Where to put what must be downloaded first [default: $TMPDIR, else /var/tmp]
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub scratch: Option<PathBuf>,
-    /// Encrypt the copies for this public key, age1… [default: what recoup.toml says of DEST]
-    #[arg(long, value_name = "KEY", conflicts_with = "passphrase_file")]
-    pub recipient: Vec<String>,
     #[command(flatten)]
     pub at: At,
 }
@@ -501,24 +478,3 @@ fn level_parser() -> impl TypedValueParser<Value = Level> {
 
 static VERSION: LazyLock<String> =
     LazyLock::new(|| format!("{} (SQLite {})", env!("CARGO_PKG_VERSION"), rusqlite::version()));
-
-impl Command {
-    /// The key that was given, and whether it locks what is written even where recoup.toml names another.
-    pub fn key(&self) -> Option<(&Key, &[String], bool)> {
-        Some(match self {
-            Command::Backup(args) => (&args.key, &args.recipient, true),
-            Command::Copy(args) => (&args.at.key, &args.recipient, true),
-            Command::List(args) => (&args.at.key, &[], false),
-            Command::Show(args) => (&args.at.key, &[], false),
-            Command::Verify(args) => (&args.at.key, &[], false),
-            Command::Diff(args) => (&args.at.key, &[], false),
-            Command::Restore(args) => (&args.at.key, &[], false),
-            Command::Undo(args) => (&args.at.key, &[], false),
-            Command::Protect(args) | Command::Unprotect(args) => (&args.at.key, &[], false),
-            Command::Delete(args) => (&args.at.key, &[], false),
-            Command::Prune(args) => (&args.at.key, &[], false),
-            Command::Keys(args) => (args.key()?, &[], false),
-            _ => return None,
-        })
-    }
-}

@@ -65,6 +65,9 @@ fn completions_know_every_command_and_level() {
         }
     }
     let bash = Shop::new().run("completions bash").out;
-    let syntax = std::process::Command::new("bash").args(["-n", "-c", &bash]).status().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("completions");
+    std::fs::write(&script, bash).unwrap();
+    let syntax = std::process::Command::new("bash").arg("-n").arg(&script).status().unwrap();
     assert!(syntax.success());
 }

@@ -219,7 +219,7 @@ fn table(settings: &DestinationSettings, name: &str, needed: &mut Vec<Needed>) -
         Address::S3(s3) => {
             table.text("type", "s3");
             table.text("bucket", &s3.bucket);
-            table.text("prefix", &s3.prefix);
+            table.some("prefix", Some(s3.prefix.as_str()).filter(|prefix| !prefix.is_empty()));
             table.text("region", &s3.region);
             table.some("endpoint", s3.endpoint.as_deref());
             table.line("path_style", if s3.path_style { "true" } else { "false" });

@@ -32,7 +32,13 @@ fn spec(path: &Path, busy_timeout_ms: u64) -> DatabaseSpec {
 
 fn capture_with(path: &Path, busy_ms: u64, staging: &Path) -> Result<(PathBuf, Emitted)> {
     let mut source = SqliteSource::new(&spec(path, busy_ms), Path::new("/"), false)?;
-    let scope = Scope { staging: staging.to_owned(), context: Context::quiet(), excluded: vec![], databases: vec![] };
+    let scope = Scope {
+        staging: staging.to_owned(),
+        context: Context::quiet(),
+        excluded: vec![],
+        databases: vec![],
+        secrets: false,
+    };
     assert_eq!(source.begin(&scope)?, Presence::Present);
     source.capture(&scope)?;
     let mut keep = Keep(None);
@@ -243,8 +249,13 @@ fn two_databases_share_one_moment() {
     };
     let mut sources = [named("one", &one), named("two", &two)];
     let staging = tempfile::tempdir().unwrap();
-    let scope =
-        Scope { staging: staging.path().to_owned(), context: Context::quiet(), excluded: vec![], databases: vec![] };
+    let scope = Scope {
+        staging: staging.path().to_owned(),
+        context: Context::quiet(),
+        excluded: vec![],
+        databases: vec![],
+        secrets: false,
+    };
     for source in &mut sources {
         source.begin(&scope).unwrap();
     }
@@ -301,8 +312,13 @@ fn a_compacted_copy_is_smaller_and_says_the_same() {
     ));
     let mut source = SqliteSource::new(&spec(&path, 300), Path::new("/"), true).unwrap();
     let staging = tempfile::tempdir().unwrap();
-    let scope =
-        Scope { staging: staging.path().to_owned(), context: Context::quiet(), excluded: vec![], databases: vec![] };
+    let scope = Scope {
+        staging: staging.path().to_owned(),
+        context: Context::quiet(),
+        excluded: vec![],
+        databases: vec![],
+        secrets: false,
+    };
     source.begin(&scope).unwrap();
     source.capture(&scope).unwrap();
     let mut keep = Keep(None);
@@ -319,8 +335,13 @@ fn a_cancelled_capture_leaves_nothing() {
     let staging = tempfile::tempdir().unwrap();
     let mut source = SqliteSource::new(&spec(&path, 300), Path::new("/"), false).unwrap();
     let context = Context::quiet();
-    let scope =
-        Scope { staging: staging.path().to_owned(), context: context.clone(), excluded: vec![], databases: vec![] };
+    let scope = Scope {
+        staging: staging.path().to_owned(),
+        context: context.clone(),
+        excluded: vec![],
+        databases: vec![],
+        secrets: false,
+    };
     source.begin(&scope).unwrap();
     context.cancel.cancel();
     assert_eq!(source.capture(&scope).unwrap_err().kind(), ErrorKind::Cancelled);

@@ -4,15 +4,19 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueHint};
 
+use super::Command;
+
+/// Where the help tells of encryption.
+pub const HEADING: &str = "Encrypted backups";
+
 /// What opens encrypted backups, where recoup.toml does not say it.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Encrypted backups")]
 pub struct Key {
     /// File with their passphrase, in one line
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(long, help_heading = HEADING, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub passphrase_file: Option<PathBuf>,
     /// File with secret keys that open them (AGE-SECRET-KEY-1…)
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(long, help_heading = HEADING, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub identity: Option<PathBuf>,
 }
 
@@ -98,4 +102,25 @@ pub struct RecoveryKit {
     /// Put passphrases and credentials into it
     #[arg(long)]
     pub with_secrets: bool,
+}
+
+impl Command {
+    /// The key that was given, and whether it locks what is written even where recoup.toml names another.
+    pub fn key(&self) -> Option<(&Key, &[String], bool)> {
+        Some(match self {
+            Command::Backup(args) => (&args.key, &args.recipient, true),
+            Command::Copy(args) => (&args.at.key, &args.recipient, true),
+            Command::List(args) => (&args.at.key, &[], false),
+            Command::Show(args) => (&args.at.key, &[], false),
+            Command::Verify(args) => (&args.at.key, &[], false),
+            Command::Diff(args) => (&args.at.key, &[], false),
+            Command::Restore(args) => (&args.at.key, &[], false),
+            Command::Undo(args) => (&args.at.key, &[], false),
+            Command::Protect(args) | Command::Unprotect(args) => (&args.at.key, &[], false),
+            Command::Delete(args) => (&args.at.key, &[], false),
+            Command::Prune(args) => (&args.at.key, &[], false),
+            Command::Keys(args) => (args.key()?, &[], false),
+            _ => return None,
+        })
+    }
 }

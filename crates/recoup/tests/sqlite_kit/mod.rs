@@ -52,7 +52,7 @@ impl Kit {
         for dir in [&home, &staging, &out] {
             fs::create_dir(dir).unwrap();
         }
-        let scope = Scope { staging, context: Context::quiet(), excluded: vec![], databases: vec![] };
+        let scope = Scope { staging, context: Context::quiet(), excluded: vec![], databases: vec![], secrets: false };
         Kit { db: home.join("app.db"), home, scope, root }
     }
 
