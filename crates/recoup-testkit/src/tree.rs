@@ -1,6 +1,7 @@
 //! What lies in a directory, as names to compare.
 
 use std::fs;
+use std::io::Read;
 use std::path::Path;
 
 /// Everything below a directory, dot-names too, sorted, relative. Symbolic links are not followed.
@@ -25,4 +26,20 @@ pub fn files(root: &Path) -> Vec<String> {
     let mut names = tree(root);
     names.retain(|name| !root.join(name).symlink_metadata().unwrap().is_dir());
     names
+}
+
+/// Whether these bytes are those of a file, without holding or keeping them.
+pub fn same(mut bytes: impl Read, file: &Path) -> bool {
+    let mut file = fs::File::open(file).unwrap();
+    let [mut one, mut other] = [(); 2].map(|()| vec![0; 1 << 20]);
+    loop {
+        let length = bytes.read(&mut one).unwrap();
+        let expected = other.get_mut(..length).unwrap();
+        if length == 0 {
+            return file.read(&mut one).unwrap() == 0;
+        }
+        if file.read_exact(expected).is_err() || *expected != one[..length] {
+            return false;
+        }
+    }
 }

@@ -8,18 +8,17 @@
 
 use std::fs;
 use std::io::Write;
-use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use recoup::destination::{Body, open};
-use recoup::model::channel::Secret;
-use recoup::model::destination::{Address, DestinationSettings, S3};
+use recoup::model::destination::DestinationSettings;
 use recoup::progress::{Context, Observer, Phase};
 use recoup_testkit::apache::{self, Apache};
 use recoup_testkit::contract::destination::noise;
+use recoup_testkit::s3rver::{self, S3rver};
 use recoup_testkit::sshd::Sshd;
 
 /// What a round gave, in MiB/s, by what was done.
@@ -40,7 +39,7 @@ fn main() {
     show(&format!("{mebibytes} MiB, {rounds} rounds, load {}", load()));
     show("| protocol | what | median MiB/s (min–max) | beside rclone, median (min–max) |\n|---|---|---|---|");
     if wanted("s3") {
-        let server = S3rver::start(work.path());
+        let server = S3rver::start();
         bench.rounds("S3", rounds, |round| bench.s3(&server, round));
     }
     if wanted("webdav") {
@@ -164,12 +163,12 @@ impl Bench {
             "--s3-access-key-id=S3RVER",
             "--s3-secret-access-key=S3RVER",
             "--s3-no-check-bucket",
-            &format!("--s3-endpoint=http://127.0.0.1:{}", server.port),
+            &format!("--s3-endpoint=http://127.0.0.1:{}", server.port()),
         ];
         let options = options.map(str::to_owned);
         self.in_turns(
             round,
-            || self.ours(&server.settings(), &format!("ours-{round}")),
+            || self.ours(&s3rver::settings(server.port()), &format!("ours-{round}")),
             || self.theirs(&options, &format!(":s3:bench/rclone-{round}")),
         )
     }
@@ -234,43 +233,4 @@ fn spread(values: &mut [f64], digits: usize) -> String {
     values.sort_by(f64::total_cmp);
     let (least, most, middle) = (values[0], values[values.len() - 1], values[values.len() / 2]);
     format!("{middle:.digits$} ({least:.digits$}–{most:.digits$})")
-}
-
-/// An S3 service that keeps what it gets on the disk; it ends with this.
-struct S3rver {
-    process: Child,
-    port: u16,
-}
-
-impl S3rver {
-    fn start(folder: &Path) -> Self {
-        let program = std::env::var_os("S3RVER").expect("S3RVER names the program (make bench-remote installs it)");
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut command = Command::new(program);
-        command.args(["-s", "-a", "127.0.0.1", "-p", &port.to_string(), "--no-vhost-buckets"]);
-        command.args(["--configure-bucket", "bench", "-d"]).arg(folder.join("s3"));
-        fs::create_dir(folder.join("s3")).unwrap();
-        let process = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("s3rver starts");
-        let begin = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(begin.elapsed() < Duration::from_secs(60), "s3rver does not answer");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        S3rver { process, port }
-    }
-
-    fn settings(&self) -> DestinationSettings {
-        let mut settings = recoup_testkit::moto::settings("bench", self.port);
-        if let Address::S3(S3 { access_key, secret_key, .. }) = &mut settings.address {
-            (*access_key, *secret_key) = (Secret::value("S3RVER"), Secret::value("S3RVER"));
-        }
-        settings
-    }
-}
-
-impl Drop for S3rver {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }
