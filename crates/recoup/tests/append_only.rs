@@ -72,7 +72,7 @@ fn it_keeps_everything(destination: Arc<dyn Destination>) {
     }
     let policy = Policy { keep_count: 1, ..Policy::default() };
     let rule = Rule::Policy { policy: &policy, once: true };
-    let mut request = Request { plan: "shop", rule, trigger: Trigger::Command, confirmed: None };
+    let mut request = Request { plan: "shop", rule, trigger: Trigger::Command, confirmed: None, damaged: &[] };
     let shown = prune::preview(&store, &request, day(4)).unwrap();
     assert_eq!(shown.going().count(), 3);
     request.confirmed = Some(&shown.set);

@@ -382,7 +382,8 @@ async fn what_was_made_before_or_for_this_machine_only_is_left_where_it_is() {
     // As `recoup backup --local-only` makes it: beside the daemon, which finds it.
     desk.clock.pass(MINUTE);
     let store = desk.engine.store("here").unwrap();
-    let plan = desk.engine.settings().plan("shop").unwrap();
+    let settings = desk.engine.settings();
+    let plan = settings.plan("shop").unwrap();
     let source = recoup::source::factory(&plan.sources[0], &desk.engine.settings().base, false, Arc::new(Vec::new));
     let scratch = tempfile::tempdir().unwrap();
     let mut request = recoup_testkit::sample::request("shop", vec![source], Format::Archive, scratch.path());
