@@ -44,6 +44,12 @@ help! {
     help_config: "config",
     help_config_print: "config print",
     help_completions: "completions",
+    help_keys: "keys",
+    help_keys_new: "keys new",
+    help_keys_show: "keys show",
+    help_keys_rotate: "keys rotate",
+    help_keys_test: "keys test",
+    help_recovery_kit: "recovery-kit",
 }
 
 #[test]
