@@ -331,7 +331,7 @@ pub struct Which {
 pub struct Delete {
     #[arg(value_name = "BACKUP", required = true, help = REFERENCE)]
     pub backups: Vec<String>,
-    /// Delete protected backups too
+    /// Delete protected backups and the last good one too
     #[arg(long)]
     pub force: bool,
     /// Do not ask

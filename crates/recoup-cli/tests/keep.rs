@@ -72,7 +72,7 @@ fn what_could_not_be_changed_at_a_destination_that_is_away_is_told_and_no_clean_
         assert_eq!(told.code, 3, "{told:?}");
         assert!(told.out.contains("! Copies are as they were at away: "), "{told:?}");
     }
-    let told = shop.run(&format!("delete {id} --yes --json"));
+    let told = shop.run(&format!("delete {id} --yes --force --json"));
     assert_eq!(told.code, 3, "{told:?}");
     let json = told.json();
     assert_eq!(json["deleted"], json!([id]));
@@ -82,7 +82,7 @@ fn what_could_not_be_changed_at_a_destination_that_is_away_is_told_and_no_clean_
 
     fs::rename(shop.path("unplugged"), shop.path("away")).unwrap();
     assert_eq!(shop.run("list -q").good().out.trim(), id, "the warning was right");
-    let told = shop.run(&format!("delete {id} --yes --json")).good();
+    let told = shop.run(&format!("delete {id} --yes --force --json")).good();
     assert_eq!(told.json()["warnings"], json!([]));
     assert_eq!(shop.run("list -q").good().out, "");
 }

@@ -88,7 +88,7 @@ fn copies_at_two_destinations_are_one_backup() {
     fs::remove_file(shop.only("one/shop", ".zip")).unwrap();
     assert_eq!(shop.run("verify").code, 13);
     assert_eq!(shop.run("verify --at far").code, 0);
-    shop.run(&format!("delete {id} --yes")).good();
+    shop.run(&format!("delete {id} --yes --force")).good();
     assert!(shop.run("list").good().out.starts_with("No backups yet"));
 }
 

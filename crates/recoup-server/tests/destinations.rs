@@ -4,6 +4,8 @@
 
 mod stand;
 
+use std::path::PathBuf;
+
 use recoup::model::user::{Role, Scope};
 use recoup_server::Options;
 use recoup_server::server::Bounds;
@@ -31,8 +33,20 @@ impl Shop {
         let plan = json!({"databases": ["app/shop.db"], "test_restore": "never",
             "destinations": ["here", {"name": "nas", "retention": {"keep_count": 3}}]});
         let shop = Shop { stand, operator, admin };
+        let (nas, away) = shop.nas();
+        std::fs::create_dir(&away).unwrap();
+        std::fs::write(away.join(".recoup-destination"), "").unwrap();
+        // Whoever is no admin makes a plan only where it can be seen that its name is free.
+        std::fs::rename(&away, &nas).unwrap();
         shop.by("POST", "/plans", Some(json!({"name": "shop", "plan": plan})), 201);
+        std::fs::rename(&nas, &away).unwrap();
         shop
+    }
+
+    /// Where the disk is mounted, and where it is otherwise.
+    fn nas(&self) -> (PathBuf, PathBuf) {
+        let folder = self.stand.folder.path();
+        (folder.join("nas"), folder.join("away"))
     }
 
     fn by(&self, method: &str, path: &str, body: Option<Value>, status: u16) -> Value {
@@ -76,8 +90,8 @@ fn a_plan_and_the_list_of_destinations_tell_what_is_missing_where_and_why() {
     );
 
     // Somebody mounts the disk.
-    std::fs::create_dir_all(shop.stand.folder.path().join("nas")).unwrap();
-    std::fs::write(shop.stand.folder.path().join("nas/.recoup-destination"), "").unwrap();
+    let (nas, away) = shop.nas();
+    std::fs::rename(away, nas).unwrap();
     shop.stand.clock.pass(std::time::Duration::from_secs(90));
     shop.work();
     let status = shop.by("GET", "/plans/shop/status", None, 200);

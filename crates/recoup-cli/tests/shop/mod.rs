@@ -126,7 +126,9 @@ impl Shop {
     pub fn stored(&self) -> Vec<String> {
         let Ok(plans) = fs::read_dir(self.path("backups")) else { return Vec::new() };
         let mut names = Vec::new();
-        for plan in plans.map(|plan| plan.unwrap().path()) {
+        // The mark of the directory itself is no leftover.
+        let plans = plans.map(|plan| plan.unwrap().path()).filter(|path| !path.ends_with(".recoup-destination"));
+        for plan in plans {
             for entry in fs::read_dir(plan).unwrap() {
                 names.push(entry.unwrap().file_name().into_string().unwrap());
             }

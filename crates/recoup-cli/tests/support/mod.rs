@@ -106,7 +106,8 @@ impl Scene {
         for (path, is_directory) in below(&self.backups()) {
             let name = path.file_name().unwrap().to_str().unwrap();
             let known = stems.iter().any(|stem| name.starts_with(&format!("{stem}.")));
-            if !known && !(is_directory && (name == "app" || name == ".recoup")) {
+            let ours = if is_directory { name == "app" || name == ".recoup" } else { name == ".recoup-destination" };
+            if !known && !ours {
                 found.push(path.display().to_string());
             }
         }

@@ -329,3 +329,43 @@ fn a_slip_in_a_schedule_is_an_error_at_its_key_and_never_another_schedule() {
     let told = error("[plan.a]\nfiles = [\"/a\"]\ntest_restore = \"seldom\"\n");
     assert_eq!(told.0, "/app/recoup.toml:3: plan.a.test_restore: not a duration: \"seldom\"");
 }
+
+#[test]
+fn a_destination_of_a_plan_may_keep_something_else() {
+    let text = r#"
+[destination.here]
+path = "/srv/here"
+[destination.offsite]
+path = "/mnt/offsite"
+[retention]
+keep_count = 9
+[plan.shop]
+databases = ["/a.db"]
+destinations = ["here", { name = "offsite", retention = { preset = "7-4-12" } }, { name = "./third" }]
+"#;
+    let settings = resolve(text, &[]).unwrap();
+    let plan = &settings.plans[0];
+    assert_eq!(plan.destinations, ["here", "offsite", "/app/third"]);
+    let words = |name: &str| plan.retention_of(name).map(|policy| policy.words());
+    assert_eq!(words("here").as_deref(), Some("newest 9"));
+    assert_eq!(words("offsite").as_deref(), Some("daily 7, weekly 4, monthly 12"));
+    assert_eq!(words("/app/third"), words("here"));
+    // The same document from the API, and back as a table.
+    let body = serde_json::json!({ "databases": ["/a.db"], "destinations": [
+        "here", { "name": "offsite", "retention": { "preset": "7-4-12" } }, { "name": "./third" }
+    ] });
+    assert_eq!(settings.plan_of("shop", &body).unwrap(), *plan);
+    assert_eq!(settings.documents[0].1, body);
+    let start = text.split("[plan.shop]").next().unwrap();
+    for (written, told, hinted) in [
+        ("[{ name = \"here\", keep = 1 }]", "destinations[0].keep: unknown key", "keys here: name, retention"),
+        ("[{ retention = { days = 1 } }]", "destinations[0].name: is missing", ""),
+        ("[{ name = \"here\", retention = { days = 999 } }]", "days must be 1 to 365", "allow_large"),
+        ("[{ name = \"heer\" }]", "there is no destination \"heer\"", "did you mean \"here\"?"),
+        ("[]", "names no destination", "./backups"),
+    ] {
+        let (message, hint) =
+            error(&format!("{start}[plan.shop]\ndatabases = [\"/a.db\"]\ndestinations = {written}\n"));
+        assert!(message.contains(told) && hint.contains(hinted), "{written}: {message} / {hint}");
+    }
+}

@@ -17,10 +17,10 @@ use super::prune::{Pruning, What};
 use super::site::{Place, Site};
 use super::work::{Done, Task, document};
 use super::{Actor, Engine, Work, blocking, insist};
-use crate::catalog::{BackupRow, PlanRow, RunRow, Runs};
+use crate::catalog::{BackupRow, PlaceRow, PlanRow, RunRow, Runs};
 use crate::copy::{self, Copied, There};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::copies;
+use crate::model::copies::{self, Known};
 use crate::model::guard::Trigger;
 use crate::model::job::{Cause, RunKind, State};
 use crate::model::notice::BackupTold;
@@ -34,6 +34,13 @@ use crate::store::{Listed, Listing, Store};
 const OPEN: i64 = 200;
 /// Plans that are read at a time.
 const PAGE: i64 = 100;
+
+/// What the catalog knows of a plan's copies and of its destinations.
+pub(super) struct Inventory {
+    pub rows: Vec<BackupRow>,
+    pub known: Vec<Known>,
+    pub places: Vec<PlaceRow>,
+}
 
 /// A destination of a plan: as the plan's document calls it, and as the list does.
 pub(super) struct Named {
@@ -72,14 +79,23 @@ impl Site {
 }
 
 impl Engine {
+    /// What the catalog knows of a plan's copies and of its destinations.
+    pub(super) async fn inventory(&self, row: &PlanRow) -> Result<Inventory> {
+        let rows = self.catalog.backups_of(&row.name).await?;
+        Ok(Inventory {
+            known: rows.iter().filter_map(BackupRow::known).collect(),
+            rows,
+            places: self.catalog.places(&row.id).await?,
+        })
+    }
+
     /// The backups that a destination of a plan should have and lacks, the newest first.
-    pub(super) async fn missing_at(&self, row: &PlanRow, plan: &Plan, usual: &str) -> Result<Vec<BackupId>> {
-        let places = self.catalog.places(&row.id).await?;
-        let Some(place) = places.into_iter().find(|place| place.destination == usual) else { return Ok(Vec::new()) };
-        let rows = self.catalog.backups_of(&plan.name).await?;
-        let known: Vec<_> = rows.iter().filter_map(BackupRow::known).collect();
+    pub(super) fn missing_at(&self, plan: &Plan, usual: &str, inventory: &Inventory) -> Result<Vec<BackupId>> {
+        let Some(place) = inventory.places.iter().find(|place| place.destination == usual) else {
+            return Ok(Vec::new());
+        };
         let policy = self.site.policy_at(plan, usual);
-        copies::missing(policy.as_ref(), place.since, usual, &known, self.clock().now())
+        copies::missing(policy.as_ref(), place.since, usual, &inventory.known, self.clock().now())
     }
 
     /// Remembers which destinations a plan has now, and since when.
@@ -100,9 +116,9 @@ impl Engine {
         if named.len() < 2 {
             return Ok(());
         }
-        let now = self.clock().now();
+        let (now, inventory) = (self.clock().now(), self.inventory(row).await?);
         for Named { usual, .. } in named {
-            if self.missing_at(row, plan, &usual).await?.is_empty() {
+            if self.missing_at(plan, &usual, &inventory)?.is_empty() {
                 continue;
             }
             let reached = reached.contains(&usual);
@@ -181,7 +197,8 @@ impl Engine {
         let ids: Vec<String> = match (&backup, &task.plan) {
             (Some(id), _) => vec![id.clone()],
             (None, Some((row, plan))) if self.site.named(plan).iter().any(|named| named.usual == destination) => {
-                self.missing_at(row, plan, &destination).await?.iter().map(ToString::to_string).collect()
+                let inventory = self.inventory(row).await?;
+                self.missing_at(plan, &destination, &inventory)?.iter().map(ToString::to_string).collect()
             }
             // It does not belong to the plan any more.
             (None, _) => Vec::new(),

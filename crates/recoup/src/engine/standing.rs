@@ -46,17 +46,16 @@ impl Engine {
     /// How each destination of a plan stands. Nobody is asked: all of it is known.
     pub async fn standing(&self, row: &PlanRow) -> Result<Vec<Standing>> {
         let plan = self.plan_of(row)?;
-        let rows = self.catalog.backups_of(&plan.name).await?;
-        let places = self.catalog.places(&row.id).await?;
+        let inventory = self.inventory(row).await?;
         let mut all = Vec::new();
         for named in self.site.named(&plan) {
             let settings = self.site.destination(&named.usual).ok();
-            let place = places.iter().find(|place| place.destination == named.usual);
-            let here: Vec<&BackupRow> =
-                rows.iter().filter(|copy| copy.destination == named.usual && copy.foreign.is_none()).collect();
+            let place = inventory.places.iter().find(|place| place.destination == named.usual);
+            let is_here = |copy: &&BackupRow| copy.destination == named.usual && copy.foreign.is_none();
+            let here: Vec<&BackupRow> = inventory.rows.iter().filter(is_here).collect();
             let good =
                 |copy: &&&BackupRow| copy.kind != Kind::PreRestore && copy.known().is_some_and(|known| known.is_good());
-            let missing = self.missing_at(row, &plan, &named.usual).await?;
+            let missing = self.missing_at(&plan, &named.usual, &inventory)?;
             let run = match missing.is_empty() {
                 true => None,
                 false => self.open_copy_run(&row.id, &named.usual).await?,
