@@ -30,6 +30,9 @@ const RestorePage = lazy(() => import('./pages/restore').then((page) => ({ defau
 const RestoreUpload = lazy(() => import('./pages/restore-upload').then((page) => ({ default: page.RestoreUpload })));
 const NewPlan = lazy(() => import('./pages/plan-editor').then((page) => ({ default: page.NewPlan })));
 const EditPlan = lazy(() => import('./pages/plan-editor').then((page) => ({ default: page.EditPlan })));
+const Destinations = lazy(() => import('./pages/destinations').then((page) => ({ default: page.Destinations })));
+const NewDestination = lazy(() => import('./pages/destination').then((page) => ({ default: page.NewDestination })));
+const DestinationPage = lazy(() => import('./pages/destination').then((page) => ({ default: page.DestinationPage })));
 const Profile = lazy(() => import('./pages/profile').then((page) => ({ default: page.Profile })));
 const More = lazy(() => import('./pages/more').then((page) => ({ default: page.More })));
 
@@ -108,6 +111,9 @@ function Doors() {
           <Route path="/backups/:id">{({ id }) => <BackupPage key={id} id={decode(id)} />}</Route>
           <Route path="/restore/upload" component={RestoreUpload} />
           <Route path="/restore/:id">{({ id }) => <RestorePage key={id} id={decode(id)} />}</Route>
+          <Route path="/destinations" component={Destinations} />
+          <Route path="/destinations/new" component={NewDestination} />
+          <Route path="/destinations/:name">{({ name }) => <DestinationPage key={name} name={decode(name)} />}</Route>
           <Route path="/profile" component={Profile} />
           <Route path="/more" component={More} />
           <Route path="/sign-in">

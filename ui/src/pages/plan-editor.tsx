@@ -158,7 +158,7 @@ function Editor({ plan, zone, onReload }: { plan?: Plan; zone: string; onReload?
           </Note>
         )}
         {!readOnly && (
-          <div className="buttons foot">
+          <div className="buttons saving">
             <Button type="submit" look="primary" busy={busy}>
               {t('editor.save')}
             </Button>

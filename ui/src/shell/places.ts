@@ -15,6 +15,7 @@ export const PLACES: Place[] = [
   { to: '/plans', name: 'page.plans', icon: 'shield', bar: true },
   { to: '/backups', name: 'page.backups', icon: 'box', bar: true },
   { to: '/runs', name: 'page.runs', icon: 'list' },
+  { to: '/destinations', name: 'page.destinations', icon: 'drive' },
 ];
 
 /** Whether `location` is this place or below it. */
