@@ -33,6 +33,9 @@ const EditPlan = lazy(() => import('./pages/plan-editor').then((page) => ({ defa
 const Destinations = lazy(() => import('./pages/destinations').then((page) => ({ default: page.Destinations })));
 const NewDestination = lazy(() => import('./pages/destination').then((page) => ({ default: page.NewDestination })));
 const DestinationPage = lazy(() => import('./pages/destination').then((page) => ({ default: page.DestinationPage })));
+const Activity = lazy(() => import('./pages/activity').then((page) => ({ default: page.Activity })));
+const Calendar = lazy(() => import('./pages/calendar').then((page) => ({ default: page.Calendar })));
+const SettingsPage = lazy(() => import('./pages/settings').then((page) => ({ default: page.SettingsPage })));
 const Profile = lazy(() => import('./pages/profile').then((page) => ({ default: page.Profile })));
 const More = lazy(() => import('./pages/more').then((page) => ({ default: page.More })));
 
@@ -114,6 +117,12 @@ function Doors() {
           <Route path="/destinations" component={Destinations} />
           <Route path="/destinations/new" component={NewDestination} />
           <Route path="/destinations/:name">{({ name }) => <DestinationPage key={name} name={decode(name)} />}</Route>
+          <Route path="/calendar" component={Calendar} />
+          <Route path="/activity" component={Activity} />
+          <Route path="/settings">
+            <SettingsPage tab="general" />
+          </Route>
+          <Route path="/settings/:tab">{({ tab }) => <SettingsPage key={tab} tab={tab} />}</Route>
           <Route path="/profile" component={Profile} />
           <Route path="/more" component={More} />
           <Route path="/sign-in">

@@ -4,12 +4,14 @@ import { backups } from './de/backups';
 import { editor } from './de/editor';
 import { places } from './de/places';
 import { retention } from './de/retention';
+import { settings } from './de/settings';
 
 export const de: Catalogue = {
   ...backups,
   ...editor,
   ...places,
   ...retention,
+  ...settings,
   // Überall
   'app.name': 'Recoup',
   'word.cancel': 'Abbrechen',

@@ -6,6 +6,7 @@ import { backups } from './en/backups';
 import { editor } from './en/editor';
 import { places } from './en/places';
 import { retention } from './en/retention';
+import { settings } from './en/settings';
 import type { Words } from './types';
 
 export type { Plural, Words } from './types';
@@ -15,6 +16,7 @@ export const en = {
   ...editor,
   ...places,
   ...retention,
+  ...settings,
   // Words used everywhere
   'app.name': 'Recoup',
   'word.cancel': 'Cancel',
