@@ -17,8 +17,48 @@ import { backupPath } from './backup-actions';
 import { pathOf } from './plan-card';
 
 // How the names of events begin.
-const KINDS = { runs: 'backup_scheduler.', backups: 'backup.', restores: 'restore.', retention: 'retention.', plans: 'plan.', people: 'user.', sessions: 'session.', tokens: 'token.', settings: 'settings.' } as const;
+const KINDS = { runs: 'backup_scheduler.', backups: 'backup.', restores: 'restore.', plans: 'plan.', people: 'user.', tokens: 'token.', places: 'destination.', channels: 'channel.' } as const;
 type Kind = keyof typeof KINDS;
+/** Events that have words of their own; others show the name they have in the audit. */
+const EVENTS = [
+  'user.created',
+  'user.changed',
+  'user.login',
+  'user.logout',
+  'user.login_failed',
+  'user.denied',
+  'backup.deleted',
+  'backup.verified',
+  'backup.uploaded',
+  'backup.protected',
+  'backup.unprotected',
+  'backup.downloaded',
+  'restore.previewed',
+  'restore.started',
+  'restore.completed',
+  'restore.undone',
+  'restore.failed',
+  'plan.created',
+  'plan.changed',
+  'plan.deleted',
+  'plan.removed',
+  'backup_scheduler.start',
+  'backup_scheduler.stop',
+  'backup_scheduler.backup_completed',
+  'backup_scheduler.backup_error',
+  'backup_scheduler.settings_error',
+  'backup_scheduler.settings_updated',
+  'backup_scheduler.settings_created',
+  'token.created',
+  'token.removed',
+  'destination.tested',
+  'destination.connected',
+  'destination.disconnected',
+  'channel.tested',
+  'scheduler.clock_anomaly',
+  'run.cancelled',
+  'catalog.migrated',
+] as const;
 const DAYS = { d1: 1, d7: 7, d30: 30, d90: 90 } as const;
 type Period = keyof typeof DAYS;
 
@@ -113,7 +153,7 @@ function Known() {
                       name: t('run.result'),
                       cell: (event) => (
                         <Pill look={event.success ? 'good' : 'bad'} icon={event.success ? 'check' : 'cross'}>
-                          {t(event.success ? 'activity.done' : 'activity.refused')}
+                          {t(event.success ? 'activity.done' : 'activity.failed')}
                         </Pill>
                       ),
                     },
@@ -138,9 +178,11 @@ function Known() {
 
 /** The name of the event with everything that was written down about it. */
 function What({ event }: { event: AuditEvent }) {
+  const known = EVENTS.find((one) => one === event.event);
   return (
     <details>
-      <summary className="mono">{event.event}</summary>
+      <summary>{known ? t(`activity.event.${known}`) : event.event}</summary>
+      <p className="mono small">{event.event}</p>
       <pre className="log" tabIndex={0} aria-label={event.event}>
         {JSON.stringify(event.details, null, 2)}
       </pre>

@@ -88,7 +88,8 @@ function Days({ days, today, chosen, onChoose, zone }: DaysProps) {
     grid.current?.querySelector<HTMLElement>(`[data-date="${target}"]`)?.focus();
   };
   const weeks = Array.from({ length: WEEKS }, (_, week) => days.slice(week * 7, week * 7 + 7));
-  const listed = days.filter((one) => one.runs.length + one.planned.length > 0).toReversed();
+  const past = days.filter((one) => one.runs.length > 0).toReversed();
+  const ahead = days.filter((one) => one.runs.length === 0 && one.planned.length > 0);
   return (
     <>
       <section className="card heat" aria-label={t('page.calendar')}>
@@ -106,7 +107,9 @@ function Days({ days, today, chosen, onChoose, zone }: DaysProps) {
             <tbody>
               {Array.from({ length: 7 }, (_, weekday) => (
                 <tr key={weekday} role="row">
-                  <th scope="row">{weekday % 2 === 0 && dayName(days[weekday]?.date ?? today, { weekday: 'short' })}</th>
+                  <th scope="row">
+                    <span className={weekday % 2 === 0 ? undefined : 'hidden'}>{dayName(days[weekday]?.date ?? today, { weekday: 'short' })}</span>
+                  </th>
                   {weeks.map((week) => {
                     const one = week[weekday];
                     return (
@@ -148,24 +151,34 @@ function Days({ days, today, chosen, onChoose, zone }: DaysProps) {
       {shown && <One day={shown} />}
       <section className="card">
         <h2>{t('calendar.list')}</h2>
-        {listed.length === 0 ? (
-          <Empty>{t('calendar.empty')}</Empty>
-        ) : (
-          <ul className="list days">
-            {listed.map((one) => (
-              <li key={one.date} data-date={one.date}>
-                <button type="button" className="button plain" onClick={() => onChoose(one.date)}>
-                  <span className={`day ${one.state}`} aria-hidden="true">
-                    {SIGNS[one.state]}
-                  </span>
-                  {one.name}
-                </button>
-              </li>
-            ))}
-          </ul>
+        {past.length === 0 ? <Empty>{t('calendar.empty')}</Empty> : <DayList days={past} onChoose={onChoose} />}
+        {ahead.length > 0 && (
+          <details className="fold">
+            <summary>
+              <span>{t('calendar.ahead')}</span>
+            </summary>
+            <DayList days={ahead} onChoose={onChoose} />
+          </details>
         )}
       </section>
     </>
+  );
+}
+
+function DayList({ days, onChoose }: { days: Day[]; onChoose: (date: string) => void }) {
+  return (
+    <ul className="list days">
+      {days.map((one) => (
+        <li key={one.date} data-day={one.date}>
+          <button type="button" className="button plain" onClick={() => onChoose(one.date)}>
+            <span className={`day ${one.state}`} aria-hidden="true">
+              {SIGNS[one.state]}
+            </span>
+            {one.name}
+          </button>
+        </li>
+      ))}
+    </ul>
   );
 }
 
