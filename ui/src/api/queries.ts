@@ -9,7 +9,7 @@ export type Plan = Schemas['PlanView'];
 export type Card = Schemas['Card'];
 export type Backup = Schemas['BackupView'];
 export type Overview = Schemas['Overview'];
-export type Me = Schemas['Me'];
+type Me = Schemas['Me'];
 
 export const queries = new QueryClient({
   defaultOptions: {

@@ -3,7 +3,7 @@
 // Tone: short, present tense, no exclamation marks, no blame; say what is safe. British spelling, sentence case.
 
 export type Plural = { one: string; other: string };
-export type Words = Record<string, string | Plural>;
+type Words = Record<string, string | Plural>;
 
 export const en = {
   // Words used everywhere
