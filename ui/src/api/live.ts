@@ -6,7 +6,7 @@ import { address, ask } from './client';
 import { queries, type Run } from './queries';
 
 /** What a run tells while it works. */
-export type RunEvent = {
+type RunEvent = {
   run: string;
   plan: string;
   state: Run['state'];
@@ -92,6 +92,7 @@ async function read(stream: ReadableStream<Uint8Array>, heard: () => void) {
 /** Follows the server until `stop` is called. */
 export function follow(): () => void {
   const ended = new AbortController();
+  let broken = false;
   const pause = (ms: number) => new Promise((done) => setTimeout(done, ms));
   const once = async () => {
     const silence = new AbortController();
@@ -108,7 +109,9 @@ export function follow(): () => void {
       if (answer.status === 401) queries.setQueryData(['me'], null);
       if (!answer.ok || !answer.body) return;
       heard();
-      void queries.invalidateQueries();
+      // What happened while nobody listened.
+      if (broken) void queries.invalidateQueries();
+      broken = true;
       await read(answer.body, heard);
     } catch {
       // Cut or silent: asked again below.

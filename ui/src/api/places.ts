@@ -5,7 +5,7 @@ import { api, body, type Schemas } from './client';
 import type { Document } from './plans';
 
 export type Declared = Schemas['DeclaredView'];
-export type Connection = Schemas['ConnectionView'];
+type Connection = Schemas['ConnectionView'];
 type What = 'destinations' | 'channels';
 type Free = Record<string, never>;
 

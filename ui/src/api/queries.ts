@@ -1,6 +1,7 @@
 // What is asked of the server and kept: one hook for each question, one for each change, and which answers a change makes
 // old. Pages use these and never fetch by themselves.
 import { QueryClient, useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { serverSays } from '../words/now';
 import { api, ask, address, body, once, Problem, problem, type Schemas } from './client';
 
 export type Run = Schemas['RunView'];
@@ -8,7 +9,7 @@ export type Plan = Schemas['PlanView'];
 export type Card = Schemas['Card'];
 export type Backup = Schemas['BackupView'];
 export type Overview = Schemas['Overview'];
-export type Me = Schemas['Me'];
+type Me = Schemas['Me'];
 
 export const queries = new QueryClient({
   defaultOptions: {
@@ -21,19 +22,18 @@ export const queries = new QueryClient({
   },
 });
 
+const me = {
+  queryKey: ['me'],
+  staleTime: 60_000,
+  queryFn: async (): Promise<Me | null> => {
+    const { data, error, response } = await api.GET('/api/v1/me');
+    if (response.status === 401) return null;
+    if (!data) throw await problem(response, error);
+    return data;
+  },
+};
 /** Who is signed in; `null` when nobody is. */
-export function useMe() {
-  return useQuery({
-    queryKey: ['me'],
-    staleTime: 60_000,
-    queryFn: async (): Promise<Me | null> => {
-      const { data, error, response } = await api.GET('/api/v1/me');
-      if (response.status === 401) return null;
-      if (!data) throw await problem(response, error);
-      return data;
-    },
-  });
-}
+export const useMe = () => useQuery(me);
 
 /** What somebody may do, by role. */
 export function useMay(): { change: boolean; admin: boolean } {
@@ -45,8 +45,21 @@ export const useSetup = (wanted: boolean) =>
   useQuery({ queryKey: ['setup'], enabled: wanted, queryFn: () => body(api.GET('/api/v1/setup')) });
 
 /** The first page in one answer; the shell lives on it too. */
-export const useOverview = () =>
-  useQuery({ queryKey: ['overview'], queryFn: () => body(api.GET('/api/v1/overview')), refetchInterval: 60_000 });
+const overview = {
+  queryKey: ['overview'],
+  queryFn: async () => {
+    const told = await body(api.GET('/api/v1/overview'));
+    serverSays(told.now);
+    return told;
+  },
+};
+export const useOverview = () => useQuery({ ...overview, refetchInterval: 60_000 });
+
+/** Asks at once what the first view needs, before anything is drawn. */
+export function begin(): void {
+  void queries.prefetchQuery(me);
+  void queries.prefetchQuery({ ...overview, retry: false });
+}
 
 /** Every plan as the overview tells them, up to 500. */
 export const useCards = () =>
@@ -82,18 +95,6 @@ export function useRuns(filter: { plan?: string; kind?: Schemas['RunKind']; limi
   });
 }
 
-/** Backups, newest first, in pages. */
-export function useBackups(filter: { plan?: string; kind?: Schemas['Kind']; protected?: boolean; limit?: number }) {
-  const query = Object.fromEntries(Object.entries({ limit: 50, ...filter }).filter(([, value]) => value !== undefined));
-  return useInfiniteQuery({
-    queryKey: ['backups', 'list', query],
-    initialPageParam: undefined as string | undefined,
-    queryFn: ({ pageParam }) =>
-      body(api.GET('/api/v1/backups', { params: { query: pageParam ? { ...query, cursor: pageParam } : query } })),
-    getNextPageParam: (page) => page.next ?? undefined,
-  });
-}
-
 export const useRun = (id: string) =>
   useQuery({
     queryKey: ['runs', id],
@@ -113,10 +114,18 @@ export const useRunLog = (id: string, working: boolean) =>
     },
   });
 
-/** Starts a backup, a verification or a stop. Each press has a key of its own, so that a repeated one is done once. */
+/** Two presses of one thing within two seconds are one press: they have the same key, and the server does it once. */
+const pressed = new Map<string, { key: string; at: number }>();
+function keyOf(work: string): string {
+  const before = pressed.get(work);
+  const press = before && Date.now() - before.at < 2_000 ? before : { key: once(), at: Date.now() };
+  pressed.set(work, press);
+  return press.key;
+}
+
+/** Starts a backup, a verification or a stop. */
 export function useStart() {
   const client = useQueryClient();
-  const headers = () => ({ 'Idempotency-Key': once() });
   return useMutation({
     mutationFn: async (work: { plan: string; verify?: Schemas['Level'] } | { cancel: string }) => {
       if ('cancel' in work) {
@@ -124,14 +133,13 @@ export function useStart() {
         return { run: work.cancel };
       }
       const path = { name: work.plan };
+      const header = { 'Idempotency-Key': keyOf(JSON.stringify(work)) };
       return work.verify
-        ? body(api.POST('/api/v1/plans/{name}/verify', { params: { path }, headers: headers(), body: { level: work.verify } }))
-        : body(api.POST('/api/v1/plans/{name}/run', { params: { path }, headers: headers(), body: {} as Schemas['RunRequest'] }));
+        ? body(api.POST('/api/v1/plans/{name}/verify', { params: { path, header }, body: { level: work.verify } }))
+        : body(api.POST('/api/v1/plans/{name}/run', { params: { path, header }, body: {} as Schemas['RunRequest'] }));
     },
-    onSettled: () => {
-      void client.invalidateQueries({ queryKey: ['runs'] });
-      void client.invalidateQueries({ queryKey: ['overview'] });
-    },
+    // The button is busy until the page shows what it did.
+    onSettled: () => Promise.all([client.invalidateQueries({ queryKey: ['runs'] }), client.invalidateQueries({ queryKey: ['overview'] })]),
   });
 }
 

@@ -3,7 +3,7 @@
 import type { Document } from '../api/plans';
 import type { Key } from '../words';
 
-export type FieldKind = 'text' | 'secret' | 'number' | 'check' | 'lines' | 'events';
+type FieldKind = 'text' | 'secret' | 'number' | 'check' | 'lines' | 'events';
 export type FieldSpec = { key: string; label: Key; help?: Key; kind?: FieldKind; needed?: true; example?: string };
 export type KindSpec = { kind: string; label: Key; fields: FieldSpec[] };
 

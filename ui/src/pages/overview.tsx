@@ -5,14 +5,16 @@ import { useMay, useOverview, useStart, type Overview as Data } from '../api/que
 import { Button, ButtonLink } from '../parts/button';
 import { Copyable } from '../parts/copy';
 import { BackupPills, PlanPill, RunPill } from '../parts/pill';
+import { Remark } from '../parts/remark';
 import { Answer, Empty } from '../parts/state';
 import { Time } from '../parts/time';
 import { toast } from '../parts/toast';
 import { Page } from '../shell/page';
 import { t } from '../words';
 import { size } from '../words/format';
-import { PlanCard } from './plan-card';
+import { pathOf, PlanCard } from './plan-card';
 import { Recovery } from './recovery';
+import { failureOf } from './run-failure';
 
 export function Overview() {
   const overview = useOverview();
@@ -62,7 +64,8 @@ function Filled({ data }: { data: Data }) {
   const good = data.counts.protected;
   return (
     <>
-      <Recovery recovery={data.recovery} />
+      <Recovery recovery={data.recovery} several={own.filter((plan) => plan.off_disk_at).length > 1} />
+      {data.channels === 0 && <Remark text="banner.no_channel" />}
       <section className="stack" aria-labelledby="plans">
         <div className="spread">
           <h2 id="plans">{good === total ? t('status.all_good', { n: total }) : t('status.some', { n: total, good })}</h2>
@@ -71,12 +74,7 @@ function Filled({ data }: { data: Data }) {
         {trouble.length > 0 && (
           <ul className="stack tight">
             {trouble.map((plan) => (
-              <li key={plan.name} className="row">
-                <PlanPill state={plan.state} />
-                <span>
-                  <Link to={`/plans/${encodeURIComponent(plan.name)}`}>{plan.name}</Link>: {why(plan)}
-                </span>
-              </li>
+              <Trouble key={plan.name} plan={plan} runs={data.runs} />
             ))}
           </ul>
         )}
@@ -91,6 +89,21 @@ function Filled({ data }: { data: Data }) {
         <RecentRuns runs={data.runs} />
       </div>
     </>
+  );
+}
+
+/** What is wrong with a plan, from its last run where that says more, and the way to it. */
+function Trouble({ plan, runs }: { plan: Data['plans'][number]; runs: Data['runs'] }) {
+  const run = runs.find((one) => one.plan === plan.name && one.kind === 'backup' && one.state === 'done');
+  const failure = run && failureOf(run);
+  return (
+    <li className="row">
+      <PlanPill state={plan.state} />
+      <span>
+        <Link to={pathOf(plan.name)}>{plan.name}</Link>: {failure?.message ?? why(plan)}
+      </span>
+      {failure && <Link to={`/runs/${run.id}`}>{t('plan.open_run')}</Link>}
+    </li>
   );
 }
 
@@ -110,7 +123,7 @@ function LatestBackups({ backups }: { backups: Data['backups'] }) {
         {backups.map((backup) => (
           <li key={backup.id} className="spread">
             <span>
-              <Link to={`/plans/${encodeURIComponent(backup.plan)}`}>{backup.plan}</Link> <Time at={backup.created_at} />
+              <Link to={pathOf(backup.plan)}>{backup.plan}</Link> <Time at={backup.created_at} />
               <span className="quiet"> · {size(backup.bytes)}</span>
             </span>
             <BackupPills backup={backup} />

@@ -1,6 +1,6 @@
 // One plan on the overview: its state, what is next, what was last, what it covers and where its copies are.
 import { Link } from 'wouter';
-import { useMay, useStart, useZone, type Card } from '../api/queries';
+import { useMay, useOverview, useStart, useZone, type Card } from '../api/queries';
 import { Button, ButtonLink } from '../parts/button';
 import { Pill, PlanPill } from '../parts/pill';
 import { Text } from '../parts/text';
@@ -14,15 +14,13 @@ export const pathOf = (plan: string) => `/plans/${encodeURIComponent(plan)}`;
 export function PlanCard({ plan }: { plan: Card }) {
   return (
     <article className="card plan" aria-labelledby={`plan-${plan.name}`}>
-      <div className="head">
-        <div>
-          <h3 id={`plan-${plan.name}`}>
-            <Link to={pathOf(plan.name)}>{plan.name}</Link>
-          </h3>
-          <PlanPills plan={plan} />
-        </div>
+      <header>
+        <h3 id={`plan-${plan.name}`}>
+          <Link to={pathOf(plan.name)}>{plan.name}</Link>
+        </h3>
         <BackUp plan={plan} />
-      </div>
+      </header>
+      <PlanPills plan={plan} />
       <dl className="facts">
         <dt>{t('plan.next')}</dt>
         <dd>
@@ -74,7 +72,9 @@ export function PlanPills({ plan }: { plan: Card }) {
 export function BackUp({ plan, look = 'normal' }: { plan: Card; look?: 'normal' | 'primary' }) {
   const start = useStart();
   const may = useMay();
-  if (plan.running) return <ButtonLink to={`/runs/${plan.running}`}>{t('plan.open_run')}</ButtonLink>;
+  const waits = useOverview().data?.active.find((run) => run.plan === plan.name && run.kind === 'backup' && run.attempt === 1);
+  const run = plan.running ?? waits?.id;
+  if (run) return <ButtonLink to={`/runs/${run}`}>{t('plan.open_run')}</ButtonLink>;
   if (!may.change) return null;
   const press = () =>
     start.mutate(
@@ -117,6 +117,10 @@ export function covers({ covers: of }: Card): string {
   return list(of.settings > 0 ? [...parts, t('plan.covers.settings')] : parts) || t('word.none');
 }
 
-export function places({ destinations }: Card) {
-  return destinations.map((place) => (place.same_disk ? `${place.name} (${t('plan.same_disk')})` : place.name)).join(' · ') || t('word.none');
+/** A folder that has no name of its own is told by its last two parts. */
+const short = (name: string) => (name.startsWith('/') ? `…/${name.split('/').slice(-2).join('/')}` : name);
+
+export function places({ destinations }: Card): string {
+  const told = destinations.map(({ name, same_disk: same }) => (same ? `${short(name)} (${t('plan.same_disk')})` : short(name)));
+  return told.join(' · ') || t('word.none');
 }

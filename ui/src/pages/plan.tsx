@@ -40,7 +40,7 @@ export function PlanPage({ name, tab }: { name: string; tab: string }) {
     <Page
       title={name}
       pills={card && <PlanPills plan={card} />}
-      answer={card && <Stand card={card} />}
+      answer={card ? <Stand card={card} /> : null}
       actions={
         card && (
           <>

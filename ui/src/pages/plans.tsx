@@ -7,6 +7,7 @@ import { Copyable } from '../parts/copy';
 import { Select, TextField } from '../parts/field';
 import { Menu } from '../parts/menu';
 import { PlanPill } from '../parts/pill';
+import { Remark } from '../parts/remark';
 import { Answer, Empty } from '../parts/state';
 import { Table } from '../parts/table';
 import { Time } from '../parts/time';
@@ -35,7 +36,7 @@ export function Plans() {
   return (
     <Page
       title={t('page.plans')}
-      answer={cards.data && answer(cards.data.counts)}
+      answer={cards.data ? answer(cards.data.counts) : null}
       actions={
         may.change && (
           <ButtonLink to="/plans/new" icon="plus" look="primary">
@@ -60,6 +61,7 @@ export function Plans() {
           {({ plans }) => <List all={plans} text={text} state={state} clear={() => setSearch({}, { replace: true })} />}
         </Answer>
       </section>
+      {cards.data?.from_file && <Remark text="banner.from_file" />}
     </Page>
   );
 }

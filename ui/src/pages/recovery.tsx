@@ -9,7 +9,7 @@ import { duration, list } from '../words/format';
 
 const LOOK = { nothing: '', waiting: 'warning', good: 'good', behind: 'warning', part: 'bad', lost: 'bad' } as const;
 
-export function Recovery({ recovery }: { recovery: Overview['recovery'] }) {
+export function Recovery({ recovery, several }: { recovery: Overview['recovery']; several: boolean }) {
   const look = LOOK[recovery.state];
   return (
     <section className={`card recovery ${look}`} aria-labelledby="recovery">
@@ -22,7 +22,7 @@ export function Recovery({ recovery }: { recovery: Overview['recovery'] }) {
       {recovery.at && recovery.state !== 'lost' && (
         <p className="row quiet">
           <Icon name="drive" />
-          <span>{t('recovery.from', { destination: recovery.destination ?? '', plan: recovery.plan ?? '' })}</span>
+          <span>{t(several ? 'recovery.from.oldest' : 'recovery.from', { destination: recovery.destination ?? '', plan: recovery.plan ?? '' })}</span>
           <span>{recovery.proven ? <Text k="recovery.proven" parts={{ age: <Time at={recovery.proven} /> }} /> : t('recovery.unproven')}</span>
         </p>
       )}

@@ -2,11 +2,12 @@
 import { useEffect, useRef, useState } from 'react';
 import { address } from '../api/client';
 import type { Live } from '../api/live';
-import { useRunLog, type Run } from '../api/queries';
+import { useRunLog, useZone, type Run } from '../api/queries';
 import { Check, TextField } from '../parts/field';
 import { Icon } from '../parts/icon';
 import { Answer } from '../parts/state';
 import { t } from '../words';
+import { clock } from '../words/format';
 import { merged } from './run-steps';
 
 const SHOWN = 200;
@@ -16,6 +17,7 @@ export function RunLog({ run, live }: { run: Run; live: Live | undefined }) {
   const [follow, setFollow] = useState(true);
   const [wrap, setWrap] = useState(true);
   const [filter, setFilter] = useState('');
+  const zone = useZone();
   const box = useRef<HTMLPreElement>(null);
   const text = log.data === undefined ? undefined : merged(log.data, live);
 
@@ -26,20 +28,24 @@ export function RunLog({ run, live }: { run: Run; live: Live | undefined }) {
   return (
     <section className="card" aria-labelledby="log">
       <header>
-        <h2 id="log">{t('run.log')}</h2>
+        <h2 id="log" tabIndex={-1}>{t('run.log')}</h2>
         <a className="button" href={address(`api/v1/runs/${encodeURIComponent(run.id)}/log`)} download={`${run.id}.log`}>
           <Icon name="download" />
           {t('run.log.download')}
         </a>
       </header>
-      <div className="row">
+      <div className="row foot">
         <TextField label={t('run.log.filter')} type="search" value={filter} onChange={(event) => setFilter(event.target.value)} />
         <Check label={t('run.log.wrap')} checked={wrap} onChange={(event) => setWrap(event.target.checked)} />
         {run.state === 'running' && <Check label={t('run.log.follow')} checked={follow} onChange={(event) => setFollow(event.target.checked)} />}
       </div>
       <Answer of={{ ...log, data: text }}>
         {(known) => {
-          const lines = known.split('\n').filter((line) => line !== '' && line.toLowerCase().includes(filter.toLowerCase()));
+          const wanted = filter.toLowerCase();
+          const lines = known
+            .split('\n')
+            .filter((line) => line !== '' && line.toLowerCase().includes(wanted))
+            .map((line) => line.replace(/^\S+Z/, (at) => clock(at, zone, { day: false, seconds: true })));
           return (
             <>
               {lines.length > SHOWN && <p className="small quiet">{t('run.log.cut', { n: SHOWN })}</p>}

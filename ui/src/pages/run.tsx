@@ -16,11 +16,13 @@ import { toast } from '../parts/toast';
 import { Page } from '../shell/page';
 import { t } from '../words';
 import { clock, duration, number, relative, size } from '../words/format';
+import { explain } from '../words/explain';
 import { left, percent, speed } from '../words/pace';
-import { Explain, failureOf } from './run-explain';
+import { Explain } from './run-explain';
+import { failureOf } from './run-failure';
 import { RunLog } from './run-log';
 import { Result, resultOf } from './run-result';
-import { Steps } from './run-steps';
+import { phase, Steps } from './run-steps';
 import { pathOf } from './plan-card';
 import { BackToPreview, UndoRestore } from './undo';
 
@@ -29,7 +31,7 @@ export function RunPage({ id }: { id: string }) {
   const live = useLive().get(id);
   if (!run.data) {
     return (
-      <Page title={t('page.runs')}>
+      <Page title={t('run.one')}>
         {run.error ? <Missing error={run.error} retry={() => void run.refetch()} /> : <Skeleton card lines={2} />}
       </Page>
     );
@@ -53,10 +55,7 @@ function Known({ run, live }: { run: Run; live: Live | undefined }) {
       {run.state !== 'done' && <p className="quiet">{t('run.close')}</p>}
       <Explain run={run} />
       <div className="grid">
-        <section className="card" aria-labelledby="steps">
-          <h2 id="steps">{t('run.phases')}</h2>
-          <Steps run={run} live={live} />
-        </section>
+        <Steps run={run} live={live} />
         <Facts run={run} />
       </div>
       <RunLog run={run} live={live} />
@@ -70,7 +69,9 @@ function Stand({ run }: { run: Run }): ReactNode {
   const { kind } = run;
   const state = stateOf(run);
   const done = resultOf(run);
-  const reason = failureOf(run)?.message ?? '';
+  const failure = failureOf(run);
+  const known = failure && explain(failure.code);
+  const reason = known ? `${t(known.title)}.` : (failure?.message ?? '');
   switch (state) {
     case 'queued':
       if (run.attempt > 1 || run.error) return t('run.answer.again', { when: relative(run.due_at, Date.now()), at: clock(run.due_at, zone, { day: false }) });
@@ -119,12 +120,13 @@ function Acts({ run }: { run: Run }) {
     );
   }
   const again = () => start.mutate({ plan: run.plan }, { onSuccess: ({ run: next }) => go(`/runs/${next}`), onError: failed });
-  const bad = run.outcome !== 'good';
+  // What failed has its button beside the explanation.
+  const bad = run.outcome === 'failed' || run.outcome === 'interrupted';
   return (
     <>
-      {run.kind === 'backup' && may.change && (
-        <Button look={bad ? 'primary' : 'normal'} icon="play" busy={start.isPending} onClick={again}>
-          {t(bad ? 'word.try_again' : 'plan.back_up_now')}
+      {run.kind === 'backup' && may.change && !bad && (
+        <Button icon="play" busy={start.isPending} onClick={again}>
+          {t('plan.back_up_now')}
         </Button>
       )}
       {run.kind === 'restore' && <UndoRestore plan={run.plan} run={run.id} />}
@@ -151,7 +153,7 @@ function Now({ run, live }: { run: Run; live: Live | undefined }) {
   return (
     <section className="card" aria-label={t('run.progress')}>
       <p className="spread">
-        <strong>{told ? told.phase : t('run.state.running')}</strong>
+        <strong>{told ? phase(told.phase) : t('run.state.running')}</strong>
         <span className="quiet mono" title={told?.what}>
           {told?.what && middle(told.what)}
         </span>

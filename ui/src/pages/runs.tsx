@@ -19,7 +19,7 @@ export function Runs() {
   const [search, setSearch] = useSearchParams();
   const kind = KINDS.find((one) => one === search.get('kind'));
   const running = useOverview().data?.active.filter((run) => run.state === 'running').length;
-  const answer = running === undefined ? undefined : running === 0 ? t('runs.answer.none') : t('runs.answer', { n: running });
+  const answer = running === undefined ? null : running === 0 ? t('runs.answer.none') : t('runs.answer', { n: running });
   return (
     <Page title={t('page.runs')} answer={answer}>
       <div className="grid">

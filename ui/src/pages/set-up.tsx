@@ -1,8 +1,9 @@
 // The first account of a server that has none: with the code that it printed, one becomes its admin and is signed in.
-import { useRef, useState, type FormEvent } from 'react';
+import { useEffect, useRef, useState, type FormEvent } from 'react';
 import { useLocation } from 'wouter';
 import { Problem } from '../api/client';
 import { useSetUp } from '../api/queries';
+import { Brand } from '../parts/brand';
 import { Button } from '../parts/button';
 import { TextField, toFirstWrong } from '../parts/field';
 import { Password } from '../parts/password';
@@ -20,6 +21,11 @@ export function SetUp() {
   const [wrong, setWrong] = useState<Wrong>({});
   const setUp = useSetUp();
   const [, go] = useLocation();
+  // The server prints an address that has the code in it; it does not stay in the browser's list of addresses.
+  const [given] = useState(() => window.location.hash.slice(1));
+  useEffect(() => {
+    if (given) window.history.replaceState(null, '', window.location.pathname);
+  }, [given]);
 
   const tell = (next: Wrong) => {
     setWrong(next);
@@ -28,8 +34,8 @@ export function SetUp() {
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     if (setUp.isPending) return;
-    const given = new FormData(event.currentTarget);
-    const text = (name: string) => String(given.get(name));
+    const form = new FormData(event.currentTarget);
+    const text = (name: string) => String(form.get(name));
     const [code, name, password] = [text('code').trim(), text('name').trim(), text('password')];
     const found: Wrong = {
       ...(!code && { code: t('setup.empty') }),
@@ -59,8 +65,7 @@ export function SetUp() {
   return (
     <main className="alone">
       <div className="brand">
-        <img src="./icon.svg" alt="" width="28" height="28" />
-        <span>{t('app.name')}</span>
+        <Brand host={false} />
       </div>
       <h1>{t('page.setup')}</h1>
       <p>{t('setup.answer')}</p>
@@ -72,10 +77,11 @@ export function SetUp() {
           name="code"
           autoComplete="one-time-code"
           spellCheck={false}
-          autoFocus
+          defaultValue={given}
+          autoFocus={!given}
           wrong={wrong.code}
         />
-        <TextField label={t('setup.name')} name="name" autoComplete="username" autoCapitalize="none" spellCheck={false} wrong={wrong.name} />
+        <TextField label={t('setup.name')} name="name" autoComplete="username" autoCapitalize="none" spellCheck={false} autoFocus={given !== ''} wrong={wrong.name} />
         <Password label={t('setup.password')} help={t('setup.password.help')} name="password" autoComplete="new-password" wrong={wrong.password} />
         <Button type="submit" look="primary" busy={setUp.isPending}>
           {t('setup.submit')}

@@ -1,9 +1,10 @@
 // Signing in: name, password, nothing to transcribe. Afterwards one is where one wanted to go. A wrong name and a wrong
 // password are told alike; too many tries count down.
 import { useEffect, useRef, useState, type FormEvent } from 'react';
-import { useLocation, useSearch } from 'wouter';
+import { useLocation } from 'wouter';
 import { Problem } from '../api/client';
 import { useSignIn } from '../api/queries';
+import { Brand } from '../parts/brand';
 import { Button } from '../parts/button';
 import { TextField, toFirstWrong } from '../parts/field';
 import { Password } from '../parts/password';
@@ -19,7 +20,7 @@ export function SignIn() {
   const [missing, setMissing] = useState<{ name?: boolean; password?: boolean }>({});
   const [wait, setWait] = useState(0);
   const [, go] = useLocation();
-  const next = new URLSearchParams(useSearch()).get('next');
+  const next = new URLSearchParams(window.location.search).get('next');
   const signIn = useSignIn();
 
   useEffect(() => {
@@ -55,11 +56,7 @@ export function SignIn() {
   return (
     <main className="alone">
       <div className="brand">
-        <img src="./icon.svg" alt="" width="28" height="28" />
-        <span>
-          {t('app.name')}
-          <small>{window.location.hostname}</small>
-        </span>
+        <Brand />
       </div>
       <h1>{t('page.sign_in')}</h1>
       {next && !error && <p className="quiet">{t('signin.expired')}</p>}

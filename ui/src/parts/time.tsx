@@ -3,9 +3,10 @@
 import { useEffect, useState, useSyncExternalStore } from 'react';
 import { useZone } from '../api/queries';
 import { clock, relative } from '../words/format';
+import { present } from '../words/now';
 
 const listeners = new Set<() => void>();
-let now = Date.now();
+let now = present();
 let ticking: ReturnType<typeof setInterval> | undefined;
 
 /** The present, a new one every ten seconds for everything on the page together. */
@@ -14,7 +15,7 @@ export function useNow(): number {
     (listener) => {
       listeners.add(listener);
       ticking ??= setInterval(() => {
-        now = Date.now();
+        now = present();
         listeners.forEach((one) => one());
       }, 10_000);
       return () => {
@@ -31,10 +32,10 @@ export function useNow(): number {
 
 /** The present, each second while `on`. */
 export function useSeconds(on: boolean): number {
-  const [at, set] = useState(() => Date.now());
+  const [at, set] = useState(present);
   useEffect(() => {
     if (!on) return;
-    const timer = setInterval(() => set(Date.now()), 1_000);
+    const timer = setInterval(() => set(present()), 1_000);
     return () => clearInterval(timer);
   }, [on]);
   return at;
@@ -62,9 +63,9 @@ export function chooseTimes(next: Times): void {
 /** `exact` shows the clock time whatever was chosen, for tables and facts. */
 export function Time({ at, exact = false, seconds = false }: { at: string; exact?: boolean; seconds?: boolean }) {
   const zone = useZone();
-  const present = useNow();
+  useNow();
   const full = clock(at, zone, { seconds });
-  const short = relative(at, Math.max(present, Date.now() - 10_000));
+  const short = relative(at, present());
   const shows = exact || times() === 'exact' ? full : short;
   return (
     <time dateTime={at} title={shows === full ? `${short}, ${zone}` : `${full}, ${zone}`}>

@@ -32,7 +32,7 @@ function One({ toast: { id, text, icon, action } }: { toast: Toast }) {
   }, [held, id, action]);
   const holding = { onPointerEnter: () => hold(true), onPointerLeave: () => hold(false), onFocus: () => hold(true), onBlur: () => hold(false) };
   return (
-    <li className="toast" {...holding}>
+    <div className="toast" {...holding}>
       <Icon name={icon} />
       <p>{text}</p>
       {action ? (
@@ -49,7 +49,7 @@ function One({ toast: { id, text, icon, action } }: { toast: Toast }) {
         <span />
       )}
       <Button look="plain" icon="cross" aria-label={t('word.close')} onClick={close} />
-    </li>
+    </div>
   );
 }
 
@@ -63,10 +63,10 @@ export function Toasts() {
     () => toasts,
   );
   return (
-    <ul className="toasts" role="status" aria-live="polite">
+    <div className="toasts" role="status" aria-live="polite">
       {shown.map((one) => (
         <One key={one.id} toast={one} />
       ))}
-    </ul>
+    </div>
   );
 }

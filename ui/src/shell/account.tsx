@@ -23,7 +23,6 @@ export function Account() {
       <Menu
         label={t('shell.theme')}
         icon="theme"
-        side="top"
         text={t('shell.theme')}
         items={[
           {
@@ -40,7 +39,6 @@ export function Account() {
       <Menu
         label={name}
         icon="user"
-        side="top"
         text={name}
         items={[
           { label: t('page.profile'), icon: 'user', to: '/profile' },

@@ -1,6 +1,6 @@
-// What concerns every page, the most serious first and at most two: the server is gone, a restore is under way, nobody
-// is told of failures. What can be hidden stays hidden on this browser until the page is opened anew.
-import { useRef, useState, type ReactNode } from 'react';
+// What concerns every page, the most serious first and at most two: the server is gone or new, a restore is under way.
+// A remark that can wait is on the page it belongs to (parts/remark.tsx).
+import { useRef, type ReactNode } from 'react';
 import { useLink } from '../api/live';
 import { useOverview } from '../api/queries';
 import { Button, ButtonLink } from '../parts/button';
@@ -8,12 +8,11 @@ import { Icon } from '../parts/icon';
 import { t } from '../words';
 import { clock } from '../words/format';
 
-type Banner = { id: string; look: 'warning' | 'bad' | ''; text: ReactNode; action?: ReactNode; hides?: true };
+type Banner = { id: string; look: 'warning' | 'bad'; text: ReactNode; action?: ReactNode };
 
 export function Banners() {
   const link = useLink();
   const overview = useOverview();
-  const [hidden, hide] = useState<string[]>([]);
   const version = useRef<string>(undefined);
   const { data } = overview;
   version.current ??= data?.version;
@@ -40,23 +39,17 @@ export function Banners() {
         action: <ButtonLink to={`/runs/${run.id}`}>{t('banner.watch')}</ButtonLink>,
       })),
     link.state === 'polling' && { id: 'polling', look: 'warning', text: t('banner.polling') },
-    data?.channels === 0 &&
-      data.plans.some((plan) => !plan.built_in) && { id: 'channel', look: '', text: t('banner.no_channel'), hides: true },
-    data?.from_file && { id: 'file', look: '', text: t('banner.from_file'), hides: true },
   ];
-  const shown = all.filter((one): one is Banner => !!one && !hidden.includes(one.id)).slice(0, 2);
+  const shown = all.filter((one): one is Banner => !!one).slice(0, 2);
   return (
     <div className="stack banners" role="status">
       {shown.map((one) => (
         <div key={one.id} className={`note banner ${one.look}`}>
-          <Icon name={one.look ? 'warning' : 'info'} />
+          <Icon name="warning" />
           <div className="spread">
             <p>{one.text}</p>
             {one.action}
           </div>
-          {one.hides && (
-            <Button look="plain" icon="cross" aria-label={t('banner.dismiss')} onClick={() => hide([...hidden, one.id])} />
-          )}
         </div>
       ))}
     </div>

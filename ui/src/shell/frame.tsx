@@ -4,6 +4,7 @@ import { useEffect, useRef, type ReactNode } from 'react';
 import { Link, useLocation } from 'wouter';
 import { follow, forget, useLink } from '../api/live';
 import { useSeconds } from '../parts/time';
+import { Brand } from '../parts/brand';
 import { Icon } from '../parts/icon';
 import { t } from '../words';
 import { duration } from '../words/format';
@@ -53,11 +54,7 @@ export function Frame({ children }: { children: ReactNode }) {
       </a>
       <header className="rail">
         <Link className="brand" to="/">
-          <img src="./icon.svg" alt="" width="28" height="28" />
-          <span>
-            {t('app.name')}
-            <small>{window.location.hostname}</small>
-          </span>
+          <Brand />
         </Link>
         <nav aria-label={t('shell.main')}>
           <ul>

@@ -10,6 +10,7 @@ export function useTitle(title: string): void {
   }, [title]);
 }
 
+/** `answer` is null while it is not known: its line is kept free, so that nothing jumps. */
 type Props = { title: string; answer?: ReactNode; pills?: ReactNode; actions?: ReactNode; children: ReactNode };
 
 export function Page({ title, answer, pills, actions, children }: Props) {
@@ -19,11 +20,11 @@ export function Page({ title, answer, pills, actions, children }: Props) {
       <div className="head">
         <div>
           <h1>{title}</h1>
-          {pills}
+          {pills && <div className="pills">{pills}</div>}
         </div>
         {actions && <div className="buttons">{actions}</div>}
       </div>
-      {answer && <p className="answer">{answer}</p>}
+      {answer !== undefined && <p className="answer">{answer ?? '\u00a0'}</p>}
       {children}
     </>
   );

@@ -135,7 +135,8 @@ export const en = {
   'recovery.lost': 'You would lose everything. All backups are on this disk.',
   'recovery.waiting': 'You would lose everything. The first backup has not been made yet.',
   'recovery.nothing': 'Nothing is protected yet.',
-  'recovery.from': 'From {destination}, because of {plan}.',
+  'recovery.from': 'From {destination}.',
+  'recovery.from.oldest': 'From {destination}; {plan} is the oldest.',
   'recovery.proven': 'Last test restore {age}.',
   'recovery.unproven': 'No test restore yet.',
   'recovery.elsewhere': 'Add a destination on another disk or another machine to recoup.toml, and name it in the plan.',
@@ -287,6 +288,7 @@ export const en = {
   'run.phase.verify': 'Reading back',
   'run.phase.restore': 'Restoring',
   'run.phase.compare': 'Comparing',
+  'run.step.short': 'under 1 s',
   'run.bytes': '{done} of {total}',
   'run.speed': '{speed}/s',
   'run.left': 'about {time} left',
@@ -323,6 +325,7 @@ export const en = {
   'run.since.text': 'The last good run of {plan} was {age}. Its backup can be restored.',
   'run.since.none': 'No run of {plan} has been good yet.',
   'run.log_link': 'To the log',
+  'run.one': 'Run',
   'run.unknown': 'This run is not in the log any more, or it is somebody else’s.',
   'run.result': 'Result',
   'run.destination_ok': 'intact',
@@ -394,6 +397,7 @@ export const en = {
   'explain.settings': 'The settings of the plan are not right',
   'explain.settings.do': 'Correct the plan, then try again.',
   'explain.internal': 'This should not happen',
+  'time.just_now': 'just now',
   'explain.internal.do': 'Look at the log of the run and of the server. The data was not changed.',
 } as const satisfies Words;
 

@@ -1,5 +1,6 @@
 // Sizes, lengths of time and clock times as people read them. Clock times are told in the server's zone, whatever the
 // browser's is; which instant is meant (the next run, DST) the server has computed. Not here: sentences.
+import { t } from '.';
 import { language } from './language';
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const;
@@ -37,16 +38,20 @@ function told(seconds: number): [number, Intl.RelativeTimeFormatUnit] {
 /** 2 hours ago, in 5 minutes. */
 export function relative(instant: string | number, now: number): string {
   const seconds = (new Date(instant).getTime() - now) / 1000;
+  if (seconds <= 0 && seconds > -45) return t('time.just_now');
   const [count, unit] = told(seconds);
-  const format = new Intl.RelativeTimeFormat(language(), { numeric: 'always' });
-  return unit === 'second' && Math.abs(count) < 5 ? new Intl.RelativeTimeFormat(language(), { numeric: 'auto' }).format(0, 'second') : format.format(count, unit);
+  return new Intl.RelativeTimeFormat(language(), { numeric: 'always' }).format(count, unit);
 }
+
+/** The same in every language that we have. */
+const SHORT = { hour: 'h', minute: 'min', second: 's' } as const;
 
 /** A length of time in its two largest units: 1 h 12 min, 6 min 20 s, 3.2 s. */
 export function duration(milliseconds: number): string {
-  const locale = language();
   const unit = (value: number, name: string, digits = 0) =>
-    new Intl.NumberFormat(locale, { style: 'unit', unit: name, unitDisplay: 'short', maximumFractionDigits: digits }).format(value);
+    name === 'day'
+      ? new Intl.NumberFormat(language(), { style: 'unit', unit: name, unitDisplay: 'long' }).format(value)
+      : `${number(Number(value.toFixed(digits)))}\u00a0${SHORT[name as keyof typeof SHORT]}`;
   const seconds = milliseconds / 1000;
   if (seconds < 10) return unit(seconds, 'second', 1);
   if (seconds < 60) return unit(Math.round(seconds), 'second');

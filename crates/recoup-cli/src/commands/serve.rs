@@ -64,16 +64,13 @@ async fn daemon(args: &Serve, session: &Session, first: Option<&str>) -> Result<
 
     let url = server.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
     screen.say(format!("{} is at {}", screen.bold("Recoup"), screen.bold(&url)));
-    screen.say(format!("  The API: {url}/api/docs"));
+    screen.say(format!("  The API: {}/api/docs", url.trim_end_matches('/')));
     let turn = runs::turn(runs::next(&engine).await?.as_ref(), engine.clock().now());
     screen.say(format!("  {}", turn.trim_end()));
     if let Some(code) = app.setup_code().await? {
         screen.say(format!("  Nobody can sign in yet. The set-up code, shown this once: {}", screen.bold(&code)));
-        screen.say("  Make the first admin with it:");
-        let body = format!("{{\"code\":\"{code}\",\"name\":\"admin\",\"password\":\"at least 12 characters\"}}");
-        screen.say(format!(
-            "    curl -H 'Content-Type: application/json' -H 'X-Recoup: 1' -d '{body}' {url}/api/v1/setup"
-        ));
+        // What stands after # stays in the browser: no log of a proxy has it.
+        screen.say(format!("  Make the first admin with it: {}/setup#{code}", url.trim_end_matches('/')));
         let data = args.data.as_ref().map(|data| format!(" --data {}", words::quoted(&data.to_string_lossy())));
         screen.say(format!("  or by `recoup user add admin --role admin{}`.", data.unwrap_or_default()));
     }

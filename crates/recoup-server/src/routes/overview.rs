@@ -39,8 +39,8 @@ pub fn routes() -> OpenApiRouter<App> {
 const CARDS: u16 = 24;
 /// So many backups and runs are shown.
 const LATEST: i64 = 8;
-/// Copies of a plan among which the newest one off the disk is looked for.
-const LOOKED_AT: i64 = 400;
+/// Copies of a plan among which the newest one off the disk is looked for; among many where it is not among few.
+const LOOKED_AT: [i64; 2] = [30, 500];
 
 /// How much is shown.
 #[derive(Deserialize, IntoParams)]
@@ -233,8 +233,15 @@ async fn overview(
     let now = app.now();
     let mut cards = Vec::new();
     for (((row, status), plan), places) in stand.into_iter().zip(&meant).zip(places) {
-        let filter = Filter { plan: Some(row.name.clone()), limit: LOOKED_AT, ..Filter::default() };
-        let copies = app.catalog().backups(&filter).await?;
+        let mut copies = Vec::new();
+        for limit in LOOKED_AT {
+            let filter = Filter { plan: Some(row.name.clone()), limit, ..Filter::default() };
+            copies = app.catalog().backups(&filter).await?;
+            let all = copies.len() < usize::try_from(limit).unwrap_or_default();
+            if all || copies.iter().any(|copy| is_off(copy, &places)) {
+                break;
+            }
+        }
         cards.push((status.fresh, card(&app, row, status, plan.as_ref(), places, &copies)));
     }
     let recovery = recovery(&cards);
@@ -329,11 +336,8 @@ fn card(
     destinations: Vec<Where>,
     copies: &[BackupRow],
 ) -> Card {
-    let whole = |copy: &&BackupRow| copy.verified.is_some() && copy.damaged.is_none();
-    let usual = |copy: &&BackupRow| copy.kind != Kind::PreRestore;
-    let away = |copy: &&BackupRow| destinations.iter().any(|place| place.name == copy.destination && !place.same_disk);
-    let off = copies.iter().filter(whole).filter(usual).find(away);
-    let latest = copies.iter().find(usual);
+    let off = copies.iter().find(|copy| is_off(copy, &destinations));
+    let latest = copies.iter().find(|copy| copy.kind != Kind::PreRestore);
     let schedule = plan.and_then(|plan| plan.schedule.as_ref());
     let mut covers = Covers::default();
     for source in plan.iter().flat_map(|plan| &plan.sources) {
@@ -393,6 +397,12 @@ fn card(
         problem,
         name: row.name,
     }
+}
+
+/// Whether everything would come back from this copy without the disk of the data.
+fn is_off(copy: &BackupRow, places: &[Where]) -> bool {
+    let elsewhere = || places.iter().any(|place| place.name == copy.destination && !place.same_disk);
+    copy.verified.is_some() && copy.damaged.is_none() && copy.kind != Kind::PreRestore && elsewhere()
 }
 
 /// The zone that the document's schedule names.

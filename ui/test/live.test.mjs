@@ -1,0 +1,167 @@
+// While something runs: the run's page from the press to the end, a press that counts once, a stream that breaks, a daemon
+// that dies; hostile names.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { axe, NARROW, page, settled, WIDE } from './browser.mjs';
+import { Stand, TOML, until, wait } from './stand.mjs';
+
+const HOSTILE = ['<img src=x onerror=alert(1)>', 'a\u202Egpj.exe', `${'long'.repeat(60)}.txt`, 'line\nbreak', 'schön 🦊'];
+
+/** A plan that takes a few seconds: a hook waits before the data is read. */
+const SLOW = (stand) => `${TOML(stand)}
+[plan.slow]
+databases = ["shop.db"]
+destinations = ["here"]
+[plan.slow.hooks]
+before_backup = [["sleep", "6"]]
+[plan.names]
+directories = ["names"]
+destinations = ["here"]
+`;
+
+export default async function ({ browser, criterion }) {
+  const stand = await Stand.start({ toml: SLOW });
+  mkdirSync(join(stand.folder, 'names'));
+  for (const name of HOSTILE) writeFileSync(join(stand.folder, 'names', name), 'x');
+  try {
+    await criterion('F8', 'two presses at once make one run', async () => {
+      const tab = await page(browser, stand);
+      await tab.go('/plans/slow');
+      await tab.locator('.head button.primary').dblclick();
+      await tab.waitForSelector('.strip a');
+      const { items } = await stand.json('GET', '/runs?plan=slow');
+      await tab.context().close();
+      return items.length === 1 ? [] : [`${items.length} runs`];
+    });
+
+    await criterion('P7', 'a press shows within 100 ms that something happens', async () => {
+      const tab = await page(browser, stand);
+      await tab.go('/plans/shop');
+      const shown = await tab.evaluate(
+        () =>
+          new Promise((done) => {
+            const button = document.querySelector('.head button.primary');
+            const began = performance.now();
+            new MutationObserver(() => button.getAttribute('aria-busy') && done(performance.now() - began)).observe(button, { attributes: true });
+            button.click();
+          }),
+      );
+      await tab.context().close();
+      return shown <= 100 ? `${Math.round(shown)} ms` : [`${Math.round(shown)} ms`];
+    });
+
+    await criterion('F1', 'the page of a run goes from running to its end by itself', async () => {
+      const run = (await stand.json('GET', '/runs?plan=slow')).items[0];
+      if (run.state !== 'done') await stand.ended_run(run.id);
+      const { run: id } = await stand.json('POST', '/plans/slow/run', {});
+      const tab = await page(browser, stand);
+      await tab.go(`/runs/${id}`);
+      await tab.getByText('You can close this page.').waitFor();
+      const wrong = (await axe(tab)).map((line) => `while it runs: ${line}`);
+      await tab.getByText('Backup finished:').waitFor({ timeout: 60_000 });
+      await settled(tab);
+      if (await tab.getByText('You can close this page.').count()) wrong.push('still says that it runs');
+      await tab.context().close();
+      return wrong;
+    });
+
+    await criterion('F1', 'a run is stopped from its page, and says so', async () => {
+      const { run: id } = await stand.json('POST', '/plans/slow/run', {});
+      const tab = await page(browser, stand, { size: NARROW });
+      await tab.go(`/runs/${id}`);
+      await tab.waitForSelector('.pill.live');
+      await tab.click('.head button >> text=Stop');
+      await tab.waitForSelector('[role=dialog]');
+      const wrong = (await axe(tab)).map((line) => `dialog: ${line}`);
+      await tab.keyboard.press('Escape');
+      await tab.waitForSelector('[role=dialog]', { state: 'detached' });
+      if (!(await tab.evaluate(() => document.activeElement.textContent === 'Stop'))) wrong.push('the focus did not come back to the button');
+      await tab.click('.head button >> text=Stop');
+      await tab.click('[role=dialog] button >> text=Stop the run');
+      await tab.getByText('It was stopped.').waitFor({ timeout: 60_000 });
+      await tab.context().close();
+      return wrong;
+    });
+
+    await criterion('F6', 'a failed run is explained in plain words, with the code and what to do', async () => {
+      const run = await stand.backUp('photos');
+      const tab = await page(browser, stand);
+      await tab.go(`/runs/${run.id}`);
+      const text = await tab.locator('section.card.bad').innerText();
+      await tab.context().close();
+      const wanted = ['The data is not there', 'Is the folder mounted', 'source_missing', 'Try again'];
+      return wanted.filter((one) => !text.includes(one)).map((one) => `missing: ${one}`);
+    });
+
+    await criterion('F7', 'a daemon that dies is told within 15 s, what was there stays, and it recovers by itself', async () => {
+      const tab = await page(browser, stand, { size: WIDE });
+      await tab.go('/');
+      await stand.down('SIGKILL');
+      const began = Date.now();
+      await tab.getByText('The server does not answer since').waitFor({ timeout: 20_000 });
+      const told = (Date.now() - began) / 1000;
+      const wrong = told <= 15 ? [] : [`told after ${told} s`];
+      if (!(await tab.locator('article').count())) wrong.push('the plans are gone from the page');
+      if ((await tab.locator('.age').getAttribute('data-state')) !== 'offline') wrong.push('the dot does not say offline');
+      await stand.up();
+      await tab.getByText('The server does not answer since').waitFor({ state: 'detached', timeout: 20_000 });
+      await tab.waitForSelector('.age[data-state=live]', { timeout: 20_000 });
+      await tab.context().close();
+      return wrong.length > 0 ? wrong : `after ${told.toFixed(1)} s`;
+    });
+
+    await criterion('F7', 'without the stream the page says so and asks instead', async () => {
+      const tab = await page(browser, stand);
+      await tab.route('**/api/v1/events', (route) => route.abort());
+      await tab.go('/');
+      await tab.getByText('Live updates stopped.').waitFor({ timeout: 15_000 });
+      const before = await tab.locator('section:has(#recent) li').count();
+      await stand.backUp('shop');
+      await until('the new run on the page', async () => (await tab.locator('section:has(#recent) li').count()) > before || before === 8, 15);
+      await tab.unroute('**/api/v1/events');
+      await tab.getByText('Live updates stopped.').waitFor({ state: 'detached', timeout: 20_000 });
+      const rows = await tab.locator('section:has(#recent) li a').evaluateAll((links) => links.map((link) => link.href));
+      await tab.context().close();
+      return rows.length === new Set(rows).size ? [] : ['the same run twice'];
+    });
+
+    await criterion('S3', 'hostile names are text, and the page keeps its shape', async () => {
+      const run = await stand.backUp('names');
+      const wrong = [];
+      for (const size of [WIDE, NARROW]) {
+        const tab = await page(browser, stand, { size });
+        let ran = false;
+        tab.on('dialog', (dialog) => ((ran = true), dialog.dismiss()));
+        // A plan of such a name cannot be made, but asked for.
+        for (const path of [`/runs/${run.id}`, `/plans/${encodeURIComponent(HOSTILE[0])}`, `/runs/${encodeURIComponent(HOSTILE[4])}`, `/plans?q=${encodeURIComponent(HOSTILE[0])}`, `/${'deep/'.repeat(200)}`]) {
+          await tab.go(path);
+          const facts = await tab.evaluate(() => ({ images: document.querySelectorAll('main img').length, wide: document.documentElement.scrollWidth - window.innerWidth }));
+          if (facts.images) wrong.push(`${path}: an image`);
+          if (facts.wide > 0) wrong.push(`${path}: ${facts.wide} px too wide`);
+        }
+        if (ran) wrong.push('a script ran');
+        await tab.context().close();
+      }
+      return wrong;
+    });
+
+    await criterion('A8', 'the start and the end of a run are announced once each', async () => {
+      const tab = await page(browser, stand);
+      await tab.go('/');
+      await tab.evaluate(() => {
+        window.told = [];
+        const region = document.querySelector('p[role=status].hidden');
+        new MutationObserver(() => region.textContent && window.told.push(region.textContent)).observe(region, { childList: true, characterData: true, subtree: true });
+      });
+      const run = await stand.backUp('slow');
+      await stand.ended_run(run.id);
+      await wait(3000);
+      const told = await tab.evaluate(() => window.told.filter((text) => text.includes('slow')));
+      await tab.context().close();
+      const [begins, ends] = [told.filter((text) => text.startsWith('Backing up')), told.filter((text) => text.startsWith('Ended'))];
+      return begins.length === 1 && ends.length === 1 ? [] : [JSON.stringify(told)];
+    });
+  } finally {
+    await stand.stop();
+  }
+}
