@@ -3,8 +3,8 @@
 import { axe, NARROW, page, settled, WIDE } from './browser.mjs';
 import { Stand } from './stand.mjs';
 
-/** Addresses and what has to be there. `RUN` and `FAILED` are runs of the stand. */
-export const ROUTES = ['/', '/plans', '/plans?state=paused', '/plans/shop', '/plans/shop/runs', '/plans/shop/settings', '/plans/missing', '/runs', '/runs?kind=restore', '/runs/RUN', '/runs/FAILED', '/runs/nothing', '/profile', '/more', '/no/such/page'];
+/** Addresses and what has to be there. `RUN` and `FAILED` are runs of the stand, `BACKUP` its backup, `own` a plan made there. */
+export const ROUTES = ['/', '/plans', '/plans?state=paused', '/plans/shop', '/plans/shop/runs', '/plans/shop/settings', '/plans/missing', '/runs', '/runs?kind=restore', '/runs/RUN', '/runs/FAILED', '/runs/nothing', '/profile', '/more', '/no/such/page', '/backups', '/backups?kind=upload', '/backups/BACKUP', '/backups/nothing', '/restore/BACKUP', '/restore/BACKUP?stale=yes', '/restore/upload', '/plans/new', '/plans/shop/edit', '/plans/own/edit', '/destinations', '/destinations/new', '/destinations/here', '/calendar', '/activity', '/activity?kind=tokens', '/settings', '/settings/notifications', '/settings/users', '/settings/tokens', '/settings/system'];
 const OUTSIDE = ['/sign-in', '/sign-in?next=%2Fplans'];
 
 const LOOKS = [
@@ -23,12 +23,15 @@ export default async function ({ browser, criterion }) {
     await stand.backUp('photos');
     const { items } = await stand.json('GET', '/runs');
     const known = { RUN: items.find((run) => run.plan === 'shop' && run.kind === 'backup').id, FAILED: items.find((run) => run.outcome === 'failed').id };
-    const at = (path) => path.replace(/RUN|FAILED/, (word) => known[word]);
+    known.BACKUP = (await stand.json('GET', '/backups?plan=shop')).items[0].id;
+    await stand.json('POST', '/plans', { name: 'own', plan: { databases: [`${stand.folder}/shop.db`], destinations: ['here'], schedule: { every: 'weekly', at: '02:30', zone: 'Europe/Berlin' }, retention: { daily: 3 } } });
+    await stand.json('POST', '/channels/ops', { ntfy: 'http://127.0.0.1:9/topic' });
+    const at = (path) => path.replace(/RUN|FAILED|BACKUP/, (word) => known[word]);
 
     // Every page is opened once in each look, and everything is asked of it then.
     const found = { heads: [], small: [], walk: [], moves: [] };
     const titles = new Map();
-    const places = [[stand, ROUTES, stand.cookie], [stand, OUTSIDE, ''], [empty, ['/', '/plans', '/runs'], empty.cookie], [fresh, ['/setup'], '']];
+    const places = [[stand, ROUTES, stand.cookie], [stand, OUTSIDE, ''], [empty, ['/', '/plans', '/runs', '/backups', '/calendar', '/destinations', '/settings/notifications'], empty.cookie], [fresh, ['/setup'], '']];
     const everywhere = async (look, act) => {
       for (const [where, paths, cookie] of places) {
         const tab = await page(browser, where, { ...look, cookie });
@@ -99,9 +102,10 @@ async function opened(browser, stand, at) {
       [narrow ? '/more' : '/', 'admin'],
       ['/plans', 'Actions for shop'],
       ['/plans/shop', 'Actions for shop'],
+      ['/backups/BACKUP', 'Actions for shop, '],
     ]) {
       await tab.go(at(path));
-      const button = tab.locator(`:is(.rail, main) button:visible`, { hasText: press }).or(tab.locator(`button[aria-label="${press}"]:visible`)).first();
+      const button = tab.locator(`:is(.rail, main) button:visible`, { hasText: press }).or(tab.locator(`button[aria-label^="${press}"]:visible`)).first();
       await button.click();
       await tab.waitForSelector('[role=menu]:popover-open');
       found.push(...(await axe(tab)).map((line) => `${path} menu ${press}, ${look.name}: ${line}`));
