@@ -9,7 +9,7 @@ import { Password } from './password';
 
 type DialogProps = { open: boolean; title: string; onClose: () => void; children: ReactNode };
 
-function Dialog({ open, title, onClose, children }: DialogProps) {
+export function Dialog({ open, title, onClose, children }: DialogProps) {
   return (
     <Base.Root open={open} onOpenChange={(next) => !next && onClose()}>
       <Base.Portal>

@@ -57,6 +57,17 @@ export const de: Catalogue = {
   'banner.from_file': 'Pläne kommen aus recoup.toml. Sie werden hier gezeigt und dort geändert.',
   'banner.dismiss': 'Ausblenden',
 
+  // Tasten
+  'keys.palette': 'Gehe zu, oder tu',
+  'keys.palette.label': 'Ein Ort, ein Plan oder ein Befehl',
+  'keys.hint': 'Pfeile wählen, Eingabe führt aus.',
+  'keys.nothing': 'Nichts heißt so.',
+  'keys.back_up': '{plan} jetzt sichern',
+  'keys.list': 'Tasten',
+  'keys.search': 'Auf dieser Seite suchen',
+  'keys.off': 'Einzelne Buchstaben lassen sich im Profil ausschalten.',
+  'keys.letters': 'Einzelne Buchstaben sind Befehle (? zeigt sie)',
+
   // Was nicht ging
   'error.network': 'Der Server antwortet nicht',
   'error.network.hint': 'Vielleicht startet er neu. Was lief, läuft weiter oder wird wieder aufgenommen.',
