@@ -277,6 +277,7 @@ export const de: Catalogue = {
   'run.stop.keep': 'Laufen lassen',
   'run.progress': 'Fortschritt',
   'run.phases': 'Schritte',
+  'run.preparing': 'Macht sich bereit',
   'run.phase.capture': 'Daten kopieren',
   'run.phase.check': 'Datenbanken prüfen',
   'run.phase.pack': 'Packen',

@@ -281,6 +281,7 @@ export const en = {
   'run.stop.keep': 'Let it run',
   'run.progress': 'Progress',
   'run.phases': 'Steps',
+  'run.preparing': 'Getting ready',
   'run.phase.capture': 'Copying data',
   'run.phase.check': 'Checking databases',
   'run.phase.pack': 'Packing',
