@@ -79,6 +79,36 @@ export default async function ({ browser, criterion }) {
       return list;
     });
     await criterion('A1', 'axe finds nothing with a menu or a dialog open', () => opened(browser, stand, at));
+    await criterion('A2', 'the palette and the keys: anywhere without a mouse', async () => {
+      const found = [];
+      for (const look of [LOOKS[0], LOOKS[3]]) {
+        const tab = await page(browser, stand, look);
+        await tab.go('/');
+        await tab.keyboard.press('Control+k');
+        await tab.waitForSelector('[role=combobox]:focus');
+        found.push(...(await axe(tab)).map((line) => `palette ${look.name}: ${line}`));
+        await tab.keyboard.type('shop');
+        await tab.keyboard.press('Enter');
+        await tab.waitForURL('**/plans/shop');
+        await tab.waitForSelector('[role=dialog]', { state: 'detached' });
+        await tab.keyboard.press('?');
+        await tab.waitForSelector('[role=dialog] kbd');
+        found.push(...(await axe(tab)).map((line) => `keys ${look.name}: ${line}`));
+        await tab.keyboard.press('Escape');
+        await tab.waitForSelector('[role=dialog]', { state: 'detached' });
+        await tab.keyboard.press('g');
+        await tab.keyboard.press('j');
+        await tab.waitForURL('**/plans');
+        await settled(tab);
+        await tab.keyboard.press('/');
+        await tab.waitForSelector('input[type=search]:focus');
+        // Inside a field letters are letters.
+        await tab.keyboard.type('g r?');
+        if (!tab.url().includes('/plans?q=')) found.push(`letters in a field lead to ${tab.url()}`);
+        await tab.context().close();
+      }
+      return found;
+    });
     await criterion('A3', 'after a change of page the focus is on main', async () => {
       const tab = await page(browser, stand);
       await tab.go('/');

@@ -153,7 +153,7 @@ function Now({ run, live }: { run: Run; live: Live | undefined }) {
   return (
     <section className="card" aria-label={t('run.progress')}>
       <p className="spread">
-        <strong>{told ? phase(told.phase) : t('run.state.running')}</strong>
+        <strong>{told ? phase(told.phase) : t('run.preparing')}</strong>
         <span className="quiet mono" title={told?.what}>
           {told?.what && middle(told.what)}
         </span>

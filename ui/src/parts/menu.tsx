@@ -25,11 +25,11 @@ export function Menu({ label, icon = 'more', text, items, plain = true }: Props)
     place(button.current, popup.current);
     all()
       .at(last ? -1 : 0)
-      ?.focus();
+      ?.focus({ preventScroll: true });
   };
   const close = () => {
     popup.current?.hidePopover();
-    button.current?.focus();
+    button.current?.focus({ preventScroll: true });
   };
   const choose = (act: () => void) => {
     close();

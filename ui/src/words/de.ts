@@ -67,6 +67,17 @@ export const de: Catalogue = {
   'banner.from_file': 'Pläne kommen aus recoup.toml. Sie werden hier gezeigt und dort geändert.',
   'banner.dismiss': 'Ausblenden',
 
+  // Tasten
+  'keys.palette': 'Gehe zu, oder tu',
+  'keys.palette.label': 'Ein Ort, ein Plan oder ein Befehl',
+  'keys.hint': 'Pfeile wählen, Eingabe führt aus.',
+  'keys.nothing': 'Nichts heißt so.',
+  'keys.back_up': '{plan} jetzt sichern',
+  'keys.list': 'Tasten',
+  'keys.search': 'Auf dieser Seite suchen',
+  'keys.off': 'Einzelne Buchstaben lassen sich im Profil ausschalten.',
+  'keys.letters': 'Einzelne Buchstaben sind Befehle (? zeigt sie)',
+
   // Was nicht ging
   'error.network': 'Der Server antwortet nicht',
   'error.network.hint': 'Vielleicht startet er neu. Was lief, läuft weiter oder wird wieder aufgenommen.',
@@ -276,6 +287,7 @@ export const de: Catalogue = {
   'run.stop.keep': 'Laufen lassen',
   'run.progress': 'Fortschritt',
   'run.phases': 'Schritte',
+  'run.preparing': 'Macht sich bereit',
   'run.phase.capture': 'Daten kopieren',
   'run.phase.check': 'Datenbanken prüfen',
   'run.phase.pack': 'Packen',

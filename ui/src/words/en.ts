@@ -72,6 +72,17 @@ export const en = {
   'banner.from_file': 'Plans come from recoup.toml. They are shown here and changed there.',
   'banner.dismiss': 'Hide this',
 
+  // Keys
+  'keys.palette': 'Go to, or do',
+  'keys.palette.label': 'A place, a plan or a command',
+  'keys.hint': 'Arrows choose, Enter does it.',
+  'keys.nothing': 'Nothing is called like that.',
+  'keys.back_up': 'Back up {plan} now',
+  'keys.list': 'Keys',
+  'keys.search': 'Search on this page',
+  'keys.off': 'Single letters can be switched off in your profile.',
+  'keys.letters': 'Single letters are commands (? shows them)',
+
   // What went wrong
   'error.network': 'The server does not answer',
   'error.network.hint': 'It may be restarting. What was running goes on or is taken up again.',
@@ -281,6 +292,7 @@ export const en = {
   'run.stop.keep': 'Let it run',
   'run.progress': 'Progress',
   'run.phases': 'Steps',
+  'run.preparing': 'Getting ready',
   'run.phase.capture': 'Copying data',
   'run.phase.check': 'Checking databases',
   'run.phase.pack': 'Packing',
