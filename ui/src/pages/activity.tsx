@@ -13,7 +13,7 @@ import { Table } from '../parts/table';
 import { Time } from '../parts/time';
 import { Page } from '../shell/page';
 import { t } from '../words';
-import { backupPath } from './backup-actions';
+import { backupPath } from './backup-path';
 import { pathOf } from './plan-card';
 
 // How the names of events begin.

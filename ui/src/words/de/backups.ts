@@ -47,6 +47,7 @@ export const backups: Translated<typeof english> = {
   'backup.delete.submit': 'Sicherung löschen',
   'backup.delete.keep': 'Behalten',
   'backup.deleted': 'Die Sicherung ist gelöscht.',
+  'backup.one': 'Sicherung',
   'backup.title': '{plan}, {when}',
   'backup.answer.restore': 'Sie wurde {age} zur Probe wiederhergestellt und verglichen: Sie lässt sich zurückspielen.',
   'backup.answer.integrity': 'Ihre Datenbanken bestehen die Integritätsprüfung. Noch keine Probe-Wiederherstellung.',

@@ -9,7 +9,7 @@ export const places: Translated<typeof english> = {
   'page.settings': 'Einstellungen',
   'destinations.add': 'Ziel hinzufügen',
   'destinations.answer': { one: 'Kopien können an {n} Ort gehen.', other: 'Kopien können an {n} Orte gehen.' },
-  'destinations.answer.here': 'Alle Kopien liegen auf der Platte der Daten. Fügen Sie einen Ort auf einer anderen Platte oder Maschine hinzu.',
+  'destinations.answer.here': 'Alle Kopien liegen auf der Platte der Daten. Füge einen Ort auf einer anderen Platte oder Maschine hinzu.',
   'destinations.empty': 'Bisher nur diese Platte.',
   'destinations.add.answer': 'Vor dem Speichern testen: Sechs Schritte zeigen, ob dort Sicherungen liegen können.',
   'destinations.kind': 'Art',
