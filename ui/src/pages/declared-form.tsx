@@ -131,7 +131,7 @@ function One({ field, value, kept, wrong, onChange }: OneProps) {
         <fieldset className="choices">
           <legend>{shared.label}</legend>
           <p className="small quiet">{t('field.on.help')}</p>
-          <div className="numbers">
+          <div className="numbers top">
             {EVENTS.map((event) => (
               <Check
                 key={event}

@@ -88,7 +88,7 @@ export const editor: Translated<typeof english> = {
   'editor.told.all': 'Jeder Kanal',
   'editor.told.some': 'Nur diese',
   'editor.told.none': 'Es gibt noch keinen Kanal.',
-  'editor.test_restore': 'Probe-Wiederherstellung mindestens alle',
+  'editor.test_restore': 'Proberückspielung mindestens alle',
   'editor.test_restore.help': 'Etwa 7d; never schaltet sie ab',
   'editor.save': 'Speichern',
   'editor.save_run': 'Speichern und jetzt sichern',
