@@ -1,6 +1,6 @@
 //! Puts the built web page (`page/dist`, made by `make ui`) into the crate, as a list of names and bytes. Without it the
 //! crate builds as well and serves a page that says how to make it. Nothing is built here: no Node is asked for. A build
-//! for development has nothing inside and reads the folder when it is asked.
+//! for development has nothing inside and reads the folder when it is asked, unless `PAGE_INSIDE` is set.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -10,8 +10,12 @@ fn main() {
     let page = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("page");
     println!("cargo:rerun-if-changed=build.rs");
     let dist = page.join("dist");
-    let inside = std::env::var_os("CARGO_CFG_DEBUG_ASSERTIONS").is_none();
+    println!("cargo:rerun-if-env-changed=PAGE_INSIDE");
+    println!("cargo:rustc-check-cfg=cfg(page_inside)");
+    let asked = std::env::var_os("PAGE_INSIDE").is_some();
+    let inside = asked || std::env::var("PROFILE").is_ok_and(|profile| profile == "release");
     if inside {
+        println!("cargo:rustc-cfg=page_inside");
         // This folder is always there; cargo looks at everything in it.
         println!("cargo:rerun-if-changed={}", page.display());
     }

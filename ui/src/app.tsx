@@ -31,6 +31,12 @@ const RestorePage = later(() => import('./pages/restore').then((page) => page.Re
 const RestoreUpload = later(() => import('./pages/restore-upload').then((page) => page.RestoreUpload));
 const NewPlan = later(() => import('./pages/plan-editor').then((page) => page.NewPlan));
 const EditPlan = later(() => import('./pages/plan-editor').then((page) => page.EditPlan));
+const Destinations = later(() => import('./pages/destinations').then((page) => page.Destinations));
+const NewDestination = later(() => import('./pages/destination').then((page) => page.NewDestination));
+const DestinationPage = later(() => import('./pages/destination').then((page) => page.DestinationPage));
+const Activity = later(() => import('./pages/activity').then((page) => page.Activity));
+const Calendar = later(() => import('./pages/calendar').then((page) => page.Calendar));
+const SettingsPage = later(() => import('./pages/settings').then((page) => page.SettingsPage));
 const Profile = later(() => import('./pages/profile').then((page) => page.Profile));
 const More = later(() => import('./pages/more').then((page) => page.More));
 
@@ -108,6 +114,15 @@ function Doors() {
           <Route path="/backups/:id">{({ id }) => <BackupPage key={id} id={decode(id)} />}</Route>
           <Route path="/restore/upload" component={RestoreUpload} />
           <Route path="/restore/:id">{({ id }) => <RestorePage key={id} id={decode(id)} />}</Route>
+          <Route path="/destinations" component={Destinations} />
+          <Route path="/destinations/new" component={NewDestination} />
+          <Route path="/destinations/:name">{({ name }) => <DestinationPage key={name} name={decode(name)} />}</Route>
+          <Route path="/calendar" component={Calendar} />
+          <Route path="/activity" component={Activity} />
+          <Route path="/settings">
+            <SettingsPage tab="general" />
+          </Route>
+          <Route path="/settings/:tab">{({ tab }) => <SettingsPage key={tab} tab={tab} />}</Route>
           <Route path="/profile" component={Profile} />
           <Route path="/more" component={More} />
           <Route path="/sign-in">

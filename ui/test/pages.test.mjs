@@ -3,8 +3,8 @@
 import { axe, NARROW, page, settled, WIDE } from './browser.mjs';
 import { Stand } from './stand.mjs';
 
-/** Addresses and what has to be there. `RUN` and `FAILED` are runs of the stand. */
-export const ROUTES = ['/', '/plans', '/plans?state=paused', '/plans/shop', '/plans/shop/runs', '/plans/shop/settings', '/plans/missing', '/runs', '/runs?kind=restore', '/runs/RUN', '/runs/FAILED', '/runs/nothing', '/profile', '/more', '/no/such/page'];
+/** Addresses and what has to be there. `RUN` and `FAILED` are runs of the stand, `BACKUP` its backup, `own` a plan made there. */
+export const ROUTES = ['/', '/plans', '/plans?state=paused', '/plans/shop', '/plans/shop/runs', '/plans/shop/settings', '/plans/missing', '/runs', '/runs?kind=restore', '/runs/RUN', '/runs/FAILED', '/runs/nothing', '/profile', '/more', '/no/such/page', '/backups', '/backups?kind=upload', '/backups/BACKUP', '/backups/nothing', '/restore/BACKUP', '/restore/BACKUP?stale=yes', '/restore/upload', '/plans/new', '/plans/shop/edit', '/plans/own/edit', '/destinations', '/destinations/new', '/destinations/here', '/calendar', '/activity', '/activity?kind=tokens', '/settings', '/settings/notifications', '/settings/users', '/settings/tokens', '/settings/system'];
 const OUTSIDE = ['/sign-in', '/sign-in?next=%2Fplans'];
 
 const LOOKS = [
@@ -23,12 +23,15 @@ export default async function ({ browser, criterion }) {
     await stand.backUp('photos');
     const { items } = await stand.json('GET', '/runs');
     const known = { RUN: items.find((run) => run.plan === 'shop' && run.kind === 'backup').id, FAILED: items.find((run) => run.outcome === 'failed').id };
-    const at = (path) => path.replace(/RUN|FAILED/, (word) => known[word]);
+    known.BACKUP = (await stand.json('GET', '/backups?plan=shop')).items[0].id;
+    await stand.json('POST', '/plans', { name: 'own', plan: { databases: [`${stand.folder}/shop.db`], destinations: ['here'], schedule: { every: 'weekly', at: '02:30', zone: 'Europe/Berlin' }, retention: { daily: 3 } } });
+    await stand.json('POST', '/channels/ops', { ntfy: 'http://127.0.0.1:9/topic' });
+    const at = (path) => path.replace(/RUN|FAILED|BACKUP/, (word) => known[word]);
 
     // Every page is opened once in each look, and everything is asked of it then.
     const found = { heads: [], small: [], walk: [], moves: [] };
     const titles = new Map();
-    const places = [[stand, ROUTES, stand.cookie], [stand, OUTSIDE, ''], [empty, ['/', '/plans', '/runs'], empty.cookie], [fresh, ['/setup'], '']];
+    const places = [[stand, ROUTES, stand.cookie], [stand, OUTSIDE, ''], [empty, ['/', '/plans', '/runs', '/backups', '/calendar', '/destinations', '/settings/notifications'], empty.cookie], [fresh, ['/setup'], '']];
     const everywhere = async (look, act) => {
       for (const [where, paths, cookie] of places) {
         const tab = await page(browser, where, { ...look, cookie });
@@ -76,6 +79,36 @@ export default async function ({ browser, criterion }) {
       return list;
     });
     await criterion('A1', 'axe finds nothing with a menu or a dialog open', () => opened(browser, stand, at));
+    await criterion('A2', 'the palette and the keys: anywhere without a mouse', async () => {
+      const found = [];
+      for (const look of [LOOKS[0], LOOKS[3]]) {
+        const tab = await page(browser, stand, look);
+        await tab.go('/');
+        await tab.keyboard.press('Control+k');
+        await tab.waitForSelector('[role=combobox]:focus');
+        found.push(...(await axe(tab)).map((line) => `palette ${look.name}: ${line}`));
+        await tab.keyboard.type('shop');
+        await tab.keyboard.press('Enter');
+        await tab.waitForURL('**/plans/shop');
+        await tab.waitForSelector('[role=dialog]', { state: 'detached' });
+        await tab.keyboard.press('?');
+        await tab.waitForSelector('[role=dialog] kbd');
+        found.push(...(await axe(tab)).map((line) => `keys ${look.name}: ${line}`));
+        await tab.keyboard.press('Escape');
+        await tab.waitForSelector('[role=dialog]', { state: 'detached' });
+        await tab.keyboard.press('g');
+        await tab.keyboard.press('j');
+        await tab.waitForURL('**/plans');
+        await settled(tab);
+        await tab.keyboard.press('/');
+        await tab.waitForSelector('input[type=search]:focus');
+        // Inside a field letters are letters.
+        await tab.keyboard.type('g r?');
+        if (!tab.url().includes('/plans?q=')) found.push(`letters in a field lead to ${tab.url()}`);
+        await tab.context().close();
+      }
+      return found;
+    });
     await criterion('A3', 'after a change of page the focus is on main', async () => {
       const tab = await page(browser, stand);
       await tab.go('/');
@@ -99,9 +132,10 @@ async function opened(browser, stand, at) {
       [narrow ? '/more' : '/', 'admin'],
       ['/plans', 'Actions for shop'],
       ['/plans/shop', 'Actions for shop'],
+      ['/backups/BACKUP', 'Actions for shop, '],
     ]) {
       await tab.go(at(path));
-      const button = tab.locator(`:is(.rail, main) button:visible`, { hasText: press }).or(tab.locator(`button[aria-label="${press}"]:visible`)).first();
+      const button = tab.locator(`:is(.rail, main) button:visible`, { hasText: press }).or(tab.locator(`button[aria-label^="${press}"]:visible`)).first();
       await button.click();
       await tab.waitForSelector('[role=menu]:popover-open');
       found.push(...(await axe(tab)).map((line) => `${path} menu ${press}, ${look.name}: ${line}`));

@@ -127,16 +127,22 @@ export default async function ({ browser, criterion }) {
       return requests <= 8 && bytes <= 180 * 1024 ? told : [told];
     });
     await criterion('P6', 'the server’s answer for the first page, p95 and size', () => steady(async () => {
-      const times = [];
       let length = 0;
-      for (let n = 0; n < 40; n++) {
-        const began = performance.now();
-        length = (await (await stand.api('GET', '/overview')).text()).length;
-        times.push(performance.now() - began);
-      }
-      const p95 = times.toSorted((a, b) => a - b)[37];
-      const told = `${ms(p95)} of 50 ms, ${(length / 1000).toFixed(1)} kB of 30 kB`;
-      return p95 <= 50 && length <= 30_000 ? told : [told];
+      const p95 = async (ask) => {
+        const times = [];
+        for (let n = 0; n < 40; n++) {
+          const began = performance.now();
+          length = (await (await ask()).text()).length;
+          times.push(performance.now() - began);
+        }
+        return times.toSorted((a, b) => a - b)[37];
+      };
+      // A machine that is busy with something else is slow at answering nothing, too: that takes 3 ms at most.
+      const nothing = await p95(() => fetch(`${stand.url}/healthz`));
+      const most = 50 * Math.max(1, nothing / 3);
+      const took = await p95(() => stand.api('GET', '/overview'));
+      const told = `${ms(took)} of ${ms(most)}, ${(length / 1000).toFixed(1)} kB of 30 kB`;
+      return took <= most && length <= 30_000 ? told : [told];
     }));
     for (const [slow, most] of [[false, 1000], [true, 4000]]) {
       await criterion('P2', `from the press on Back up now to what it does, ${slow ? 'slow' : 'here'}`, () => steady(async () => {

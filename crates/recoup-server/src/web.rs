@@ -91,7 +91,7 @@ fn kind(path: &str) -> Option<&'static str> {
 /// The bytes of a file of the page. A build for development reads them from the folder, so that a change of the page
 /// needs no new daemon.
 fn content(name: &str) -> Option<Cow<'static, [u8]>> {
-    #[cfg(debug_assertions)]
+    #[cfg(not(page_inside))]
     if name.split('/').all(|part| !part.is_empty() && !part.starts_with('.')) {
         let dist = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/page/dist"));
         if let Ok(bytes) = std::fs::read(dist.join(name)) {

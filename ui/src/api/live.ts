@@ -6,7 +6,7 @@ import { address, ask } from './client';
 import { queries, type Run } from './queries';
 
 /** What a run tells while it works. */
-export type RunEvent = {
+type RunEvent = {
   run: string;
   plan: string;
   state: Run['state'];

@@ -18,10 +18,10 @@ export function useLater<Value>(value: Value, milliseconds: number): Value {
 }
 
 /** The next runs of a schedule that is thought about, and the schedule in words. */
-export const useScheduleNext = (schedule: Document | undefined) =>
+export const useScheduleNext = (schedule: Document | null) =>
   useQuery({
     queryKey: ['schedule', schedule],
-    enabled: schedule !== undefined,
+    enabled: schedule !== null,
     retry: false,
     placeholderData: keepPreviousData,
     queryFn: () => body(api.POST('/api/v1/schedule/next', { body: { schedule: (schedule ?? {}) as Free, count: 3 } })),

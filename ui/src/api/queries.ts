@@ -9,7 +9,7 @@ export type Plan = Schemas['PlanView'];
 export type Card = Schemas['Card'];
 export type Backup = Schemas['BackupView'];
 export type Overview = Schemas['Overview'];
-export type Me = Schemas['Me'];
+type Me = Schemas['Me'];
 
 export const queries = new QueryClient({
   defaultOptions: {
@@ -91,18 +91,6 @@ export function useRuns(filter: { plan?: string; kind?: Schemas['RunKind']; limi
     initialPageParam: undefined as string | undefined,
     queryFn: ({ pageParam }) =>
       body(api.GET('/api/v1/runs', { params: { query: pageParam ? { ...query, cursor: pageParam } : query } })),
-    getNextPageParam: (page) => page.next ?? undefined,
-  });
-}
-
-/** Backups, newest first, in pages. */
-export function useBackups(filter: { plan?: string; kind?: Schemas['Kind']; protected?: boolean; limit?: number }) {
-  const query = Object.fromEntries(Object.entries({ limit: 50, ...filter }).filter(([, value]) => value !== undefined));
-  return useInfiniteQuery({
-    queryKey: ['backups', 'list', query],
-    initialPageParam: undefined as string | undefined,
-    queryFn: ({ pageParam }) =>
-      body(api.GET('/api/v1/backups', { params: { query: pageParam ? { ...query, cursor: pageParam } : query } })),
     getNextPageParam: (page) => page.next ?? undefined,
   });
 }

@@ -11,9 +11,7 @@ import { toast } from '../parts/toast';
 import { TypedDialog } from '../parts/typed';
 import { t } from '../words';
 import { clock, list, size } from '../words/format';
-
-export const backupPath = (id: string) => `/backups/${encodeURIComponent(id)}`;
-export const restorePath = (id: string) => `/restore/${encodeURIComponent(id)}`;
+import { backupPath, restorePath } from './backup-path';
 
 type Asks = '' | 'delete' | 'proof-delete' | 'proof-unprotect';
 

@@ -15,7 +15,8 @@ import { toast } from '../parts/toast';
 import { Page } from '../shell/page';
 import { t } from '../words';
 import { clock, duration, number, relative, size } from '../words/format';
-import { BackupMenu, backupPath, restorePath } from './backup-actions';
+import { BackupMenu } from './backup-actions';
+import { backupPath, restorePath } from './backup-path';
 import { DifferenceView } from './difference';
 import { pathOf } from './plan-card';
 
@@ -26,7 +27,7 @@ export function BackupPage({ id }: { id: string }) {
   const [, go] = useLocation();
   if (backup.data === undefined) {
     return (
-      <Page title={t('page.backups')}>
+      <Page title={t('backup.one')}>
         {backup.error ? <ErrorCard error={backup.error} retry={() => void backup.refetch()} /> : <Skeleton card lines={3} />}
       </Page>
     );

@@ -15,7 +15,8 @@ import { Page } from '../shell/page';
 import { t } from '../words';
 import { relative, size, soon } from '../words/format';
 import { reason } from '../words/reasons';
-import { backupPath, BackupMenu } from './backup-actions';
+import { BackupMenu } from './backup-actions';
+import { backupPath } from './backup-path';
 import { pathOf } from './plan-card';
 
 const KINDS = ['scheduled', 'manual', 'pre_restore', 'pre_migration', 'upload'] as const;

@@ -15,7 +15,7 @@ const NAMES: Record<Mode, Record<Side, Key>> = {
 const ICONS: Record<Side, IconName> = { added: 'plus', changed: 'restore', removed: 'skip' };
 
 /** How many rows and files there are of each side. */
-export function totals(difference: Difference): Record<Side, { rows: number; files: number }> {
+function totals(difference: Difference): Record<Side, { rows: number; files: number }> {
   const tables = difference.databases.flatMap((database) => database.tables);
   const sum = (items: Record<Side, number>[], side: Side) => items.reduce((all, item) => all + item[side], 0);
   const of = (side: Side) => ({ rows: sum(tables, side), files: sum(difference.directories, side) });

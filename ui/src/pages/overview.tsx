@@ -12,6 +12,7 @@ import { toast } from '../parts/toast';
 import { Page } from '../shell/page';
 import { t } from '../words';
 import { size } from '../words/format';
+import { backupPath } from './backup-path';
 import { pathOf, PlanCard } from './plan-card';
 import { Recovery } from './recovery';
 import { failureOf } from './run-failure';
@@ -48,9 +49,20 @@ function BackUpAll({ plans }: { plans: string[] }) {
 }
 
 function Nothing() {
+  const may = useMay();
   return (
     <section className="card">
-      <Empty>{t('overview.no_plans')}</Empty>
+      <Empty
+        action={
+          may.change && (
+            <ButtonLink to="/plans/new" icon="plus" look="primary">
+              {t('editor.new')}
+            </ButtonLink>
+          )
+        }
+      >
+        {t('overview.no_plans')}
+      </Empty>
       <p>{t('overview.no_plans.hint')}</p>
       <Copyable text="recoup demo --serve" />
     </section>
@@ -58,6 +70,7 @@ function Nothing() {
 }
 
 function Filled({ data }: { data: Data }) {
+  const may = useMay();
   const trouble = data.plans.filter((plan) => plan.state === 'failing' || plan.state === 'at_risk');
   const own = data.plans.filter((plan) => !plan.built_in);
   const total = Object.values(data.counts).reduce((sum, count) => sum + count, 0);
@@ -65,7 +78,7 @@ function Filled({ data }: { data: Data }) {
   return (
     <>
       <Recovery recovery={data.recovery} several={own.filter((plan) => plan.off_disk_at).length > 1} />
-      {data.channels === 0 && <Remark text="banner.no_channel" />}
+      {data.channels === 0 && <Remark text="banner.no_channel" action={may.admin && <ButtonLink to="/settings/notifications">{t('channels.add')}</ButtonLink>} />}
       <section className="stack" aria-labelledby="plans">
         <div className="spread">
           <h2 id="plans">{good === total ? t('status.all_good', { n: total }) : t('status.some', { n: total, good })}</h2>
@@ -123,7 +136,9 @@ function LatestBackups({ backups }: { backups: Data['backups'] }) {
         {backups.map((backup) => (
           <li key={backup.id} className="spread">
             <span>
-              <Link to={pathOf(backup.plan)}>{backup.plan}</Link> <Time at={backup.created_at} />
+              <Link to={backupPath(backup.id)}>
+                {backup.plan}, <Time at={backup.created_at} />
+              </Link>
               <span className="quiet"> · {size(backup.bytes)}</span>
             </span>
             <BackupPills backup={backup} />

@@ -102,7 +102,7 @@ function Outcome({ series }: { series: Series }) {
         <summary>
           <span>{t('editor.preview.each')}</span>
         </summary>
-        <div className="scrolls">
+        <div className="scrolls" tabIndex={0} role="region" aria-label={t('editor.preview.each')}>
           {open && (
             <Table
               caption={t('editor.preview.each')}

@@ -3,7 +3,7 @@
 import { useCallback, useMemo, useRef, useState, type FormEvent } from 'react';
 import { useLocation, useSearchParams } from 'wouter';
 import { Problem } from '../api/client';
-import { useMakePlan, useRetentionDraft, useScheduleNext, type Document } from '../api/plans';
+import { useLater, useMakePlan, useRetentionDraft, useScheduleNext, type Document } from '../api/plans';
 import { useCards, useChangePlan, useMay, usePlan, useStart, useZone, type Plan } from '../api/queries';
 import { Button } from '../parts/button';
 import { Confirm, Proof, wantsProof } from '../parts/dialog';
@@ -76,8 +76,8 @@ function Editor({ plan, zone, onReload }: { plan?: Plan; zone: string; onReload?
     setDraft((now) => ({ ...now, ...part }));
     setWrong((now) => Object.fromEntries(Object.entries(now).filter(([key]) => !(key in part) && !Object.keys(part).some((one) => key.startsWith(`${one}.`)))));
   };
-  const next = useScheduleNext(draft.enabled ? scheduleOf(draft) : undefined);
-  const kept = useRetentionDraft(plan && !readOnly ? plan.name : undefined, retentionOf(draft));
+  const next = useScheduleNext(useLater(draft.enabled ? scheduleOf(draft) : null, 200));
+  const kept = useRetentionDraft(plan && !readOnly ? plan.name : undefined, useLater(retentionOf(draft), 200));
 
   const point = (found: Wrong) => {
     setWrong(found);
@@ -158,7 +158,7 @@ function Editor({ plan, zone, onReload }: { plan?: Plan; zone: string; onReload?
           </Note>
         )}
         {!readOnly && (
-          <div className="buttons foot">
+          <div className="buttons saving">
             <Button type="submit" look="primary" busy={busy}>
               {t('editor.save')}
             </Button>

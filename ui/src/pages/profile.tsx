@@ -4,12 +4,13 @@ import { useRef, useState, type FormEvent } from 'react';
 import { api, body, Problem } from '../api/client';
 import { useMe } from '../api/queries';
 import { Button } from '../parts/button';
-import { Select, toFirstWrong } from '../parts/field';
+import { Check, Select, toFirstWrong } from '../parts/field';
 import { Password } from '../parts/password';
 import { Answer, ErrorCard } from '../parts/state';
 import { chooseTimes, times, type Times } from '../parts/time';
 import { toast } from '../parts/toast';
 import { Choices } from '../shell/choices';
+import { lettersAreOn, switchLetters } from '../shell/keys';
 import { Page } from '../shell/page';
 import { t } from '../words';
 
@@ -42,6 +43,7 @@ export function Profile() {
             <option value="relative">{t('profile.times.relative')}</option>
             <option value="exact">{t('profile.times.exact')}</option>
           </Select>
+          <Check label={t('keys.letters')} defaultChecked={lettersAreOn()} onChange={(event) => switchLetters(event.target.checked)} />
         </section>
         {me.data?.via === 'session' && <NewPassword />}
       </div>

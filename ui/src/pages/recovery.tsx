@@ -1,6 +1,7 @@
 // "If you lost this disk right now": the age of what would come back, from where, and how sure that is. The server knows
 // which copies are on another disk and verified; this only says it.
-import type { Overview } from '../api/queries';
+import { useMay, type Overview } from '../api/queries';
+import { ButtonLink } from '../parts/button';
 import { Icon } from '../parts/icon';
 import { Text } from '../parts/text';
 import { Time, useNow } from '../parts/time';
@@ -11,6 +12,7 @@ const LOOK = { nothing: '', waiting: 'warning', good: 'good', behind: 'warning',
 
 export function Recovery({ recovery, several }: { recovery: Overview['recovery']; several: boolean }) {
   const look = LOOK[recovery.state];
+  const may = useMay();
   return (
     <section className={`card recovery ${look}`} aria-labelledby="recovery">
       <h2 id="recovery" className="quiet">
@@ -26,7 +28,16 @@ export function Recovery({ recovery, several }: { recovery: Overview['recovery']
           <span>{recovery.proven ? <Text k="recovery.proven" parts={{ age: <Time at={recovery.proven} /> }} /> : t('recovery.unproven')}</span>
         </p>
       )}
-      {(recovery.state === 'lost' || recovery.state === 'part') && <p className="quiet">{t('recovery.elsewhere')}</p>}
+      {(recovery.state === 'lost' || recovery.state === 'part') && (
+        <>
+          <p className="quiet">{t('recovery.elsewhere')}</p>
+          {may.admin && (
+            <div className="buttons">
+              <ButtonLink to="/destinations/new">{t('destinations.add')}</ButtonLink>
+            </div>
+          )}
+        </>
+      )}
     </section>
   );
 }

@@ -5,6 +5,7 @@ import { useLocation } from 'wouter';
 import { Problem } from '../api/client';
 import { rememberStart, useRestore, type Preview } from '../api/restores';
 import { Button } from '../parts/button';
+import { Copyable } from '../parts/copy';
 import { Proof, wantsProof } from '../parts/dialog';
 import { Check } from '../parts/field';
 import { Icon } from '../parts/icon';
@@ -40,9 +41,11 @@ type Props = {
   stale: boolean;
   onBack: () => void;
   back: string;
+  /** The same without the page. */
+  command?: string;
 };
 
-export function RestoreConfirm({ plan, preview, again, onStale, stale, onBack, back }: Props) {
+export function RestoreConfirm({ plan, preview, again, onStale, stale, onBack, back, command }: Props) {
   const restore = useRestore();
   const [, go] = useLocation();
   const [read, setRead] = useState(false);
@@ -143,6 +146,12 @@ export function RestoreConfirm({ plan, preview, again, onStale, stale, onBack, b
           </p>
         </TypedForm>
         {failure && <ErrorCard error={failure} />}
+        {command && (
+          <details>
+            <summary>{t('word.show_command')}</summary>
+            <Copyable text={command} />
+          </details>
+        )}
       </section>
       <Proof open={proof} onClose={() => setProof(false)} onProven={start} />
     </>

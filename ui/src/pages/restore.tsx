@@ -12,7 +12,7 @@ import { Progress } from '../parts/progress';
 import { Page } from '../shell/page';
 import { t } from '../words';
 import { clock, number, size } from '../words/format';
-import { backupPath, restorePath } from './backup-actions';
+import { backupPath, restorePath } from './backup-path';
 import { RestoreConfirm, StepList } from './restore-confirm';
 
 export function RestorePage({ id }: { id: string }) {
@@ -66,6 +66,7 @@ function Known({ backup }: { backup: BackupDetail }) {
             show();
           }}
           back={t('restore.again')}
+          command={`recoup restore ${backup.id}${only.map((name) => ` --only '${name.replaceAll("'", `'\\''`)}'`).join('')}`}
           onBack={() => {
             setStale(false);
             preview.reset();

@@ -1,6 +1,6 @@
 // "Explain this run": what went wrong in plain words, what to do about it with the button that does it, and what the last
 // good run was. The words come from the stable code; the server's own sentence, hint and detail stand beside them.
-import { Link, useLocation } from 'wouter';
+import { useLocation } from 'wouter';
 import { useCards, useMay, useStart, type Run } from '../api/queries';
 import { Button, ButtonLink } from '../parts/button';
 import { Note } from '../parts/state';
@@ -41,6 +41,20 @@ export function Explain({ run }: { run: Run }) {
   );
 }
 
+/** A link would be another address below <base>. */
+function ToLog() {
+  const go = () => {
+    const log = document.getElementById('log');
+    log?.scrollIntoView({ block: 'start' });
+    log?.focus({ preventScroll: true });
+  };
+  return (
+    <button type="button" className="link" onClick={go}>
+      {t('run.log_link')}
+    </button>
+  );
+}
+
 function Why({ run, failure }: { run: Run; failure: Failure }) {
   const known = explain(failure.code);
   const card = useCards().data?.plans.find((plan) => plan.name === run.plan);
@@ -58,7 +72,7 @@ function Why({ run, failure }: { run: Run; failure: Failure }) {
         <strong>{known ? t(known.title) : failure.message}</strong>
       </p>
       {known && <p>{failure.message}</p>}
-      {failure.detail && <p className="quiet">{failure.detail}</p>}
+      {failure.detail && <p className="quiet small">{failure.detail}</p>}
       <h3>{t('run.what_to_do')}</h3>
       {known && <p>{t(known.advice)}</p>}
       {failure.hint && <p>{failure.hint}</p>}
@@ -81,7 +95,7 @@ function Why({ run, failure }: { run: Run; failure: Failure }) {
         {known?.help.includes('backups') && <ButtonLink to={pathOf(run.plan)}>{t('plan.tab.backups')}</ButtonLink>}
       </div>
       <p className="small quiet">
-        {t('error.code', { code: failure.code })} · <Link to={`/runs/${run.id}#log`}>{t('run.log_link')}</Link>
+        {t('error.code', { code: failure.code })} · <ToLog />
       </p>
     </>
   );

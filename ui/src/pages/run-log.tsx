@@ -28,7 +28,7 @@ export function RunLog({ run, live }: { run: Run; live: Live | undefined }) {
   return (
     <section className="card" aria-labelledby="log">
       <header>
-        <h2 id="log">{t('run.log')}</h2>
+        <h2 id="log" tabIndex={-1}>{t('run.log')}</h2>
         <a className="button" href={address(`api/v1/runs/${encodeURIComponent(run.id)}/log`)} download={`${run.id}.log`}>
           <Icon name="download" />
           {t('run.log.download')}

@@ -1,8 +1,10 @@
 // What a run brought, by its kind: the backup and its copies, what was proven, what was put back, what went. The server
 // keeps it as a document; its shape is written down here.
+import { Link } from 'wouter';
 import type { Run } from '../api/queries';
 import { t, type Key } from '../words';
 import { list, size } from '../words/format';
+import { backupPath } from './backup-path';
 
 type Warning = { code: string; text: string };
 type RunResult = {
@@ -41,18 +43,26 @@ export function Result({ run }: { run: Run }) {
     rows.push(['run.result', <Lines lines={told} />]);
   }
   if (result.restored) rows.push(['run.restored', <Lines lines={result.restored.map((one) => `${one.name} → ${one.path}`)} />]);
-  if (result.safety_backup) rows.push(['run.safety', <span className="mono">{result.safety_backup}</span>]);
+  if (result.safety_backup) rows.push(['run.safety', <Backup id={result.safety_backup} />]);
   if (removed.length > 0) {
     const told = removed.map((one) => `${one.destination}: ${one.paused ?? t('run.deleted', { n: one.deleted.length })}`);
     rows.push(['run.kind.prune', <Lines lines={told} />]);
   }
-  if (result.backup) rows.push(['run.backup', <span className="mono">{result.backup}</span>]);
+  if (result.backup) rows.push(['run.backup', <Backup id={result.backup} />]);
   return rows.map(([name, value]) => (
     <div key={name} className="contents">
       <dt>{t(name)}</dt>
       <dd>{value}</dd>
     </div>
   ));
+}
+
+function Backup({ id }: { id: string }) {
+  return (
+    <Link to={backupPath(id)} className="mono">
+      {id}
+    </Link>
+  );
 }
 
 function Lines({ lines }: { lines: string[] }) {

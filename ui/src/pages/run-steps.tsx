@@ -19,6 +19,9 @@ const PHASES = {
   Comparing: 'compare',
 } as const;
 
+/** A step in the language that is shown; one that this page does not know, as the server says it. */
+export const phase = (words: string): string => (words in PHASES ? t(`run.phase.${PHASES[words as Step['phase']]}`) : words);
+
 type Step = { phase: keyof typeof PHASES; took: number; times: number };
 
 /** What was done, in the order in which it first was: a run goes back and forth between packing and storing. */
@@ -59,7 +62,7 @@ export function Steps({ run, live }: { run: Run; live: Live | undefined }) {
               return (
                 <li key={step.phase} aria-current={last && !over ? 'step' : undefined} className={stopped ? 'ended' : undefined}>
                   <Icon name={stopped ? 'cross' : last && !over ? 'play' : 'check'} />
-                  <span>{t(`run.phase.${PHASES[step.phase]}`)}</span>
+                  <span>{phase(step.phase)}</span>
                   <span className="number quiet">{step.took < 1_000 ? t('run.step.short') : duration(step.took)}</span>
                 </li>
               );

@@ -16,12 +16,13 @@ import { toast } from '../parts/toast';
 import { Page } from '../shell/page';
 import { t } from '../words';
 import { clock, duration, number, relative, size } from '../words/format';
+import { explain } from '../words/explain';
 import { left, percent, speed } from '../words/pace';
 import { Explain } from './run-explain';
 import { failureOf } from './run-failure';
 import { RunLog } from './run-log';
 import { Result, resultOf } from './run-result';
-import { Steps } from './run-steps';
+import { phase, Steps } from './run-steps';
 import { pathOf } from './plan-card';
 import { BackToPreview, UndoRestore } from './undo';
 
@@ -68,7 +69,9 @@ function Stand({ run }: { run: Run }): ReactNode {
   const { kind } = run;
   const state = stateOf(run);
   const done = resultOf(run);
-  const reason = failureOf(run)?.message ?? '';
+  const failure = failureOf(run);
+  const known = failure && explain(failure.code);
+  const reason = known ? `${t(known.title)}.` : (failure?.message ?? '');
   switch (state) {
     case 'queued':
       if (run.attempt > 1 || run.error) return t('run.answer.again', { when: relative(run.due_at, Date.now()), at: clock(run.due_at, zone, { day: false }) });
@@ -150,7 +153,7 @@ function Now({ run, live }: { run: Run; live: Live | undefined }) {
   return (
     <section className="card" aria-label={t('run.progress')}>
       <p className="spread">
-        <strong>{told ? told.phase : t('run.state.running')}</strong>
+        <strong>{told ? phase(told.phase) : t('run.preparing')}</strong>
         <span className="quiet mono" title={told?.what}>
           {told?.what && middle(told.what)}
         </span>

@@ -62,5 +62,7 @@ export function Check({ label, ...rest }: { label: ReactNode } & ComponentProps<
 
 /** Puts the focus on the first field of a form that is wrong, once it is drawn. */
 export function toFirstWrong(form: HTMLFormElement | null): void {
-  requestAnimationFrame(() => form?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus());
+  const focus = () => form?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
+  // After an answer of the server it is drawn a frame later than after a press.
+  requestAnimationFrame(() => requestAnimationFrame(focus));
 }

@@ -3,10 +3,10 @@
 // it when somebody presses elsewhere.
 import { useId, useRef, useState, type KeyboardEvent, type ReactNode } from 'react';
 import { useLocation } from 'wouter';
-import { address } from '../api/client';
+import { BASE } from '../api/client';
 import { Icon, type IconName } from './icon';
 
-type Item = { label: string; icon?: IconName; bad?: boolean } & ({ to: string } | { href: string } | { act: () => void });
+type Item = { label: string; icon?: IconName; bad?: boolean; disabled?: boolean } & ({ to: string } | { act: () => void } | { href: string });
 type Choice = { group: string; value: string; options: { value: string; label: string }[]; onChoose: (value: string) => void };
 type Props = { label: string; icon?: IconName; text?: ReactNode; items: (Item | Choice)[]; plain?: boolean };
 
@@ -25,11 +25,11 @@ export function Menu({ label, icon = 'more', text, items, plain = true }: Props)
     place(button.current, popup.current);
     all()
       .at(last ? -1 : 0)
-      ?.focus();
+      ?.focus({ preventScroll: true });
   };
   const close = () => {
     popup.current?.hidePopover();
-    button.current?.focus();
+    button.current?.focus({ preventScroll: true });
   };
   const choose = (act: () => void) => {
     close();
@@ -103,7 +103,10 @@ export function Menu({ label, icon = 'more', text, items, plain = true }: Props)
               className={item.bad ? 'item bad' : 'item'}
               role="menuitem"
               tabIndex={-1}
-              onClick={() => choose(() => ('to' in item ? go(item.to) : 'href' in item ? window.location.assign(address(item.href)) : item.act()))}
+              aria-disabled={item.disabled || undefined}
+              onClick={() => {
+                if (!item.disabled) choose(() => ('to' in item ? go(item.to) : 'act' in item ? item.act() : window.location.assign(BASE + item.href)));
+              }}
             >
               {item.icon && <Icon name={item.icon} />}
               {item.label}

@@ -43,7 +43,7 @@ const RUNS = {
   missed: ['warning', 'skip'],
 } as const satisfies Record<string, [Look, IconName]>;
 
-export type RunState = keyof typeof RUNS;
+type RunState = keyof typeof RUNS;
 
 /** Queued, running, or how it ended. */
 export const stateOf = (run: Pick<Run, 'state' | 'outcome'>): RunState =>

@@ -1,12 +1,12 @@
 // A remark that is good to know and can wait; hidden by a press until the browser is closed.
-import { useState } from 'react';
+import { useState, type ReactNode } from 'react';
 import { t, type Key } from '../words';
 import { Button } from './button';
 import { Icon } from './icon';
 
 const kept = (id: string) => `hidden ${id}`;
 
-export function Remark({ text }: { text: Key }) {
+export function Remark({ text, action }: { text: Key; action?: ReactNode }) {
   const [hidden, hide] = useState(() => {
     try {
       return sessionStorage.getItem(kept(text)) !== null;
@@ -26,7 +26,10 @@ export function Remark({ text }: { text: Key }) {
   return (
     <div className="note banner">
       <Icon name="info" />
-      <p>{t(text)}</p>
+      <div className="spread">
+        <p>{t(text)}</p>
+        {action}
+      </div>
       <Button look="plain" icon="cross" aria-label={t('banner.dismiss')} onClick={press} />
     </div>
   );

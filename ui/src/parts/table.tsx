@@ -2,7 +2,7 @@
 // line. Rows are told apart by an id, so the same thing twice in a feed is one row.
 import type { ReactNode } from 'react';
 
-export type Column<Row> = {
+type Column<Row> = {
   /** Its heading, and its name on a card. */
   name: string;
   cell: (row: Row) => ReactNode;

@@ -10,6 +10,7 @@ import { t } from '../words';
 import { duration } from '../words/format';
 import { Account } from './account';
 import { Banners } from './banners';
+import { Keys } from './keys';
 import { isAt, PLACES } from './places';
 import { Strip } from './strip';
 
@@ -81,6 +82,7 @@ export function Frame({ children }: { children: ReactNode }) {
         </main>
       </div>
       <Bar location={location} />
+      <Keys />
     </div>
   );
 }

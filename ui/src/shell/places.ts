@@ -2,7 +2,7 @@
 import type { IconName } from '../parts/icon';
 import type { Key } from '../words';
 
-export type Place = {
+type Place = {
   to: string;
   name: Key;
   icon: IconName;
@@ -15,6 +15,10 @@ export const PLACES: Place[] = [
   { to: '/plans', name: 'page.plans', icon: 'shield', bar: true },
   { to: '/backups', name: 'page.backups', icon: 'box', bar: true },
   { to: '/runs', name: 'page.runs', icon: 'list' },
+  { to: '/calendar', name: 'page.calendar', icon: 'calendar' },
+  { to: '/destinations', name: 'page.destinations', icon: 'drive' },
+  { to: '/activity', name: 'page.activity', icon: 'clock' },
+  { to: '/settings', name: 'page.settings', icon: 'settings' },
 ];
 
 /** Whether `location` is this place or below it. */

@@ -4,12 +4,14 @@ import { backups } from './de/backups';
 import { editor } from './de/editor';
 import { places } from './de/places';
 import { retention } from './de/retention';
+import { settings } from './de/settings';
 
 export const de: Catalogue = {
   ...backups,
   ...editor,
   ...places,
   ...retention,
+  ...settings,
   // Überall
   'app.name': 'Recoup',
   'word.cancel': 'Abbrechen',
@@ -61,9 +63,20 @@ export const de: Catalogue = {
   'banner.reload': 'Neu laden',
   'banner.restoring': '{plan} wird wiederhergestellt.',
   'banner.watch': 'Ansehen',
-  'banner.no_channel': 'Niemand erfährt davon, wenn eine Sicherung fehlschlägt. Füge in recoup.toml einen Kanal hinzu: ntfy, E-Mail oder einen Webhook.',
-  'banner.from_file': 'Pläne kommen aus recoup.toml. Sie werden hier gezeigt und dort geändert.',
+  'banner.no_channel': 'Niemand erfährt davon, wenn eine Sicherung fehlschlägt.',
+  'banner.from_file': 'Manche Pläne kommen aus recoup.toml. Sie werden hier gezeigt und dort geändert.',
   'banner.dismiss': 'Ausblenden',
+
+  // Tasten
+  'keys.palette': 'Gehe zu, oder tu',
+  'keys.palette.label': 'Ein Ort, ein Plan oder ein Befehl',
+  'keys.hint': 'Pfeile wählen, Eingabe führt aus.',
+  'keys.nothing': 'Nichts heißt so.',
+  'keys.back_up': '{plan} jetzt sichern',
+  'keys.list': 'Tasten',
+  'keys.search': 'Auf dieser Seite suchen',
+  'keys.off': 'Einzelne Buchstaben lassen sich im Profil ausschalten.',
+  'keys.letters': 'Einzelne Buchstaben sind Befehle (? zeigt sie)',
 
   // Was nicht ging
   'error.network': 'Der Server antwortet nicht',
@@ -132,7 +145,7 @@ export const de: Catalogue = {
   'recovery.from.oldest': 'Von {destination}; am ältesten ist {plan}.',
   'recovery.proven': 'Letzte Proberückspielung {age}.',
   'recovery.unproven': 'Noch keine Proberückspielung.',
-  'recovery.elsewhere': 'Füge in recoup.toml ein Ziel auf einer anderen Platte oder einem anderen Rechner hinzu und nenne es im Plan.',
+  'recovery.elsewhere': 'Füge ein Ziel auf einer anderen Platte oder einem anderen Rechner hinzu und wähle es im Plan.',
   'status.all_good': { one: 'Der eine Plan ist geschützt.', other: 'Alle {n} Pläne sind geschützt.' },
   'status.some': { one: '{good} von {n} Plan ist geschützt.', other: '{good} von {n} Plänen sind geschützt.' },
   'status.none': 'Noch kein Plan.',
@@ -144,7 +157,7 @@ export const de: Catalogue = {
   'overview.no_runs': 'Noch ist nichts gelaufen.',
   'overview.all_runs': 'Alle Läufe',
   'overview.no_plans': 'Noch ist nichts geschützt.',
-  'overview.no_plans.hint': 'Nenne in recoup.toml eine Datenbank oder einen Ordner, oder probiere es mit Beispieldaten:',
+  'overview.no_plans.hint': 'Lege einen Plan für eine Datenbank oder einen Ordner an, oder probiere es mit Beispieldaten:',
 
   // Pläne
   'plan.state.protected': 'Geschützt',
@@ -274,6 +287,7 @@ export const de: Catalogue = {
   'run.stop.keep': 'Laufen lassen',
   'run.progress': 'Fortschritt',
   'run.phases': 'Schritte',
+  'run.preparing': 'Macht sich bereit',
   'run.phase.capture': 'Daten kopieren',
   'run.phase.check': 'Datenbanken prüfen',
   'run.phase.pack': 'Packen',
@@ -372,7 +386,7 @@ export const de: Catalogue = {
   'explain.dest_unreachable': 'Ein Ziel antwortet nicht',
   'explain.dest_unreachable.do': 'Prüfe Verbindung und Adresse. Fehlende Kopien holt der nächste Lauf nach.',
   'explain.dest_auth': 'Ein Ziel hat die Anmeldung abgelehnt',
-  'explain.dest_auth.do': 'Prüfe die Zugangsdaten des Ziels in recoup.toml und teste es dann.',
+  'explain.dest_auth.do': 'Prüfe die Zugangsdaten des Ziels und teste es dann.',
   'explain.hook_failed': 'Ein Befehl um den Lauf herum schlug fehl',
   'explain.hook_failed.do': 'Im Protokoll steht, was der Befehl sagte. Repariere ihn oder nimm ihn aus dem Plan und versuche es noch einmal.',
   'explain.too_slow': 'Es dauerte zu lange',

@@ -6,6 +6,7 @@ import { backups } from './en/backups';
 import { editor } from './en/editor';
 import { places } from './en/places';
 import { retention } from './en/retention';
+import { settings } from './en/settings';
 import type { Words } from './types';
 
 export type { Plural, Words } from './types';
@@ -15,6 +16,7 @@ export const en = {
   ...editor,
   ...places,
   ...retention,
+  ...settings,
   // Words used everywhere
   'app.name': 'Recoup',
   'word.cancel': 'Cancel',
@@ -66,9 +68,20 @@ export const en = {
   'banner.reload': 'Reload',
   'banner.restoring': '{plan} is being restored.',
   'banner.watch': 'Watch',
-  'banner.no_channel': 'Nobody is told when a backup fails. Add a channel to recoup.toml: ntfy, mail or a webhook.',
-  'banner.from_file': 'Plans come from recoup.toml. They are shown here and changed there.',
+  'banner.no_channel': 'Nobody is told when a backup fails.',
+  'banner.from_file': 'Some plans come from recoup.toml. They are shown here and changed there.',
   'banner.dismiss': 'Hide this',
+
+  // Keys
+  'keys.palette': 'Go to, or do',
+  'keys.palette.label': 'A place, a plan or a command',
+  'keys.hint': 'Arrows choose, Enter does it.',
+  'keys.nothing': 'Nothing is called like that.',
+  'keys.back_up': 'Back up {plan} now',
+  'keys.list': 'Keys',
+  'keys.search': 'Search on this page',
+  'keys.off': 'Single letters can be switched off in your profile.',
+  'keys.letters': 'Single letters are commands (? shows them)',
 
   // What went wrong
   'error.network': 'The server does not answer',
@@ -137,7 +150,7 @@ export const en = {
   'recovery.from.oldest': 'From {destination}; {plan} is the oldest.',
   'recovery.proven': 'Last test restore {age}.',
   'recovery.unproven': 'No test restore yet.',
-  'recovery.elsewhere': 'Add a destination on another disk or another machine to recoup.toml, and name it in the plan.',
+  'recovery.elsewhere': 'Add a destination on another disk or another machine, and choose it in the plan.',
   'status.all_good': { one: 'The one plan is protected.', other: 'All {n} plans are protected.' },
   'status.some': { one: '{good} of {n} plan is protected.', other: '{good} of {n} plans are protected.' },
   'status.none': 'No plan yet.',
@@ -149,7 +162,7 @@ export const en = {
   'overview.no_runs': 'Nothing has run yet.',
   'overview.all_runs': 'All runs',
   'overview.no_plans': 'Nothing is protected yet.',
-  'overview.no_plans.hint': 'Name a database or a folder in recoup.toml, or try it on sample data:',
+  'overview.no_plans.hint': 'Make a plan for a database or a folder, or try it on sample data:',
 
   // Plans
   'plan.state.protected': 'Protected',
@@ -279,6 +292,7 @@ export const en = {
   'run.stop.keep': 'Let it run',
   'run.progress': 'Progress',
   'run.phases': 'Steps',
+  'run.preparing': 'Getting ready',
   'run.phase.capture': 'Copying data',
   'run.phase.check': 'Checking databases',
   'run.phase.pack': 'Packing',
@@ -377,7 +391,7 @@ export const en = {
   'explain.dest_unreachable': 'A destination does not answer',
   'explain.dest_unreachable.do': 'Check the connection and the address. Copies that are missing are made up for by the next run.',
   'explain.dest_auth': 'A destination refused the sign-in',
-  'explain.dest_auth.do': 'Check the credentials of the destination in recoup.toml, then test it.',
+  'explain.dest_auth.do': 'Check the credentials of the destination, then test it.',
   'explain.hook_failed': 'A command around the run failed',
   'explain.hook_failed.do': 'The log has what the command said. Repair it or take it out of the plan, then try again.',
   'explain.too_slow': 'It took too long',

@@ -85,6 +85,11 @@ export function soon(instant: string, zone: string): string {
   return new Intl.DateTimeFormat(language(), { timeZone: known(zone), ...parts, hourCycle: 'h23' }).format(new Date(instant));
 }
 
+/** 21 Nov 2026, of a calendar date without a clock time. */
+export function day(date: string, options: Intl.DateTimeFormatOptions = { day: 'numeric', month: 'short', year: 'numeric' }): string {
+  return new Intl.DateTimeFormat(language(), { timeZone: 'UTC', ...options }).format(Date.parse(date));
+}
+
 /** A list in a sentence: a, b and c. */
 export function list(items: string[]): string {
   return new Intl.ListFormat(language(), { type: 'conjunction' }).format(items);

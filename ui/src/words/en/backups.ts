@@ -50,6 +50,7 @@ export const backups = {
   'backup.deleted': 'The backup is deleted.',
 
   // One backup
+  'backup.one': 'Backup',
   'backup.title': '{plan}, {when}',
   'backup.answer.restore': 'It was restored to scratch and compared {age}: it can be put back.',
   'backup.answer.integrity': 'Its databases pass the integrity check. No test restore yet.',
