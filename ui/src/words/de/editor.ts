@@ -74,7 +74,7 @@ export const editor: Translated<typeof english> = {
   'editor.preview.goes': { one: '{n} würde gelöscht und gäbe {size} frei.', other: '{n} würden gelöscht und gäben {size} frei.' },
   'editor.preview.nothing_goes': 'Keine würde gelöscht.',
   'editor.preview.later': { one: 'In 90 Tagen gäbe es {n}.', other: 'In 90 Tagen gäbe es {n}.' },
-  'editor.preview.paused': 'Das Aufräumen würde warten: {why}',
+  'editor.preview.paused': 'Die Aufbewahrung würde warten: {why}',
   'editor.preview.each': 'Jede Sicherung zeigen',
   'editor.preview.stay': 'bleibt',
   'editor.preview.go': 'geht',
@@ -111,7 +111,7 @@ export const editor: Translated<typeof english> = {
   'editor.conflict.overwrite': 'Mit deinem Stand überschreiben',
   'editor.conflict.reload': 'Den anderen Stand nehmen',
   'editor.many.title': { one: '{n} Sicherung würde beim nächsten Lauf gelöscht', other: '{n} Sicherungen würden beim nächsten Lauf gelöscht' },
-  'editor.many.text': 'Das ist mehr als ein Viertel und gibt {size} frei. Innerhalb einer Stunde nach einer Änderung wartet das Aufräumen auf ein Ja.',
+  'editor.many.text': 'Das ist mehr als ein Viertel und gibt {size} frei. Innerhalb einer Stunde nach einer Änderung wartet die Aufbewahrung auf ein Ja.',
   'editor.many.submit': 'Trotzdem speichern',
   'editor.many.keep': 'Noch einmal ansehen',
 };
