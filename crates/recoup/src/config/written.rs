@@ -143,8 +143,11 @@ fn destinations(table: &mut Table<'_>) -> Result<Option<At<Vec<At<String>>>>> {
     Ok(Some(At { value, line: field.line, key: field.key }))
 }
 
+/// Destinations by what they are called, and what is kept at some of them, by their index.
+type Own = (Option<At<Vec<At<String>>>>, Vec<(usize, Retention)>);
+
 /// Those of a plan: a name or a directory, or a table that also says what is kept there.
-fn own_destinations(table: &mut Table<'_>) -> Result<(Option<At<Vec<At<String>>>>, Vec<(usize, Retention)>)> {
+fn own_destinations(table: &mut Table<'_>) -> Result<Own> {
     let Some(field) = table.take("destinations") else { return Ok((None, Vec::new())) };
     let (mut value, mut kept) = (Vec::new(), Vec::new());
     for (at, element) in field.elements()?.iter().enumerate() {

@@ -210,7 +210,8 @@ impl Engine {
             Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
             other => other.err(),
         };
-        if !task.run.plan.is_empty() && !(ids.is_empty() && error.is_none()) {
+        let tried = !ids.is_empty() || error.is_some();
+        if tried && !task.run.plan.is_empty() {
             let wrong = error.as_ref().map(document);
             self.catalog.note_place(&task.run.plan, &destination, wrong.as_ref(), self.clock().now()).await?;
         }

@@ -152,6 +152,9 @@ pub(super) struct Taking<'a> {
 /// What a tree holds: every path with `/` as the lowest byte, so that a folder comes before what is in it.
 type Tree = BTreeMap<Vec<u8>, Option<Member>>;
 
+/// The folders at the top, further files there, and the newest time.
+type Sorted = (BTreeMap<String, Tree>, Vec<String>, Option<i64>);
+
 impl Taking<'_> {
     fn take(mut self, path: &Path) -> Result<(ArchiveReader, Manifest)> {
         self.context.check()?;
@@ -218,8 +221,7 @@ impl Taking<'_> {
     }
 
     /// Every member is one of the known files or lies in an allowed folder; a data folder of PocketBase has further files.
-    /// Returns the folders at the top, those files, and the newest time.
-    fn sort(&self, declared: Option<Vec<&str>>) -> Result<(BTreeMap<String, Tree>, Vec<String>, Option<i64>)> {
+    fn sort(&self, declared: Option<Vec<&str>>) -> Result<Sorted> {
         let (pocketbase, mut loose) = (self.is_pocketbase()?, Vec::new());
         let mut trees: BTreeMap<String, Tree> = BTreeMap::new();
         let mut spellings: BTreeMap<String, String> = BTreeMap::new();
