@@ -79,7 +79,7 @@ export interface paths {
         get: operations["backups_read"];
         put?: never;
         post?: never;
-        /** Deletes a backup for good, everywhere. */
+        /** Deletes a backup for good, everywhere. The last good one of a plan only with force. */
         delete: operations["backups_remove"];
         options?: never;
         head?: never;
@@ -97,6 +97,23 @@ export interface paths {
         get: operations["backups_contents"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/backups/{id}/copy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Copies a backup to one more destination, whatever retention would keep there. */
+        post: operations["backups_copy"];
         delete?: never;
         options?: never;
         head?: never;
@@ -250,7 +267,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists the destinations of recoup.toml. */
+        /** Lists the destinations of recoup.toml, and how each stands. */
         get: operations["destinations_list"];
         put?: never;
         post?: never;
@@ -659,6 +676,23 @@ export interface paths {
         put?: never;
         /** Proves the newest backup of a plan. */
         post: operations["plans_verify"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/recovery-kit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Makes the recovery kit, with this installation's values and without secrets. For admins. */
+        get: operations["destinations_recovery_kit"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1325,6 +1359,11 @@ export interface components {
         Contents: {
             parts: components["schemas"]["PartView"][];
         };
+        /** @description Where a backup is to be copied to. */
+        CopyRequest: {
+            /** @description Name of a destination of recoup.toml or of the plan. */
+            destination: string;
+        };
         /** @description One copy of a backup. */
         CopyView: {
             /** Format: int64 */
@@ -1332,6 +1371,8 @@ export interface components {
             /** @description What verification found wrong with it. */
             damaged?: string | null;
             destination: string;
+            /** @description The key of the file, when another program made it: it is only read. */
+            foreign?: string | null;
             verified?: components["schemas"]["Level"] | null;
             /** Format: date-time */
             verified_at?: string | null;
@@ -1407,6 +1448,8 @@ export interface components {
         /** @description A destination. */
         DestinationView: {
             name: string;
+            /** @description How it stands for each plan that uses it, of those that one may see. */
+            plans: components["schemas"]["StandingView"][];
         };
         /** @description Why a request was not done. */
         Document: {
@@ -1527,6 +1570,11 @@ export interface components {
          * @enum {string}
          */
         Kind: "scheduled" | "manual" | "pre_restore" | "pre_migration" | "upload";
+        /** @description One page that tells how to get everything back on an empty machine. */
+        KitView: {
+            /** @description Markdown, without any secret. */
+            text: string;
+        };
         /** @description The newest backup of a plan. */
         Latest: {
             /** Format: int64 */
@@ -2001,7 +2049,7 @@ export interface components {
          * @description What a run does.
          * @enum {string}
          */
-        RunKind: "backup" | "verify" | "restore" | "prune";
+        RunKind: "backup" | "verify" | "restore" | "prune" | "copy";
         /** @description How a backup is made. */
         RunRequest: {
             /**
@@ -2214,6 +2262,46 @@ export interface components {
             /** Format: password */
             password: string;
         };
+        /** @description How a destination of a plan stands. */
+        StandingView: {
+            /**
+             * Format: int64
+             * @description Bytes of them.
+             */
+            bytes: number;
+            /** @description Copies there. */
+            copies: number;
+            /** @description Copies there that are known to be damaged. */
+            damaged: number;
+            /** @description Name of the destination. */
+            destination: string;
+            error?: components["schemas"]["Note"] | null;
+            /** Format: date-time */
+            error_at?: string | null;
+            /**
+             * Format: date-time
+             * @description The moment of the newest good backup that is there.
+             */
+            last_good?: string | null;
+            /**
+             * Format: date-time
+             * @description When something was last stored there.
+             */
+            last_stored?: string | null;
+            /** @description Ids of backups that should be there and are not yet, the newest first; they are copied by themselves. */
+            missing: string[];
+            /** @description A person has to sign in before it can be used again. */
+            needs_sign_in: boolean;
+            /**
+             * Format: date-time
+             * @description When they are tried next.
+             */
+            next_try?: string | null;
+            /** @description Name of the plan. */
+            plan: string;
+            /** @description Whether it is in the network. */
+            remote: boolean;
+        };
         /** @description A restore that was previewed is to begin. */
         StartRequest: {
             /** @description The yes to `Restore will replace all data. Continue?` */
@@ -2235,6 +2323,8 @@ export interface components {
              * @description Bytes of all copies.
              */
             bytes: number;
+            /** @description How each of its destinations stands. */
+            destinations: components["schemas"]["StandingView"][];
             /** @description There is a verified backup that is not older than that. */
             fresh: boolean;
             /** Format: date-time */
@@ -2255,7 +2345,7 @@ export interface components {
         };
         /** @description A step of a test. */
         StepView: {
-            /** @description `open`, `write`, `list`, `read`, `delete` or `space`. */
+            /** @description `open`, `write`, `list`, `read`, `delete`, `space` or `key`. */
             name: string;
             ok: boolean;
             text: string;
@@ -2601,6 +2691,43 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Contents"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    backups_copy: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same request with the same key is done once; for 24 hours its first answer is given again */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CopyRequest"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Accepted"];
                 };
             };
             /** @description A problem */
@@ -4072,6 +4199,34 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Accepted"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    destinations_recovery_kit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KitView"];
                 };
             };
             /** @description A problem */

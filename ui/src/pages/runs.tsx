@@ -13,7 +13,7 @@ import { t } from '../words';
 import { duration } from '../words/format';
 import { pathOf } from './plan-card';
 
-const KINDS = ['backup', 'restore', 'verify', 'prune'] as const;
+const KINDS = ['backup', 'restore', 'verify', 'prune', 'copy'] as const;
 
 export function Runs() {
   const [search, setSearch] = useSearchParams();

@@ -156,7 +156,7 @@ mod tests {
             ("shop.db", 4097, None),
             ("shop.db", 0, None),
             ("holiday.zip", 4000, None),
-            ("shop/shop-20260102T030405Z-ABCDEF.db", 4096, None),
+            ("shop/shop-20260102T030405Z-ABCDEF.db", 4096, Some("shop")),
             ("shop/shop-20260102T030405Z-abcdef.db", 4096, None),
             ("readme.txt", 512, None),
         ] {
