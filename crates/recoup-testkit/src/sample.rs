@@ -152,6 +152,8 @@ impl Sample {
     pub fn stored_files(&self) -> Vec<String> {
         let mut found = Vec::new();
         walk(&self.backups(), &self.backups(), &mut found);
+        // The mark of a directory that holds backups is no leftover.
+        found.retain(|file| file != ".recoup-destination");
         found.sort();
         found
     }

@@ -4,6 +4,9 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
+/// What every directory of a destination has, and is no leftover.
+const MARK: &str = ".recoup-destination";
+
 /// Everything below a directory, dot-names too, sorted, relative. Symbolic links are not followed.
 pub fn tree(root: &Path) -> Vec<String> {
     fn walk(at: &Path, root: &Path, found: &mut Vec<String>) {
@@ -17,6 +20,7 @@ pub fn tree(root: &Path) -> Vec<String> {
     }
     let mut found = Vec::new();
     walk(root, root, &mut found);
+    found.retain(|path| path != MARK);
     found.sort();
     found
 }

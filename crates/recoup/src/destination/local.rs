@@ -56,8 +56,7 @@ impl LocalDestination {
         let id = id.map_err(|e| Error::at("opening", &root, e))?;
         let opened = LocalDestination { root, id, marker: false };
         if made {
-            // Where there is no room for it there may be none for a backup either, which will say so.
-            let _ = opened.place_marker();
+            opened.place_marker()?;
         }
         Ok(opened)
     }

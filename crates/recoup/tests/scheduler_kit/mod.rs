@@ -11,7 +11,7 @@ use recoup::catalog::{PlanRow, RunRow, Runs};
 use recoup::clock::Clock;
 use recoup::config::{Inputs, Settings};
 use recoup::engine::{Actor, Engine};
-use recoup::model::job::RunKind;
+use recoup::model::job::{RunKind, State};
 use recoup::model::{Content, Entry, Sink};
 use recoup::scheduler::{Handle, Looked, Options, Scheduler};
 use recoup::source::application::{Dump, application};
@@ -145,7 +145,11 @@ impl Place {
         self.until(async || {
             // What waited for a run to end is queued by a look after it.
             handle.check_now().await.unwrap();
-            self.engine.catalog().queue().await.unwrap() == (0, 0)
+            let open = |state| Runs { state: Some(state), limit: 1000, ..Runs::default() };
+            let catalog = self.engine.catalog();
+            let due = |run: &RunRow| run.due_at <= self.clock.now();
+            catalog.runs(&open(State::Running)).await.unwrap().is_empty()
+                && !catalog.runs(&open(State::Queued)).await.unwrap().iter().any(due)
         })
         .await;
     }
