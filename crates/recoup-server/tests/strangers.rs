@@ -17,6 +17,8 @@ const TOML: &str = "
 roots = [\"app\"]
 [destination.here]
 path = \"backups\"
+[notify.ops]
+ntfy = \"http://127.0.0.1:9/topic\"
 ";
 
 /// What ada has.
@@ -81,6 +83,7 @@ impl Hers {
     fn variable(&self, template: &str, name: &str) -> String {
         let kind = match (template.split('/').nth(3).unwrap_or_default(), name) {
             ("destinations", _) => return "here".into(),
+            ("channels", _) => return "ops".into(),
             ("plans", "name") => "plan",
             ("runs", _) => "run",
             ("backups", _) => "backup",
@@ -215,7 +218,8 @@ impl Operation {
         format!("{} {}", self.method, self.template)
     }
     fn names_hers(&self) -> bool {
-        self.template.contains('{') && !self.template.contains("/destinations/")
+        let everybodys = ["/destinations/", "/channels/"];
+        self.template.contains('{') && !everybodys.iter().any(|part| self.template.contains(part))
     }
 }
 
