@@ -1,4 +1,5 @@
-// One backup: what is proven of it, what is in it, where its copies are, what has changed since, and what can be done.
+// One backup: what is proven of it, what has changed since, and what can be done. What is in it and where its copies are:
+// backup-contents.tsx.
 import { useState } from 'react';
 import { Link, useLocation } from 'wouter';
 import { downloadOf, useBackup, useBackupAct, useBefore, useDifference, type BackupDetail, type Level } from '../api/backups';
@@ -9,13 +10,13 @@ import { Copyable } from '../parts/copy';
 import { Icon } from '../parts/icon';
 import { BackupPills, Pill } from '../parts/pill';
 import { Answer, ErrorCard, Note, Skeleton, titleOf } from '../parts/state';
-import { Table } from '../parts/table';
 import { Time, useNow } from '../parts/time';
 import { toast } from '../parts/toast';
 import { Page } from '../shell/page';
 import { t } from '../words';
-import { clock, duration, number, relative, size } from '../words/format';
+import { clock, duration, relative, size } from '../words/format';
 import { BackupMenu } from './backup-actions';
+import { Contents, Copies } from './backup-contents';
 import { backupPath, restorePath } from './backup-path';
 import { DifferenceView } from './difference';
 import { pathOf } from './plan-card';
@@ -195,107 +196,6 @@ function Facts({ backup }: { backup: BackupDetail }) {
           <Copyable text={backup.id} />
         </dd>
       </dl>
-    </section>
-  );
-}
-
-type Part = BackupDetail['parts'][number];
-const kindOf = (part: Part) => (['database', 'directory', 'file', 'settings', 'command', 'application'] as const).find((kind) => kind === part.kind);
-
-function Contents({ backup }: { backup: BackupDetail }) {
-  const may = useMay();
-  return (
-    <section className="card">
-      <h2>{t('contents.title')}</h2>
-      <ul className="list">
-        {backup.parts.map((part) => {
-          const kind = kindOf(part);
-          const rows = part.tables.reduce((sum, table) => sum + (table.rows ?? 0), 0);
-          return (
-            <li key={`${part.kind} ${part.name}`} className="stack tight">
-              <div className="spread">
-                <strong>
-                  <bdi>{part.name}</bdi>
-                </strong>
-                <span className="row">
-                  <span className="quiet">{size(part.bytes)}</span>
-                  {may.change && !part.absent && backup.parts.length > 1 && (
-                    <ButtonLink to={`${restorePath(backup.id)}?only=${encodeURIComponent(part.name)}`} icon="restore">
-                      {t('contents.restore_this')}
-                      <span className="hidden">: {part.name}</span>
-                    </ButtonLink>
-                  )}
-                </span>
-              </div>
-              <p className="small quiet">
-                {kind ? t(`contents.kind.${kind}`) : part.kind}
-                {part.origin && (
-                  <>
-                    {' · '}
-                    <span className="mono">
-                      <bdi>{part.origin}</bdi>
-                    </span>
-                  </>
-                )}
-                {part.files != null && ` · ${t('contents.files', { n: part.files })}`}
-              </p>
-              {part.absent && <p className="small">{t('contents.absent')}</p>}
-              {part.left_out.length > 0 && <p className="small">{t('contents.left_out', { n: part.left_out.length, names: part.left_out.join(', ') })}</p>}
-              {part.tables.length > 0 && (
-                <details className="fold">
-                  <summary>
-                    <span>{t('contents.tables', { n: part.tables.length, rows: number(rows) })}</span>
-                  </summary>
-                  <Table
-                    caption={t('contents.tables', { n: part.tables.length, rows: number(rows) })}
-                    rows={part.tables}
-                    id={(table) => table.name}
-                    columns={[
-                      { name: t('contents.table'), cell: (table) => <bdi>{table.name}</bdi> },
-                      { name: t('contents.rows'), cell: (table) => (table.rows == null ? t('word.unknown') : number(table.rows)), end: true },
-                    ]}
-                  />
-                </details>
-              )}
-            </li>
-          );
-        })}
-      </ul>
-    </section>
-  );
-}
-
-function Copies({ backup }: { backup: BackupDetail }) {
-  return (
-    <section className="card">
-      <h2>{t('copies.title')}</h2>
-      <Table
-        caption={t('copies.title')}
-        rows={backup.copies}
-        id={(copy) => copy.destination}
-        columns={[
-          { name: t('backup.where'), cell: (copy) => copy.destination },
-          {
-            name: t('copies.state'),
-            cell: (copy) =>
-              copy.damaged ? (
-                <Pill look="bad" icon="cross">
-                  {t('backup.damaged')}
-                </Pill>
-              ) : copy.verified ? (
-                <Pill look="good" icon="check">
-                  {t(`backup.level.${copy.verified}`)}
-                </Pill>
-              ) : (
-                <Pill look="plain" icon="circle">
-                  {t('copies.unverified')}
-                </Pill>
-              ),
-          },
-          { name: t('copies.when'), cell: (copy) => (copy.verified_at ? <Time at={copy.verified_at} exact /> : t('word.never')) },
-          { name: t('plan.size'), cell: (copy) => size(copy.bytes), end: true },
-        ]}
-      />
     </section>
   );
 }
