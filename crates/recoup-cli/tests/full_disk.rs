@@ -126,7 +126,7 @@ cp -a "$2/." backups/ 2>/dev/null || exit 99
 "$0" list --json --at backups >"$3/list" || exit 98
 "$0" verify --json --all --at backups --level integrity >"$3/verify"
 "$0" verify --json "$1" --at backups --level integrity >"$3/older"
-find backups -mindepth 1 ! -name '*.zip' ! -name '*.json' ! -path backups/app ! -path backups/.recoup >"$3/left"
+find backups -mindepth 1 ! -name '*.zip' ! -name '*.json' ! -path backups/app ! -path backups/.recoup ! -path backups/.recoup-destination >"$3/left"
 find backups -name '*.zip' | wc -l >"$3/objects"
 exit $exit
 "#;
