@@ -20,7 +20,7 @@ PAGE := crates/recoup-server/page/dist/index.html
 PAGE_SOURCES := $(shell find ui/src ui/public ui/index.html ui/vite.config.js ui/package-lock.json -type f)
 NPM := npm --prefix ui
 
-.PHONY: fuzz run test check fmt clippy deny doc unit soak bench bench-load bench-remote docs tools packages ui ui-check ui-test
+.PHONY: fuzz run test check fmt clippy deny doc unit soak bench bench-load bench-remote bench-ui docs tools packages ui ui-check ui-test
 
 run:
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory ui; else echo "No Node here: the web page says how to make it."; fi
@@ -43,10 +43,14 @@ ui/node_modules/.of-lock: ui/package-lock.json
 ui-check: ui/node_modules/.of-lock
 	$(NPM) run --silent check
 
-# In Debian's Chromium, on a daemon with real data.
+# In Debian's Chromium, on a daemon with real data. What is about speed is measured by bench-ui.
+UI_TESTS ?= below data journeys live pace pages sign-in size
 ui-test: ui packages
 	$(CARGO) build --quiet -p recoup-cli
-	CARGO_TARGET_DIR="$(abspath $(TARGET))" node ui/test/run.mjs
+	CARGO_TARGET_DIR="$(abspath $(TARGET))" node ui/test/run.mjs $(UI_TESTS)
+
+bench-ui: UI_TESTS := speed
+bench-ui: ui-test
 
 fmt:
 	$(CARGO) fmt --all --check

@@ -433,7 +433,7 @@ fn no_credential_of_a_destination_is_anywhere_but_where_it_was_given() {
     for needed in ["daemon.log", "recoup-data/catalog.db", "backups/shop/", "drive.drive-token", "/dav/x/shop/"] {
         assert!(told.keys().any(|place| place.contains(needed)), "{needed}: {:#?}", told.keys());
     }
-    assert!(text("cmdline of processes").contains("sleep\00.3") && text("cmdline of processes").contains("serve"));
+    assert!(text("cmdline of processes").contains("sleep\x000.3") && text("cmdline of processes").contains("serve"));
     assert!(text("environ of processes").contains("RUST_LOG=trace") && text("notices").contains("warnings"));
     assert!(text("GET /api/v1/audit").contains("backup"), "{}", text("GET /api/v1/audit"));
     let (_, log) = told.iter().find(|(place, _)| place.ends_with("daemon.log")).unwrap();

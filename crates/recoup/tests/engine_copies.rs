@@ -128,7 +128,7 @@ async fn what_one_destination_lacks_comes_to_it_by_itself_with_growing_pauses() 
     assert_eq!(places(desk, &second).await, ["here"]);
 
     let offsite = two.at("offsite").await;
-    assert_eq!(offsite.missing, [second.clone()]);
+    assert_eq!(offsite.missing, std::slice::from_ref(&second));
     assert!(offsite.remote && offsite.error.is_some() && offsite.error_at.is_some() && !offsite.needs_sign_in);
     assert_eq!((offsite.copies, two.at("here").await.error), (1, None));
     let waits = desk.waiting().await;
@@ -254,7 +254,7 @@ async fn a_damaged_copy_is_passed_over_told_and_mended() {
     assert_eq!((outcome(&done), desk.products()), ((Outcome::Good, String::new()), 3));
 
     // What is damaged here is missing here, and comes back from there.
-    assert_eq!(two.at("here").await.missing, [backup.clone()]);
+    assert_eq!(two.at("here").await.missing, std::slice::from_ref(&backup));
     desk.engine.queue_missing_copies().await.unwrap();
     desk.clock.pass(2 * MINUTE);
     let mended = desk.engine.work("worker").await.unwrap().unwrap();
@@ -389,7 +389,7 @@ async fn what_was_made_before_or_for_this_machine_only_is_left_where_it_is() {
     let mut request = recoup_testkit::sample::request("shop", vec![source], Format::Archive, scratch.path());
     let context = desk.clock.context();
     request.local_only = true;
-    let local = recoup::backup::run(&request, &[store.clone()], &context).unwrap();
+    let local = recoup::backup::run(&request, std::slice::from_ref(&store), &context).unwrap();
     desk.clock.pass(MINUTE);
     request.local_only = false;
     let other = recoup::backup::run(&request, &[store], &context).unwrap();

@@ -156,7 +156,7 @@ impl Bench {
 
     /// Who is first changes from round to round.
     fn in_turns(&self, round: u64, ours: impl Fn() -> Round, theirs: impl Fn() -> Round) -> Round {
-        if round % 2 == 0 { [ours(), theirs()].concat() } else { [theirs(), ours()].concat() }
+        if round.is_multiple_of(2) { [ours(), theirs()].concat() } else { [theirs(), ours()].concat() }
     }
 
     fn s3(&self, server: &S3rver, round: u64) -> Round {
