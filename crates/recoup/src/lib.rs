@@ -32,6 +32,7 @@
 //!     hooks: vec![],
 //!     scratch: here.to_owned(),
 //!     audit: None,
+//!     local_only: false,
 //! };
 //! let destination = LocalDestination::open(&here.join("backups"), true)?;
 //! let store: Arc<dyn Store> = Arc::new(FilesStore::new(Arc::new(destination)));
