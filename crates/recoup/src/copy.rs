@@ -9,10 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Packed, proof};
 use crate::model::Manifest;
 use crate::progress::{Context, Phase};
-use crate::store::{Listed, Store};
-
-/// Extensions of the objects of a backup, the longest first.
-const EXTENSIONS: [&str; 4] = [".csv.zip", ".zip", ".json", ".db"];
+use crate::store::{EXTENSIONS, Listed, Store};
 
 /// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,10 +96,7 @@ fn proven(from: &dyn Store, manifest: &Manifest, scratch: &Path, context: &Conte
     for object in &manifest.objects {
         context.observer.phase(Phase::Verify, &object.name, Some(object.bytes));
         let path = from.fetch(manifest, object, scratch, context)?;
-        let (bytes, sha256) = proof::hash_file(&path, context)?;
-        if bytes != object.bytes || sha256 != object.sha256 {
-            return Err(Error::corrupted(format!("{} is not what its manifest says", object.name)));
-        }
+        proof::is_object(&path, object, context)?;
         let known = |extension: &&&str| object.name == format!("{}{extension}", manifest.file_stem());
         let extension = EXTENSIONS.iter().find(known).ok_or_else(|| {
             Error::new(ErrorKind::Unsupported, "bad_objects", format!("Not an object of a backup: {}", object.name))

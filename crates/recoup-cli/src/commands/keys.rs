@@ -146,12 +146,7 @@ fn show(destination: Option<&str>, session: &Session) -> Result<Reply> {
 
 /// The keys that lock new backups at a destination: its own, and those of plans.
 pub fn checked(place: &Place) -> Result<Vec<String>> {
-    let destination = recoup::destination::open(&place.settings, false)?;
-    let mut keys = place.keyring.check(destination.as_ref(), None)?;
-    for (plan, _) in &place.settings.keys.plans {
-        keys.extend(place.keyring.check(destination.as_ref(), Some(plan))?);
-    }
-    Ok(keys)
+    place.keyring.check(recoup::destination::open(&place.settings, false)?.as_ref())
 }
 
 fn test(destination: Option<&str>, session: &Session) -> Result<Reply> {

@@ -28,9 +28,6 @@ pub fn probes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(alive)).routes(routes!(ready))
 }
 
-/// How many plans are read at a time.
-const PIECE: i64 = 500;
-
 /// That it answers.
 #[derive(Serialize, ToSchema)]
 struct Alive {
@@ -184,16 +181,10 @@ async fn backups(State(app): State<App>, caller: Caller, Query(which): Query<Whi
 
 /// The plans of an account (everybody's with `None`), and how each stands.
 pub async fn statuses(app: &App, owner: Option<&str>) -> Result<Vec<(PlanRow, PlanStatus)>> {
-    let mut all: Vec<(PlanRow, PlanStatus)> = Vec::new();
-    loop {
-        let after = all.last().map(|(row, _)| row.name.clone()).unwrap_or_default();
-        let rows = app.catalog().plans(owner, &after, PIECE).await?;
-        if rows.is_empty() {
-            return Ok(all);
-        }
-        for row in rows {
-            let status = app.engine().status(&row).await?;
-            all.push((row, status));
-        }
+    let (mut all, mut plans) = (Vec::new(), app.catalog().every_plan(owner));
+    while let Some(row) = plans.next().await? {
+        let status = app.engine().status(&row).await?;
+        all.push((row, status));
     }
+    Ok(all)
 }

@@ -39,7 +39,7 @@ pub use calendar::RunBrief;
 pub use kept::Kept;
 pub use outbox::Outgoing;
 pub use places::PlaceRow;
-pub use plans::{NewPlan, Origin, PlanRow, Timing};
+pub use plans::{EveryPlan, NewPlan, Origin, PlanRow, Timing};
 pub use runs::{NewRun, RunRow, Runs};
 pub use settings::DaemonSettings;
 pub use stored::StoredRow;

@@ -113,6 +113,32 @@ fn plan(row: &sqlx::any::AnyRow) -> Result<PlanRow> {
     })
 }
 
+/// Plans that are read at a time.
+const PAGE: i64 = 500;
+
+/// Plans one after the other, of which only a page is in memory. What is added or removed meanwhile may be among them or
+/// not.
+pub struct EveryPlan<'a> {
+    catalog: &'a Catalog,
+    owner: Option<String>,
+    after: String,
+    page: std::vec::IntoIter<PlanRow>,
+}
+
+impl EveryPlan<'_> {
+    /// The next one; `None` after the last.
+    pub async fn next(&mut self) -> Result<Option<PlanRow>> {
+        if self.page.len() == 0 {
+            self.page = self.catalog.plans(self.owner.as_deref(), &self.after, PAGE).await?.into_iter();
+        }
+        let next = self.page.next();
+        if let Some(row) = &next {
+            self.after.clone_from(&row.name);
+        }
+        Ok(next)
+    }
+}
+
 impl Catalog {
     /// Keeps a new plan; its name must be free.
     pub async fn add_plan(&self, new: &NewPlan, timing: Timing, now: Timestamp) -> Result<()> {
@@ -149,6 +175,12 @@ impl Catalog {
         sql.end("ORDER BY CASE WHEN id = $1 THEN 0 ELSE 1 END LIMIT 1");
         let row = sql.query().fetch_optional(&self.pool).await;
         row.map_err(|error| failed("reading a plan", error))?.as_ref().map(plan).transpose()
+    }
+
+    /// Every plan that `owner` owns (everybody's with `None`), by name, however many there are.
+    pub fn every_plan(&self, owner: Option<&str>) -> EveryPlan<'_> {
+        let (owner, after) = (owner.map(str::to_owned), String::new());
+        EveryPlan { catalog: self, owner, after, page: Vec::new().into_iter() }
     }
 
     /// The plans that `owner` owns (everybody's with `None`), by name, `limit` of them after the name `after`.

@@ -24,8 +24,6 @@ use crate::sealing::{Key, Sealed};
 
 /// Sealed together with a document, so that nothing else of ours is taken for it.
 const PURPOSE: &str = "recoup: destination or channel, version 1";
-/// Plans that are read at a time.
-const PAGE: i64 = 500;
 
 /// What can be added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -264,22 +262,18 @@ impl Engine {
 
     /// What each plan uses, by their names.
     async fn plans_and_uses(&self, owner: Option<&str>, kind: DeclaredKind) -> Result<Vec<(String, Vec<String>)>> {
-        let (mut all, mut after) = (Vec::new(), String::new());
-        loop {
-            let rows = self.catalog.plans(owner, &after, PAGE).await?;
-            let Some(last) = rows.last() else { return Ok(all) };
-            after = last.name.clone();
-            for row in &rows {
-                let Ok(plan) = self.meant(&row.name, &row.body) else { continue };
-                let used = match kind {
-                    DeclaredKind::Destination => plan.destinations,
-                    // Only those that name it: all others tell whomever there is.
-                    DeclaredKind::Channel if row.body.get("notify").is_some() => plan.notify,
-                    DeclaredKind::Channel => Vec::new(),
-                };
-                all.push((row.name.clone(), used));
-            }
+        let (mut all, mut plans) = (Vec::new(), self.catalog.every_plan(owner));
+        while let Some(row) = plans.next().await? {
+            let Ok(plan) = self.meant(&row.name, &row.body) else { continue };
+            let used = match kind {
+                DeclaredKind::Destination => plan.destinations,
+                // Only those that name it: all others tell whomever there is.
+                DeclaredKind::Channel if row.body.get("notify").is_some() => plan.notify,
+                DeclaredKind::Channel => Vec::new(),
+            };
+            all.push((row.name, used));
         }
+        Ok(all)
     }
 
     fn key_file(&self) -> std::path::PathBuf {

@@ -7,11 +7,9 @@ use serde_json::{Value, json};
 use super::Engine;
 use super::Work;
 use super::backup::Stored;
-use super::prune::{Pruning, What};
 use super::work::Task;
 use crate::catalog::{BackupRow, Filter};
-use crate::error::{ErrorKind, Result};
-use crate::model::guard::Trigger;
+use crate::error::Result;
 use crate::model::job::{Cause, RunKind};
 use crate::model::{Format, Kind, Level, Plan, Warning};
 
@@ -40,24 +38,7 @@ impl Engine {
             let mut pruned = Vec::new();
             // Only where this one was stored.
             for place in &stored.places {
-                let Some(policy) = self.site.policy_at(plan, &place.name) else { continue };
-                let pruning = Pruning {
-                    plan: plan.name.clone(),
-                    what: What::Policy(policy),
-                    trigger: Trigger::VerifiedBackup,
-                    confirmed: None,
-                    damaged: Vec::new(),
-                };
-                match self.prune_at(task, place, pruning, warnings).await {
-                    Ok(told) => pruned.push(told),
-                    Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
-                    // Another daemon prunes there right now: then it is being done.
-                    Err(error) if error.code() == "retention_running" => {}
-                    Err(error) => {
-                        let text = format!("Nothing was removed at {}: {}", place.name, super::work::told(&error));
-                        warnings.push(Warning::new("not_pruned", text));
-                    }
-                }
+                pruned.extend(self.prune_after(task, plan, place, warnings).await?);
             }
             if !pruned.is_empty() {
                 result["retention"] = json!(pruned);

@@ -47,6 +47,11 @@ impl Site {
         }
         let _held = store.hold(manifest)?;
         let context = self.context();
+        let fetch = |object: &Object, scratch: &Path| -> Result<PathBuf> {
+            let path = store.fetch(manifest, object, scratch, &context)?;
+            proof::is_object(&path, object, &context)?;
+            Ok(path)
+        };
         let open = |path: PathBuf, name: String| {
             let file = File::open(&path).map_err(|e| Error::at("opening", &path, e))?;
             let length = file.metadata().map_err(|e| Error::at("looking at", &path, e))?.len();
@@ -54,10 +59,7 @@ impl Site {
         };
         if let [only] = manifest.objects.as_slice() {
             let scratch = self.scratch()?;
-            return open(
-                proven(only, &store.fetch(manifest, only, scratch.path(), &context)?, &context)?,
-                only.name.clone(),
-            );
+            return open(fetch(only, scratch.path())?, only.name.clone());
         }
         let scratch = self.scratch()?;
         self.sweep_downloads();
@@ -65,8 +67,7 @@ impl Site {
         if !made.exists() {
             let mut files = Vec::new();
             for object in &manifest.objects {
-                let path = store.fetch(manifest, object, scratch.path(), &context)?;
-                files.push((object.name.clone(), proven(object, &path, &context)?));
+                files.push((object.name.clone(), fetch(object, scratch.path())?));
             }
             let parts = scratch.path().join("download.zip");
             bundle::write(&parts, &files, &context)?;
@@ -139,14 +140,6 @@ impl Site {
         skipped.append(&mut passed);
         (done, skipped)
     }
-}
-
-/// A file that has exactly the bytes of an object.
-fn proven(object: &Object, path: &Path, context: &Context) -> Result<PathBuf> {
-    if proof::hash_file(path, context)? == (object.bytes, object.sha256.clone()) {
-        return Ok(path.to_owned());
-    }
-    Err(Error::corrupted(format!("{} is not what its manifest says", object.name)))
 }
 
 impl Engine {

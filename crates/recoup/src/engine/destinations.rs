@@ -81,31 +81,24 @@ impl Site {
         });
         step("space", space);
         if !settings.keys.is_empty() {
-            step("key", self.key_fits(settings.clone(), destination.as_ref()));
+            step("key", self.key_fits(settings, destination.as_ref()));
         }
         steps
+    }
+
+    /// Whether what is configured opens what it locks there.
+    fn key_fits(&self, settings: &DestinationSettings, destination: &dyn Destination) -> Result<String> {
+        let keys = Keyring::new(settings.keys.clone(), self.scratch_root()).check(destination)?;
+        match keys.is_empty() {
+            true => Ok("the first encrypted backup makes one".to_owned()),
+            false => Ok(format!("{} opens", keys.join(", "))),
+        }
     }
 }
 
 /// Under which name the catalog keeps the mark of a destination.
 fn mark_of(destination: &str) -> String {
     format!("mark of {destination}")
-}
-
-impl Site {
-    /// Whether what is configured opens what it locks there.
-    fn key_fits(&self, settings: DestinationSettings, destination: &dyn Destination) -> Result<String> {
-        let plans: Vec<String> = settings.keys.plans.iter().map(|(plan, _)| plan.clone()).collect();
-        let keyring = Keyring::new(settings.keys, self.scratch_root());
-        let mut keys = keyring.check(destination, None)?;
-        for plan in plans {
-            keys.extend(keyring.check(destination, Some(&plan))?);
-        }
-        match keys.is_empty() {
-            true => Ok("the first encrypted backup makes one".to_owned()),
-            false => Ok(format!("{} opens", keys.join(", "))),
-        }
-    }
 }
 
 impl Engine {
@@ -160,8 +153,8 @@ impl Engine {
             who.must_be(Role::Admin)?;
         }
         let settings = self.site.destination(name)?;
-        let (site, tested) = (self.site.clone(), name.to_owned());
-        let steps = blocking(move || Ok(site.test(&settings, site.open(&tested)))).await?;
+        let site = self.site.clone();
+        let steps = blocking(move || Ok(site.test(&settings, site.open(&settings)))).await?;
         let ok = steps.iter().all(|step| step.ok);
         let details = json!({ "steps": steps });
         self.record(who, event("destination.tested", ("destination", name), "test", ok, details)).await;

@@ -10,9 +10,6 @@ use crate::catalog::BackupRow;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::{Listed, Listing};
 
-/// Rows that are read at a time.
-const PAGE: i64 = 500;
-
 /// What the list says of a backup at a destination.
 pub(super) fn row(listed: &Listed, destination: &str, owner: &str) -> BackupRow {
     let manifest = &listed.manifest;
@@ -112,13 +109,10 @@ impl Engine {
     /// Every destination that has a name or that a plan uses; each folder once.
     async fn everywhere(&self) -> Result<BTreeSet<String>> {
         let mut all: BTreeSet<String> = self.destinations().into_iter().collect();
-        let mut after = String::new();
-        loop {
-            let rows = self.catalog.plans(None, &after, PAGE).await?;
-            let Some(last) = rows.last() else { break };
-            after = last.name.clone();
-            let plans = rows.iter().filter_map(|row| self.meant(&row.name, &row.body).ok());
-            for name in plans.flat_map(|plan| plan.destinations).map(|name| self.site.usual_name(&name)) {
+        let mut plans = self.catalog.every_plan(None);
+        while let Some(row) = plans.next().await? {
+            let Ok(plan) = self.meant(&row.name, &row.body) else { continue };
+            for name in plan.destinations.iter().map(|name| self.site.usual_name(name)) {
                 if !all.contains(&name) && !all.iter().any(|known| self.site.is_same(known, &name)) {
                     all.insert(name);
                 }

@@ -10,9 +10,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::plan::CATALOG_PLAN;
 use crate::model::{BackupId, Plan};
 
-/// Plans that are read at a time.
-const PAGE: i64 = 500;
-
 impl Engine {
     /// Makes the catalog say what `recoup.toml` says.
     pub(super) async fn provision(&self) -> Result<()> {
@@ -74,18 +71,16 @@ impl Engine {
 
     /// What the file no longer declares is no plan any more; its backups stay.
     async fn forget_vanished(&self) -> Result<()> {
-        let mut after = String::new();
-        loop {
-            let rows = self.catalog.plans(Some(&self.own), &after, PAGE).await?;
-            let Some(last) = rows.last() else { return Ok(()) };
-            after = last.name.clone();
-            for row in rows.iter().filter(|row| self.has_vanished(row)) {
+        let mut plans = self.catalog.every_plan(Some(&self.own));
+        while let Some(row) = plans.next().await? {
+            if self.has_vanished(&row) {
                 let details = json!({ "plan": row.name, "why": "recoup.toml does not declare it any more" });
                 let removed = event("plan.removed", ("plan", &row.id), "delete", true, details);
                 self.audit(&Actor::daemon(), removed).await?;
                 self.catalog.remove_plan(&row.id).await?;
             }
         }
+        Ok(())
     }
 
     fn has_vanished(&self, row: &PlanRow) -> bool {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::audit::event;
 use super::site::{Place, Site};
-use super::work::{Done, Task, document};
+use super::work::{Done, Task, document, told};
 use super::{Actor, Engine, Work, blocking};
 use crate::catalog::{Kept, PlanRow, RunRow};
 use crate::error::{Error, ErrorKind, Result};
@@ -26,19 +26,17 @@ const LATER: SignedDuration = SignedDuration::from_hours(24 * 90);
 const DISTRUST: SignedDuration = SignedDuration::from_hours(24);
 
 /// One series and what is wanted of it.
-pub(super) struct Pruning {
-    pub plan: String,
-    pub what: What,
-    pub trigger: Trigger,
+struct Pruning {
+    plan: String,
+    what: What,
+    trigger: Trigger,
     /// The set that somebody said yes to.
-    pub confirmed: Option<String>,
-    /// Copies there that are known to be damaged: they take the place of no good one.
-    pub damaged: Vec<BackupId>,
+    confirmed: Option<String>,
 }
 
 /// What may go.
 #[derive(Clone)]
-pub(super) enum What {
+enum What {
     /// What the plan's policy does not want.
     Policy(Policy),
     /// Protected ones that are older than this.
@@ -55,18 +53,13 @@ impl What {
 }
 
 impl Pruning {
-    fn request(&self) -> Request<'_> {
+    /// `damaged` are the copies there that are known to be: they take the place of no good one.
+    fn request<'a>(&'a self, damaged: &'a [BackupId]) -> Request<'a> {
         let rule = match &self.what {
             What::Policy(policy) => Rule::Policy { policy, once: false },
             What::Protected(older_than) => Rule::Protected { older_than: *older_than },
         };
-        Request {
-            plan: &self.plan,
-            rule,
-            trigger: self.trigger,
-            confirmed: self.confirmed.as_deref(),
-            damaged: &self.damaged,
-        }
+        Request { plan: &self.plan, rule, trigger: self.trigger, confirmed: self.confirmed.as_deref(), damaged }
     }
 }
 
@@ -114,18 +107,14 @@ impl Engine {
         let (site, now) = (self.site.clone(), self.clock().now());
         let later = now.saturating_add(LATER).map_err(|error| Error::usage("bad_date", error.to_string()))?;
         blocking(move || {
-            let (places, closed) = site.places(&plan.destinations);
-            if let (true, Some((_, error))) = (places.is_empty(), closed.into_iter().next()) {
-                return Err(error);
-            }
             let (near, far): (Vec<_>, Vec<_>) =
-                places.into_iter().partition(|place| place.store.staging_root().is_some());
+                site.open_places(&plan)?.into_iter().partition(|place| place.store.staging_root().is_some());
             let look = |place: Place| {
                 let policy = site.policy_at(&plan, &place.name).unwrap_or_default();
-                let damaged = damaged.get(&place.name).cloned().unwrap_or_default();
+                let damaged = damaged.get(&place.name).map(Vec::as_slice).unwrap_or_default();
                 let rule = Rule::Policy { policy: &policy, once: true };
                 let (trigger, confirmed) = (Trigger::Command, None);
-                let request = Request { plan: &plan.name, rule, trigger, confirmed, damaged: &damaged };
+                let request = Request { plan: &plan.name, rule, trigger, confirmed, damaged };
                 let preview = prune::preview(place.store.as_ref(), &request, now)?;
                 let then = preview.forecast(&policy, later)?.kept;
                 Ok((place.name, preview, then))
@@ -146,19 +135,15 @@ impl Engine {
         let older_than = protected_older_than.map(|older_than| older_than.as_secs());
         let damaged = self.damaged_of(&plan.name).await?;
         let previews = blocking(move || {
-            let (places, closed) = site.places(&plan.destinations);
-            if let (true, Some((_, error))) = (places.is_empty(), closed.into_iter().next()) {
-                return Err(error);
-            }
             let look = |place: Place| {
                 let what = What::at(&site, &plan, &place.name, protected_older_than);
                 let (plan, confirmed) = (plan.name.clone(), None);
-                let damaged = damaged.get(&place.name).cloned().unwrap_or_default();
-                let pruning = Pruning { plan, what, trigger: Trigger::Command, confirmed, damaged };
-                let preview = prune::preview(place.store.as_ref(), &pruning.request(), now)?;
+                let damaged = damaged.get(&place.name).map(Vec::as_slice).unwrap_or_default();
+                let pruning = Pruning { plan, what, trigger: Trigger::Command, confirmed };
+                let preview = prune::preview(place.store.as_ref(), &pruning.request(damaged), now)?;
                 Ok((place.name, preview))
             };
-            places.into_iter().map(look).collect::<Result<Vec<_>>>()
+            site.open_places(&plan)?.into_iter().map(look).collect::<Result<Vec<_>>>()
         })
         .await?;
         let sets: Vec<(String, String)> =
@@ -194,7 +179,6 @@ impl Engine {
                 what: What::at(&self.site, plan, &destination, protected_older_than),
                 trigger: Trigger::Command,
                 confirmed: Some(set),
-                damaged: Vec::new(),
             };
             let site = self.site.clone();
             let name = destination.clone();
@@ -208,9 +192,34 @@ impl Engine {
         Ok(done)
     }
 
+    /// Applies what a plan keeps at a destination where a good backup was just stored; gives what is told of it, nothing
+    /// where the plan keeps everything or somebody else prunes right now. What fails is a warning: the backup is there.
+    pub(super) async fn prune_after(
+        &self,
+        task: &Task,
+        plan: &Plan,
+        place: &Place,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Option<Value>> {
+        let Some(policy) = self.site.policy_at(plan, &place.name) else { return Ok(None) };
+        let (what, trigger) = (What::Policy(policy), Trigger::VerifiedBackup);
+        let pruning = Pruning { plan: plan.name.clone(), what, trigger, confirmed: None };
+        match self.prune_at(task, place, pruning, warnings).await {
+            Ok(told) => Ok(Some(told)),
+            Err(error) if error.kind() == ErrorKind::Cancelled => Err(error),
+            // Another daemon prunes there: then it is being done.
+            Err(error) if error.code() == "retention_running" => Ok(None),
+            Err(error) => {
+                let text = format!("Nothing was removed at {}: {}", place.name, told(&error));
+                warnings.push(Warning::new("not_pruned", text));
+                Ok(None)
+            }
+        }
+    }
+
     /// Applies retention at one destination; gives what is told of it. That it paused, or could not remove something, is a
     /// warning.
-    pub(super) async fn prune_at(
+    async fn prune_at(
         &self,
         task: &Task,
         place: &Place,
@@ -243,8 +252,8 @@ impl Engine {
         let protected = matches!(what, What::Protected(_));
         let damaged = self.damaged_of(&plan).await?.remove(&place.name).unwrap_or_default();
         let pruned = blocking(move || {
-            let pruning = Pruning { plan, what, trigger, confirmed, damaged };
-            prune::run(store.as_ref(), &pruning.request(), &context)
+            let pruning = Pruning { plan, what, trigger, confirmed };
+            prune::run(store.as_ref(), &pruning.request(&damaged), &context)
         })
         .await;
         let report = match pruned {

@@ -13,8 +13,6 @@ use crate::model::notice::{ErrorTold, Event, Notice};
 
 /// The code of errors and warnings that say so.
 const CODE: &str = "needs_sign_in";
-/// Plans that are read at a time.
-const PAGE: i64 = 100;
 
 /// Whether the end of a run says that somebody has to sign in.
 pub(super) fn asked_for(error: Option<&Error>, warnings: &[Warning]) -> bool {
@@ -40,17 +38,13 @@ impl Engine {
     }
 
     async fn destinations_in_use(&self) -> Result<BTreeSet<String>> {
-        let (mut names, mut after) = (BTreeSet::new(), String::new());
-        loop {
-            let rows = self.catalog.plans(None, &after, PAGE).await?;
-            let Some(last) = rows.last() else { return Ok(names) };
-            after = last.name.clone();
-            for row in rows.iter().filter(|row| row.enabled) {
-                // A plan that makes no sense any more is a trouble of its own.
-                if let Ok(plan) = self.meant(&row.name, &row.body) {
-                    names.extend(plan.destinations);
-                }
+        let (mut names, mut plans) = (BTreeSet::new(), self.catalog.every_plan(None));
+        while let Some(row) = plans.next().await? {
+            // A plan that makes no sense any more is a trouble of its own.
+            if let (true, Ok(plan)) = (row.enabled, self.meant(&row.name, &row.body)) {
+                names.extend(plan.destinations);
             }
         }
+        Ok(names)
     }
 }

@@ -65,23 +65,28 @@ impl Site {
 
     /// What the list calls a destination: a folder that has a name goes by it, whatever a plan calls it.
     pub fn usual_name(&self, name: &str) -> String {
-        let Ok(found) = self.destination(name) else { return name.to_owned() };
+        self.destination(name).map_or_else(|_| name.to_owned(), |found| self.name_of(&found))
+    }
+
+    fn name_of(&self, found: &DestinationSettings) -> String {
         let settings = self.settings();
         let named = settings.destinations.iter().find(|known| known.address == found.address);
-        named.map_or(found.name, |known| known.name.clone())
+        named.unwrap_or(found).name.clone()
     }
 
     /// Opens a destination. Its directory is made when it is not there, unless it must carry a marker or held backups: then
     /// a disk is not mounted, and that is an error.
-    pub fn open(&self, name: &str) -> Result<Arc<dyn Destination>> {
-        let settings = self.destination(name)?;
+    pub fn open(&self, settings: &DestinationSettings) -> Result<Arc<dyn Destination>> {
         if let Some(path) = settings.path() {
-            let expected = self.expected.read().unwrap_or_else(PoisonError::into_inner).clone();
-            if let Some(mark) = expected.get(&self.usual_name(name)) {
+            let expected = self.expected.read().unwrap_or_else(PoisonError::into_inner);
+            let mark = expected.get(&self.name_of(settings)).cloned();
+            // Looking at a directory may take long.
+            drop(expected);
+            if let Some(mark) = mark {
                 mounted::expect(path, mark.as_deref())?;
             }
         }
-        destination::open(&settings, true)
+        destination::open(settings, true)
     }
 
     /// Marks the directories of destinations that hold a backup now; gives their names and marks. What cannot be marked is
@@ -108,13 +113,12 @@ impl Site {
 
     /// The backups at a destination; see [`Site::open`].
     pub fn store(&self, name: &str) -> Result<Arc<dyn Store>> {
-        let destination = self.open(name)?;
-        let keys = self.destination(name)?.keys;
-        let store = FilesStore::new(destination).with_clock(self.clock.clone());
-        if keys.is_empty() {
+        let settings = self.destination(name)?;
+        let store = FilesStore::new(self.open(&settings)?).with_clock(self.clock.clone());
+        if settings.keys.is_empty() {
             return Ok(Arc::new(store));
         }
-        Ok(Arc::new(store.with_keys(Arc::new(Keyring::new(keys, self.scratch_root())))))
+        Ok(Arc::new(store.with_keys(Arc::new(Keyring::new(settings.keys, self.scratch_root())))))
     }
 
     /// The destinations of a plan that can be opened, and those that cannot.
@@ -127,6 +131,15 @@ impl Site {
             }
         }
         (open, closed)
+    }
+
+    /// The destinations of a plan that can be opened; the first error when there is none.
+    pub fn open_places(&self, plan: &Plan) -> Result<Vec<Place>> {
+        let (open, closed) = self.places(&plan.destinations);
+        match closed.into_iter().next() {
+            Some((_, error)) if open.is_empty() => Err(error),
+            _ => Ok(open),
+        }
     }
 
     /// The sources of a plan, and those that an embedding application adds.

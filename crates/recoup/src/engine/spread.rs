@@ -7,13 +7,12 @@
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::audit::event;
 use super::fence::backup_missing;
 use super::list::row as listed_row;
 use super::nearest::Skipped;
-use super::prune::{Pruning, What};
 use super::site::{Place, Site};
 use super::work::{Done, Task, document};
 use super::{Actor, Engine, Work, blocking, insist};
@@ -21,7 +20,6 @@ use crate::catalog::{BackupRow, PlaceRow, PlanRow, RunRow, Runs};
 use crate::copy::{self, Copied, There};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::copies::{self, Known};
-use crate::model::guard::Trigger;
 use crate::model::job::{Cause, RunKind, State};
 use crate::model::notice::BackupTold;
 use crate::model::retention::Policy;
@@ -32,8 +30,6 @@ use crate::store::{Listed, Listing, Store};
 
 /// Copy runs of a plan that are looked at.
 const OPEN: i64 = 200;
-/// Plans that are read at a time.
-const PAGE: i64 = 100;
 
 /// What the catalog knows of a plan's copies and of its destinations.
 pub(super) struct Inventory {
@@ -141,18 +137,14 @@ impl Engine {
     /// Queues what is missing of every plan: what a crash, another process or a person left. The scheduler asks for it
     /// every hour.
     pub async fn queue_missing_copies(&self) -> Result<()> {
-        let mut after = String::new();
-        loop {
-            let rows = self.catalog.plans(None, &after, PAGE).await?;
-            let Some(last) = rows.last() else { return Ok(()) };
-            after = last.name.clone();
-            for row in &rows {
-                // A plan that makes no sense any more is a trouble of its own.
-                let Ok(plan) = self.plan_of(row) else { continue };
-                self.know_places(row, &plan).await?;
-                self.queue_copies(row, &plan, &[]).await?;
-            }
+        let mut plans = self.catalog.every_plan(None);
+        while let Some(row) = plans.next().await? {
+            // A plan that makes no sense any more is a trouble of its own.
+            let Ok(plan) = self.plan_of(&row) else { continue };
+            self.know_places(&row, &plan).await?;
+            self.queue_copies(&row, &plan, &[]).await?;
         }
+        Ok(())
     }
 
     /// The run that waits to bring a plan's backups to a destination, or does.
@@ -205,13 +197,15 @@ impl Engine {
         };
         let mut round =
             Round { destination: destination.clone(), copied: Vec::new(), told: None, warnings: Vec::new() };
-        let ended = if ids.is_empty() { Ok(()) } else { self.copy_all(task, &ids, &mut round).await };
-        let error = match ended {
-            Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
-            other => other.err(),
+        let (place, error) = match ids.is_empty() {
+            true => (None, None),
+            false => match self.copy_all(task, &ids, &mut round).await {
+                Ok(place) => (Some(place), None),
+                Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
+                Err(error) => (None, Some(error)),
+            },
         };
-        let tried = !ids.is_empty() || error.is_some();
-        if tried && !task.run.plan.is_empty() {
+        if !ids.is_empty() && !task.run.plan.is_empty() {
             let wrong = error.as_ref().map(document);
             self.catalog.note_place(&task.run.plan, &destination, wrong.as_ref(), self.clock().now()).await?;
         }
@@ -225,9 +219,10 @@ impl Engine {
             return Err(error.while_(format!("copying to {destination}")));
         }
         let mut result = json!({ "destination": destination, "copied": round.copied });
-        if let (None, Some((_, plan)), false) = (&backup, &task.plan, round.copied.is_empty()) {
-            let pruned = self.prune_after_copy(task, plan, &destination, &mut round.warnings).await?;
-            result["retention"] = json!(pruned);
+        if let (None, Some((_, plan)), Some(place), false) = (&backup, &task.plan, &place, round.copied.is_empty()) {
+            // Where backups only ever arrive later, retention would never be applied otherwise.
+            let pruned = self.prune_after(task, plan, place, &mut round.warnings).await?;
+            result["retention"] = json!(Vec::from_iter(pruned));
         }
         result["warnings"] = json!(round.warnings);
         let outcome = if round.warnings.is_empty() { Outcome::Good } else { Outcome::Warnings };
@@ -235,8 +230,8 @@ impl Engine {
     }
 
     /// Copies these backups, one after the other. What goes wrong at the destination ends it; a backup of which no copy is
-    /// whole is a warning.
-    async fn copy_all(&self, task: &Task, ids: &[String], round: &mut Round) -> Result<()> {
+    /// whole is a warning. Gives the destination, open.
+    async fn copy_all(&self, task: &Task, ids: &[String], round: &mut Round) -> Result<Place> {
         let (site, name) = (self.site.clone(), round.destination.clone());
         let plan = task.run.plan_name.clone();
         // Asked first, so that a destination that is not there costs one question.
@@ -293,33 +288,7 @@ impl Engine {
                 round.took(&listed);
             }
         }
-        Ok(())
-    }
-
-    /// Where backups only ever arrive later, retention would never be applied otherwise.
-    async fn prune_after_copy(
-        &self,
-        task: &Task,
-        plan: &Plan,
-        destination: &str,
-        warnings: &mut Vec<Warning>,
-    ) -> Result<Vec<Value>> {
-        let Some(policy) = self.site.policy_at(plan, destination) else { return Ok(Vec::new()) };
-        let (site, name) = (self.site.clone(), destination.to_owned());
-        let store = blocking(move || site.store(&name)).await?;
-        let place = Place { name: destination.to_owned(), store };
-        let (what, trigger) = (What::Policy(policy), Trigger::VerifiedBackup);
-        let pruning = Pruning { plan: plan.name.clone(), what, trigger, confirmed: None, damaged: Vec::new() };
-        match self.prune_at(task, &place, pruning, warnings).await {
-            Ok(told) => Ok(vec![told]),
-            Err(error) if error.kind() == ErrorKind::Cancelled => Err(error),
-            Err(error) if error.code() == "retention_running" => Ok(Vec::new()),
-            Err(error) => {
-                let text = format!("Nothing was removed at {destination}: {}", super::work::told(&error));
-                warnings.push(Warning::new("not_pruned", text));
-                Ok(Vec::new())
-            }
-        }
+        Ok(place)
     }
 
     /// When a copy is tried again that failed for the `attempt`th time.

@@ -81,15 +81,11 @@ impl Engine {
 
     /// How the destinations of all plans stand that `who` may see.
     pub async fn standings(&self, who: &Actor) -> Result<Vec<Standing>> {
-        let (mut all, mut after) = (Vec::new(), String::new());
-        loop {
-            let rows = self.catalog.plans(who.owner_filter(), &after, 100).await?;
-            let Some(last) = rows.last() else { return Ok(all) };
-            after = last.name.clone();
-            for row in &rows {
-                // A plan that makes no sense any more is a trouble of its own.
-                all.extend(self.standing(row).await.unwrap_or_default());
-            }
+        let (mut all, mut plans) = (Vec::new(), self.catalog.every_plan(who.owner_filter()));
+        while let Some(row) = plans.next().await? {
+            // A plan that makes no sense any more is a trouble of its own.
+            all.extend(self.standing(&row).await.unwrap_or_default());
         }
+        Ok(all)
     }
 }

@@ -12,13 +12,12 @@ use super::audit::event;
 use super::site::Site;
 use super::{Actor, Engine, Work, blocking};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::Packed;
-use crate::format::adopt::adopt;
+use crate::format::adopt::{Adopted, adopt};
 use crate::format::archive::policy::Limits;
 use crate::model::user::Role;
-use crate::model::{Format, Kind, Manifest, Plan};
+use crate::model::{Kind, Manifest, Plan};
 use crate::restore::Preview;
-use crate::store::Listed;
+use crate::store::{Listed, keep_adopted};
 
 /// How long what was uploaded is kept at least.
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -50,29 +49,14 @@ impl Site {
         let context = self.context();
         let scratch = self.scratch()?;
         let adopted = adopt(file, &Limits::upload(), scratch.path(), &context)?;
-        let mut manifest = Manifest { kind: Kind::Upload, plan: plan.name.clone(), ..adopted.manifest };
-        let extension = match manifest.format {
-            Format::Archive => ".zip",
-            Format::Database => ".db",
-            Format::Json => ".json",
-            Format::Csv | Format::Both => {
-                let text = "This kind of file cannot be restored";
-                return Err(Error::new(ErrorKind::Unsupported, "csv_not_restorable", text));
-            }
-        };
+        let manifest = Manifest { kind: Kind::Upload, plan: plan.name.clone(), ..adopted.manifest };
         let folder = self.uploads().join(ulid::Ulid::generate().to_string());
         let name = folder.display().to_string();
-        let store = self.store(&name)?;
-        let stored = store
-            .put_objects(&mut manifest, &[Packed { extension, path: adopted.path }], &context)
-            .and_then(|()| store.put_manifest(&manifest, &context));
-        if let Err(error) = stored {
+        let kept = keep_adopted(self.store(&name)?.as_ref(), Adopted { manifest, path: adopted.path }, &context);
+        if kept.is_err() {
             let _ = std::fs::remove_dir_all(&folder);
-            return Err(error);
         }
-        let listing = store.list(Some(&plan.name))?;
-        let listed = listing.backups.into_iter().next();
-        listed.map(|listed| (name, listed)).ok_or_else(|| Error::corrupted("what was stored of it cannot be read"))
+        Ok((name, kept?))
     }
 
     /// What time it is by the clock of the file system, which is the one that ages of files are told by.

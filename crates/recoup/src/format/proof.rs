@@ -15,7 +15,7 @@ use super::archive::folder::Folder;
 use super::archive::reader::ArchiveReader;
 use super::{csv, json};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{DatabaseFacts, Entry, EntryKind, Level, Manifest, Part, PartKind, Problem};
+use crate::model::{DatabaseFacts, Entry, EntryKind, Level, Manifest, Object, Part, PartKind, Problem};
 use crate::progress::{Context, Phase};
 use crate::sqlite::{check, facts, open};
 
@@ -25,6 +25,14 @@ const CHUNK: usize = 256 * 1024;
 /// Length and SHA-256 (lower-case hex) of a file that no SQLite connection of ours has open.
 pub fn hash_file(path: &Path, context: &Context) -> Result<(u64, String)> {
     hash_open(File::open(path).map_err(|e| Error::at("opening", path, e))?, path, context)
+}
+
+/// Makes sure that a file has exactly the bytes of an object. Errors: [`ErrorKind::Corrupted`] when it has not.
+pub fn is_object(path: &Path, object: &Object, context: &Context) -> Result<()> {
+    if hash_file(path, context)? == (object.bytes, object.sha256.clone()) {
+        return Ok(());
+    }
+    Err(Error::corrupted(format!("{} is not what its manifest says", object.name)))
 }
 
 /// The path is only for messages.

@@ -39,18 +39,14 @@ async fn forget(engine: &Engine, now: Timestamp) -> Result<()> {
 }
 
 async fn overdue(engine: &Engine, now: Timestamp) -> Result<bool> {
-    let (mut after, mut told) = (String::new(), false);
-    loop {
-        let rows = engine.catalog().plans(None, &after, 100).await?;
-        let Some(last) = rows.last() else { return Ok(told) };
-        after = last.name.clone();
-        for row in &rows {
-            match overdue_one(engine, row, now).await {
-                Ok(this) => told |= this,
-                Err(error) => tracing::warn!(plan = row.name, "{error}"),
-            }
+    let (mut told, mut plans) = (false, engine.catalog().every_plan(None));
+    while let Some(row) = plans.next().await? {
+        match overdue_one(engine, &row, now).await {
+            Ok(this) => told |= this,
+            Err(error) => tracing::warn!(plan = row.name, "{error}"),
         }
     }
+    Ok(told)
 }
 
 /// No news is no good news: told once, until there is a fresh backup again.

@@ -150,15 +150,12 @@ impl Looker {
     }
 
     async fn all(&mut self, now: Timestamp, looked: &mut Looked, ahead: &mut Vec<String>) -> Result<()> {
-        let mut after = String::new();
-        loop {
-            let rows = self.engine.catalog().plans(None, &after, PAGE).await?;
-            let Some(last) = rows.last() else { return Ok(()) };
-            after = last.name.clone();
-            for row in &rows {
-                self.plan(row, now, looked, ahead).await?;
-            }
+        let engine = self.engine.clone();
+        let mut plans = engine.catalog().every_plan(None);
+        while let Some(row) = plans.next().await? {
+            self.plan(&row, now, looked, ahead).await?;
         }
+        Ok(())
     }
 
     async fn due(&mut self, now: Timestamp, looked: &mut Looked, ahead: &mut Vec<String>) -> Result<()> {

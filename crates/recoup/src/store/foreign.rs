@@ -14,7 +14,7 @@ use super::{FilesStore, Listed, Store};
 use crate::destination::{LocalDestination, ObjectInfo};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Packed;
-use crate::format::adopt::{self, Identity};
+use crate::format::adopt::{self, Adopted, Identity};
 use crate::format::archive::policy::Limits;
 use crate::model::{BackupId, Format, Kind, MANIFEST_VERSION, Manifest, Object, Warning};
 use crate::progress::Context;
@@ -113,7 +113,22 @@ pub fn take_over(
     }
     let identity = Identity { id: known.id.clone(), plan: known.plan.clone(), created_at: known.created_at };
     let adopted = adopt::adopt_as(&path, Some(&identity), &Limits::default(), scratch, context)?;
-    let mut manifest = Manifest { label: known.label.clone(), ..adopted.manifest };
+    let manifest = Manifest { label: known.label.clone(), ..adopted.manifest };
+    let folder = scratch.join(format!("taken-{}", ulid::Ulid::generate()));
+    let taken = FilesStore::new(Arc::new(LocalDestination::open(&folder, true)?));
+    let kept = keep_adopted(&taken, Adopted { manifest, path: adopted.path.clone() }, context);
+    if adopted.path != path {
+        let _ = std::fs::remove_file(&adopted.path);
+    }
+    let kept = Listed { foreign: listed.foreign.clone(), ..kept? };
+    Ok((Arc::new(taken), kept))
+}
+
+/// Stores what was made of a file that came from elsewhere; gives it as it is listed then.
+///
+/// Errors: `csv_not_restorable` for what is only an export, and those of storing.
+pub fn keep_adopted(store: &dyn Store, adopted: Adopted, context: &Context) -> Result<Listed> {
+    let Adopted { mut manifest, path } = adopted;
     let extension = match manifest.format {
         Format::Archive => ".zip",
         Format::Database => ".db",
@@ -123,17 +138,10 @@ pub fn take_over(
             return Err(Error::new(ErrorKind::Unsupported, "csv_not_restorable", text));
         }
     };
-    let folder = scratch.join(format!("taken-{}", ulid::Ulid::generate()));
-    let taken = FilesStore::new(Arc::new(LocalDestination::open(&folder, true)?));
-    let stored = taken.put_objects(&mut manifest, &[Packed { extension, path: adopted.path.clone() }], context);
-    if adopted.path != path {
-        let _ = std::fs::remove_file(&adopted.path);
-    }
-    stored?;
-    taken.put_manifest(&manifest, context)?;
-    let of_plan = taken.list(Some(&manifest.plan))?.backups.into_iter().next();
-    let mine = of_plan.ok_or_else(|| Error::corrupted("what was taken of it cannot be read"))?;
-    Ok((Arc::new(taken), Listed { foreign: listed.foreign.clone(), ..mine }))
+    store.put_objects(&mut manifest, &[Packed { extension, path }], context)?;
+    store.put_manifest(&manifest, context)?;
+    let listed = store.list(Some(&manifest.plan))?.backups.into_iter().find(|one| one.manifest.id == manifest.id);
+    listed.ok_or_else(|| Error::corrupted("what was stored of it cannot be read"))
 }
 
 #[cfg(test)]

@@ -126,7 +126,7 @@ impl Keyring {
             let Lock::Recipients { identities: Some(path), .. } = lock else { continue };
             match identities(path) {
                 Ok(found) => known.identities.extend(found),
-                Err(error) => known.problems.push(told(&error)),
+                Err(error) => known.problems.push(error.to_string()),
             }
         }
     }
@@ -182,7 +182,7 @@ impl Keyring {
                     tried.push(passphrase);
                 }
                 Err(error) => {
-                    let (mut known, text) = (self.known(), told(&error));
+                    let (mut known, text) = (self.known(), error.to_string());
                     if !known.problems.contains(&text) {
                         known.problems.push(text);
                     }
@@ -238,11 +238,23 @@ impl Keyring {
         Ok(Some(writer))
     }
 
-    /// Whether what is configured fits what is at the destination, without making anything. The fingerprints of the key;
-    /// none when the first backup will make one. `plan` is one with a lock of its own.
-    pub fn check(&self, destination: &dyn Destination, plan: Option<&str>) -> Result<Vec<String>> {
-        let lock = plan.map_or(self.keys.lock.as_ref(), |plan| self.keys.of(plan).map(|(lock, _)| lock));
-        let writer = match lock {
+    /// Whether what is configured fits what is at the destination, without making anything. The fingerprints of the keys
+    /// that lock new backups, those of plans included; none where the first backup will make one.
+    pub fn check(&self, destination: &dyn Destination) -> Result<Vec<String>> {
+        let mut keys = self.check_one(destination, None)?;
+        for (plan, _) in &self.keys.plans {
+            keys.extend(self.check_one(destination, Some(plan))?);
+        }
+        Ok(keys)
+    }
+
+    /// The destination's own lock, or that of a plan that has one.
+    fn lock_of(&self, plan: Option<&str>) -> Option<&Lock> {
+        plan.map_or(self.keys.lock.as_ref(), |plan| self.keys.of(plan).map(|(lock, _)| lock))
+    }
+
+    fn check_one(&self, destination: &dyn Destination, plan: Option<&str>) -> Result<Vec<String>> {
+        let writer = match self.lock_of(plan) {
             None => return Ok(Vec::new()),
             Some(Lock::Recipients { recipients, identities }) => {
                 self.of_recipients(recipients, identities.as_deref())?
@@ -365,8 +377,7 @@ impl Keyring {
     /// else's.
     pub fn rotate(&self, place: &Place<'_>, plan: Option<&str>, new: Option<&Secret>) -> Result<Rotated> {
         let Place { destination, now, context } = *place;
-        let lock = plan.map_or(self.keys.lock.as_ref(), |plan| self.keys.of(plan).map(|(lock, _)| lock));
-        let Some(Lock::Passphrase { passphrase, old }) = lock else {
+        let Some(Lock::Passphrase { passphrase, old }) = self.lock_of(plan) else {
             return Err(Error::usage("no_passphrase", "There is no passphrase here to lock a new key with")
                 .hint("recoup keys new makes a key; name its public key in recipients"));
         };
@@ -464,11 +475,6 @@ fn identities(path: &Path) -> Result<Vec<Identity>> {
     let file = std::fs::File::open(path).map_err(|e| Error::at("reading the keys in", path, e))?;
     file.take(LONGEST).read_to_string(&mut text).map_err(|e| Error::at("reading the keys in", path, e))?;
     Identity::read(&text, &path.display().to_string())
-}
-
-/// One line, for people.
-fn told(error: &Error) -> String {
-    error.to_string()
 }
 
 /// A passphrase. Blanks around what a file holds are not meant.

@@ -22,9 +22,10 @@ use std::path::{Path, PathBuf};
 
 pub use cipher::{Identity, fingerprint};
 pub use files::FilesStore;
-pub use foreign::take_over;
+pub use foreign::{keep_adopted, take_over};
 pub use hold::Hold;
 pub use keyring::{Keyring, Place as KeyPlace, Rotated};
+pub(crate) use name::PLAIN as EXTENSIONS;
 pub use trash::Trashed;
 
 use crate::destination::Lease;

@@ -12,7 +12,7 @@ pub(super) const PROTECTED: &str = ".protected";
 /// Extension of the announcement at destinations without locks.
 pub(super) const PENDING: &str = ".pending";
 /// Extensions of data objects, of every format.
-pub(super) const PLAIN: &[&str] = &[".zip", ".db", ".json", ".csv.zip"];
+pub(crate) const PLAIN: &[&str] = &[".zip", ".db", ".json", ".csv.zip"];
 /// What is appended to them when they are encrypted.
 pub(super) const SEALED: &str = ".age";
 /// All of them.

@@ -67,17 +67,11 @@ fn found(name: &str, place: &DataPlace, session: &Session) -> Result<Option<(mod
 
 /// Everybody's plans: whoever may read the catalog may see them all.
 async fn rows(engine: &Engine) -> Result<Vec<PlanRow>> {
-    const PAGE: i64 = 500;
-    let mut all: Vec<PlanRow> = Vec::new();
-    loop {
-        let after = all.last().map(|row| row.name.clone()).unwrap_or_default();
-        let page = engine.catalog().plans(None, &after, PAGE).await?;
-        let done = (page.len() as i64) < PAGE;
-        all.extend(page);
-        if done {
-            return Ok(all);
-        }
+    let (mut all, mut plans) = (Vec::new(), engine.catalog().every_plan(None));
+    while let Some(row) = plans.next().await? {
+        all.push(row);
     }
+    Ok(all)
 }
 
 /// A plan by its name; the error names the nearest.
