@@ -13,8 +13,8 @@ use sha2::{Digest, Sha256};
 use super::Plan;
 use super::audit::Head;
 use super::encryption::Encryption;
-use super::history::History;
 use super::entry::PathBytes;
+use super::history::History;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The manifest version that this build writes.

@@ -40,7 +40,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::destination::{Body, Destination, Lease, ObjectInfo, Stored};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Packed;
-use crate::model::backup::HISTORY_VERSION;
+use crate::model::backup::{HISTORY_VERSION, MANIFEST_VERSION};
 use crate::model::encryption::Protection;
 use crate::model::guard::Memory;
 use crate::model::{BackupId, Manifest, Object, Plan, RestoreRecord, Warning};
@@ -99,10 +99,10 @@ impl FilesStore {
         self
     }
 
-    /// Puts new backups in a history: each takes only what has changed. `elsewhere` is a folder of this machine for what the
-    /// next one is compared with, where that may not lie at the destination.
-    pub fn with_history(mut self, elsewhere: PathBuf) -> Self {
-        self.history = Some(Histories { elsewhere });
+    /// Puts new backups in a history: each takes only what has changed. `scratch` and `cache` are private folders of this
+    /// machine, for the run and for what the next one is compared with, where that may not lie at the destination.
+    pub fn with_history(mut self, scratch: PathBuf, cache: Option<PathBuf>) -> Self {
+        self.history = Some(Histories { scratch, cache });
         self
     }
 
@@ -298,6 +298,8 @@ impl Store for FilesStore {
             self.working().insert(manifest.id.clone(), working);
         }
         (manifest.encryption, manifest.history) = (None, None);
+        // It may come from a destination with the other layout.
+        manifest.recoup_manifest = if self.history.is_some() { HISTORY_VERSION } else { MANIFEST_VERSION };
         let result = match &self.history {
             None => self.put_plain(&base, packed, writer.as_ref(), manifest, context),
             Some(histories) => {
@@ -320,8 +322,7 @@ impl Store for FilesStore {
     fn put_manifest(&self, manifest: &Manifest, context: &Context) -> Result<()> {
         let base = base_of(manifest)?;
         let writer = self.working().get(&manifest.id).and_then(|working| working.writer.clone());
-        let version = if manifest.history.is_some() { HISTORY_VERSION } else { manifest.recoup_manifest };
-        let plain = Manifest { encryption: None, recoup_manifest: version, ..manifest.clone() };
+        let plain = Manifest { encryption: None, ..manifest.clone() };
         let manifest = &match writer {
             Some(writer) => FilesStore::outer(&plain, writer, manifest.stored().to_vec())?,
             None => plain,

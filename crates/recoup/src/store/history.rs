@@ -35,8 +35,11 @@ const LAST: &str = "last.json";
 
 /// How a store makes histories.
 pub(super) struct Histories {
-    /// A folder of this machine, for destinations that are not here and for what may not lie beside encrypted backups.
-    pub elsewhere: PathBuf,
+    /// A folder of this machine for the run, where the destination is not here.
+    pub scratch: PathBuf,
+    /// A private folder of this machine for the last captures of destinations that are not here or are encrypted; without
+    /// one the pieces themselves are read.
+    pub cache: Option<PathBuf>,
 }
 
 /// What was captured for a backup that is being put.
@@ -81,12 +84,12 @@ impl FilesStore {
         context: &Context,
     ) -> Result<Option<Captured>> {
         let root = self.destination.staging_root();
-        let staging = Staging::create(root.as_deref().unwrap_or(&histories.elsewhere))?;
+        let staging = Staging::create(root.as_deref().unwrap_or(&histories.scratch))?;
         let piece = staging.path().join("piece");
         let parent = self.parent(&manifest.plan, writer)?;
         let folder = self.kept_in(histories, &manifest.plan, writer.is_some());
         let sources: Vec<(&str, &Path)> = packed.iter().map(|one| (one.extension, one.path.as_path())).collect();
-        let (encoded, parent) = self.encode(&piece, &sources, parent, &folder, &staging, context)?;
+        let (encoded, parent) = self.encode(&piece, &sources, parent, folder.as_deref(), &staging, context)?;
 
         let stem = name::stem_of(base);
         let object = |(one, encoded): (&Packed, &Encoded)| Object {
@@ -115,7 +118,8 @@ impl FilesStore {
         manifest.history = Some(History { number, pieces: before.into_iter().chain(own).collect() });
         let ours = root.is_some_and(|root| packed.iter().all(|one| one.path.starts_with(&root)));
         let files = packed.iter().zip(encoded).map(|(one, encoded)| (one.extension, one.path.clone(), encoded));
-        Ok(Some(Captured { folder, files: files.collect(), ours }))
+        let files = files.collect();
+        Ok(folder.map(|folder| Captured { folder, files, ours }))
     }
 
     /// Writes the piece: against the capture that is kept, else against the pieces at the destination, else whole. Nothing
@@ -125,7 +129,7 @@ impl FilesStore {
         piece: &Path,
         sources: &[(&str, &Path)],
         parent: Option<Parent>,
-        folder: &Path,
+        folder: Option<&Path>,
         staging: &Staging,
         context: &Context,
     ) -> Result<(Vec<Encoded>, Option<Parent>)> {
@@ -138,7 +142,7 @@ impl FilesStore {
         let Some(parent) = parent else { return Ok((go(None)?, None)) };
         let is_damage = |error: &Error| matches!(error.kind(), ErrorKind::Corrupted | ErrorKind::NotFound);
         if parent.whole
-            && let Some(mut kept) = kept(folder, &parent.listed.manifest.id)
+            && let Some(mut kept) = folder.and_then(|folder| kept(folder, &parent.listed.manifest.id))
         {
             match go(Some(&mut kept)) {
                 Err(error) if is_damage(&error) => {
@@ -154,7 +158,8 @@ impl FilesStore {
         });
         match written {
             Err(error) if is_damage(&error) => {
-                let text = format!("A new history begins, because the last one is damaged: {error}: {}", error.detail());
+                let text =
+                    format!("A new history begins, because the last one is damaged: {error}: {}", error.detail());
                 context.observer.note(&text);
                 Ok((go(None)?, None))
             }
@@ -243,21 +248,19 @@ impl FilesStore {
     }
 
     /// Where the last capture of a plan is kept: beside the backups, unless they are encrypted or not on this machine.
-    fn kept_in(&self, histories: &Histories, plan: &str, sealed: bool) -> PathBuf {
-        let root = self.destination.staging_root().filter(|_| !sealed);
-        let root = root.map(|root| root.with_file_name("history"));
-        let root = root.unwrap_or_else(|| {
-            let place = HEXLOWER.encode(&Sha256::digest(self.destination.describe()));
-            histories.elsewhere.join("history").join(&place[..16])
-        });
-        root.join(plan)
+    fn kept_in(&self, histories: &Histories, plan: &str, sealed: bool) -> Option<PathBuf> {
+        let here = self.destination.staging_root().filter(|_| !sealed).map(|root| root.join("history"));
+        let place = || HEXLOWER.encode(&Sha256::digest(self.destination.describe()));
+        let elsewhere = || histories.cache.as_ref().map(|cache| cache.join("history").join(&place()[..16]));
+        here.or_else(elsewhere).map(|root| root.join(plan))
     }
 
     /// Something is wrong with a history: the next backup is not to rely on what it knows of it.
     pub(super) fn forget_capture(&self, manifest: &Manifest) {
         if let Some(histories) = &self.history {
-            let folder = self.kept_in(histories, &manifest.plan, manifest.encryption.is_some());
-            let _ = fs::remove_dir_all(folder);
+            if let Some(folder) = self.kept_in(histories, &manifest.plan, manifest.encryption.is_some()) {
+                let _ = fs::remove_dir_all(folder);
+            }
         }
     }
 }
@@ -274,7 +277,8 @@ fn kept(folder: &Path, id: &BackupId) -> Option<Kept> {
     if last.id != *id {
         return None;
     }
-    let paths: Vec<PathBuf> = last.objects.iter().map(|object| folder.join(format!("last{}", object.extension))).collect();
+    let paths: Vec<PathBuf> =
+        last.objects.iter().map(|object| folder.join(format!("last{}", object.extension))).collect();
     let files = last.objects.iter().zip(&paths);
     Kept::open(files.map(|(object, path)| (object.extension.as_str(), path.as_path(), object.sums.as_slice()))).ok()
 }

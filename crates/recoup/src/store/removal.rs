@@ -126,8 +126,11 @@ impl FilesStore {
                 let folder = trashed.iter().rev().find(|trashed| trashed.stem == stem);
                 let folder = folder.map(|trashed| trash::folder(&stem, trashed.since));
                 // Looked at only now that nobody can be working on it.
-                let swept =
-                    if self.has_manifest(&base)? { Ok(Vec::new()) } else { self.remove_data(&base, &[], folder.as_deref()) };
+                let swept = if self.has_manifest(&base)? {
+                    Ok(Vec::new())
+                } else {
+                    self.remove_data(&base, &[], folder.as_deref())
+                };
                 self.withdraw(Announced::Locally(lease), swept.is_ok());
                 removed.extend(swept?);
             }

@@ -118,7 +118,8 @@ fn object(
                 hash.update(&read.bytes);
                 sums.push(sum(&read.bytes));
             }
-            let joined = others.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(damaged("a thread died"))));
+            let joined =
+                others.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(damaged("a thread died"))));
             first.into_iter().chain(joined).collect()
         });
         for (made, read) in made.into_iter().zip(batch.drain(..)) {
