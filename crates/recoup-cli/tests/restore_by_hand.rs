@@ -299,7 +299,12 @@ fn the_page_restores_every_backup_of_a_history() {
     let [app, plain, archives] = ["app", "plain", "archives"].map(|name| folder.path().join(name));
     fs::create_dir_all(app.join("tree")).unwrap();
     let database = Connection::open(app.join("shop.db")).unwrap();
-    database.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t(id INTEGER PRIMARY KEY, note TEXT)").unwrap();
+    database
+        .execute_batch(
+            "PRAGMA journal_mode = WAL; CREATE TABLE t(id INTEGER PRIMARY KEY, note TEXT); CREATE TABLE photos(photo)",
+        )
+        .unwrap();
+    database.execute("INSERT INTO photos VALUES (randomblob(300000))", []).unwrap();
     let grow = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
         INSERT INTO t(note) SELECT hex(randomblob(40)) FROM n";
     let mut states = Vec::new();
@@ -307,6 +312,9 @@ fn the_page_restores_every_backup_of_a_history() {
         // The first one takes more than one window.
         database.execute(grow, [if day == 0 { 60_000 } else { 300 }]).unwrap();
         database.execute("UPDATE t SET note = 'day ' || ?1 WHERE id % 97 = ?1", [day]).unwrap();
+        // Neither these nor what they replace compresses; nor does a text from which nothing can be taken over.
+        database.execute_batch("UPDATE photos SET photo = randomblob(300000)").unwrap();
+        database.execute_batch("UPDATE t SET note = hex(randomblob(40)) WHERE id BETWEEN 20000 AND 24000").unwrap();
         fs::write(app.join(format!("tree/{}", 9 - day)), format!("file {day}\n").repeat(2000)).unwrap();
         let backups = "recoup backup --database \"$APP/shop.db\" --format database --to \"$PLAIN\" --layout history >&2
             recoup backup --database \"$APP/shop.db\" --directory \"$APP/tree\" --to \"$ARCHIVES\" --layout history >&2";

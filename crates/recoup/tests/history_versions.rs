@@ -47,5 +47,24 @@ fn reads(version: &str, states: &[State]) {
 
 #[test]
 fn version_1_is_read() {
-    reads("1", &[]);
+    reads(
+        "1",
+        &[
+            (
+                "21f7a8ef9878c20714c2202feb78e06c86ecac81520086f7fbe996a5f18f27fc",
+                1,
+                "1 1 bowls and 1 spoons for table 1, 2 2 bowls and 2 spoons for table 2, 3 3 bowls and 3 spoons for table 3",
+            ),
+            (
+                "3e87a370ae95b20a37d66606557524cd9f5e61843ffc01701fe16dc4e7ad3805",
+                2,
+                "1 1 bowls and 1 spoons for table 1, 2 nothing, 3 3 bowls and 3 spoons for table 3",
+            ),
+            (
+                "503a2c2550a55cd0607dbfa01119103b97aa756ceb3974934bf3ea281b3ef9b2",
+                3,
+                "1 1 bowls and 1 spoons for table 1, 2 nothing, 3 one more 3 bowls and 3 spoons for table 3",
+            ),
+        ],
+    );
 }
