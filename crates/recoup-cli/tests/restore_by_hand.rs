@@ -319,6 +319,7 @@ fn the_page_restores_every_backup_of_a_history() {
         let backups = "recoup backup --database \"$APP/shop.db\" --format database --to \"$PLAIN\" --layout history >&2
             recoup backup --database \"$APP/shop.db\" --directory \"$APP/tree\" --to \"$ARCHIVES\" --layout history >&2";
         type_in(backups, &[("APP", &app), ("PLAIN", &plain), ("ARCHIVES", &archives)]);
+        database.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
         states.push((logical_digest(&app.join("shop.db"), &Context::quiet()).unwrap(), told(&app.join("tree"))));
     }
     for (kind, backups) in [("db", plain.join("shop")), ("zip", archives.join("shop"))] {
