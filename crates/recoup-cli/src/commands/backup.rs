@@ -285,7 +285,9 @@ pub fn sentence(manifest: &Manifest) -> String {
     let to = words::size(manifest.stored_bytes());
     let took = words::duration(Duration::from_millis(manifest.duration_ms));
     let verified = manifest.verified.map(|level| format!(" Verified: {level}.")).unwrap_or_default();
-    format!("Backed up {}: {}, {from} → {to} in {took}.{verified}", manifest.plan, contents(manifest))
+    // A history says what is new, not how small it became.
+    let arrow = if manifest.history.is_some() { format!("{to} new of {from}") } else { format!("{from} → {to}") };
+    format!("Backed up {}: {}, {arrow} in {took}.{verified}", manifest.plan, contents(manifest))
 }
 
 fn human(report: &Report, places: &[&Place], screen: &Screen) -> String {
@@ -293,7 +295,7 @@ fn human(report: &Report, places: &[&Place], screen: &Screen) -> String {
     let mark = if report.outcome == Outcome::Good { Mark::Good } else { Mark::Warning };
     let mut text = format!("{} {}\n", screen.mark(mark), sentence(manifest));
     for place in places {
-        for object in manifest.stored() {
+        for object in manifest.own() {
             text.push_str(&format!("  {}\n", place.path_of(manifest, &object.name)));
         }
         text.extend(place.link(manifest).map(|link| format!("  {link}\n")));
@@ -331,7 +333,7 @@ fn json(report: &Report, places: &[&Place]) -> Value {
             "absent": part.absent })
     });
     let objects = places.iter().flat_map(|place| {
-        manifest.stored().iter().map(|object| {
+        manifest.own().map(|object| {
             let path = place.path_of(manifest, &object.name);
             let link = place.link(manifest);
             json!({ "destination": place.name, "path": path, "bytes": object.bytes, "sha256": object.sha256, "link": link })

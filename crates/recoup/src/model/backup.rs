@@ -376,9 +376,15 @@ impl Manifest {
         format!("{}-{}-{}", self.plan, utc.strftime("%Y%m%dT%H%M%SZ"), self.id.tail())
     }
 
-    /// Bytes at the destination, all objects together.
+    /// What lies at the destination for this backup alone: of a history only its own piece, if it has one.
+    pub fn own(&self) -> impl Iterator<Item = &Object> {
+        let stem = self.file_stem();
+        self.stored().iter().filter(move |object| object.name.starts_with(&stem))
+    }
+
+    /// Bytes that this backup adds at the destination.
     pub fn stored_bytes(&self) -> u64 {
-        self.stored().iter().map(|object| object.bytes).sum()
+        self.own().map(|object| object.bytes).sum()
     }
 
     /// Reads a manifest, strictly: every byte is covered by its last member, `manifest_sha256`, and a newer

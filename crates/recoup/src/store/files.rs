@@ -412,7 +412,7 @@ impl Store for FilesStore {
     }
 
     fn link(&self, manifest: &Manifest) -> Result<Option<String>> {
-        let Some(object) = manifest.stored().first() else { return Ok(None) };
+        let Some(object) = manifest.own().next() else { return Ok(None) };
         self.destination.link(&format!("{}/{}", manifest.plan, object.name))
     }
 

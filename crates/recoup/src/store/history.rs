@@ -11,6 +11,7 @@
 //! Not here: the bytes of a piece ([`crate::format::history`]) and which one continues which ([`crate::model::history`]).
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -317,6 +318,6 @@ impl Captured {
         let known = Last { id: id.clone(), objects: self.files.iter().map(object).collect() };
         let known = serde_json::to_vec(&known).map_err(|e| Error::io("writing", e.into()))?;
         let new = self.folder.join("last.json.part");
-        fs::write(&new, known).and_then(|()| fs::rename(&new, &last)).map_err(doing)
+        create(&new)?.write_all(&known).and_then(|()| fs::rename(&new, &last)).map_err(doing)
     }
 }
