@@ -1,4 +1,4 @@
-//! The names of the `files` layout, written and read: `<plan>/<plan>-<YYYYMMDDTHHMMSSZ>-<id6>.<ext>`. Reading
+//! The names of what lies at a destination, written and read: `<plan>/<plan>-<YYYYMMDDTHHMMSSZ>-<id6>.<ext>`. Reading
 //! is exact, because deleting depends on it: what does not match is somebody else's file.
 //!
 //! Not here: the time and id inside a name are cosmetic; the manifest is what counts.
