@@ -20,7 +20,7 @@ PAGE := crates/recoup-server/page/dist/index.html
 PAGE_SOURCES := $(shell find ui/src ui/public ui/index.html ui/vite.config.js ui/package-lock.json -type f)
 NPM := npm --prefix ui
 
-.PHONY: fuzz run test check fmt clippy deny doc unit soak bench bench-load bench-remote bench-ui docs tools packages ui ui-check ui-test
+.PHONY: fuzz run test check fmt clippy deny doc unit soak bench bench-days bench-load bench-remote bench-ui docs tools packages ui ui-check ui-test
 
 run:
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory ui; else echo "No Node here: the web page says how to make it."; fi
@@ -86,6 +86,12 @@ fuzz:
 bench: packages
 	$(CARGO) build --release -p recoup-cli -p recoup-testkit --bins
 	python3 bench/bench.py --recoup "$(TARGET)/release/recoup" --measure "$(TARGET)/release/measure" $(BENCH)
+
+# A month of daily backups beside restic and borg, where they are installed: rows everywhere, and mostly in the newest ones.
+bench-days: packages
+	$(CARGO) build --release -p recoup-cli
+	python3 bench/days.py --recoup "$(TARGET)/release/recoup" $(BENCH)
+	python3 bench/days.py --recoup "$(TARGET)/release/recoup" --hot 0.9 $(BENCH)
 
 # The daemon: answers with 100,000 backups in the catalog, what is due of 100,000 plans, and what it takes when idle.
 bench-load: packages
