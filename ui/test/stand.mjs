@@ -81,6 +81,15 @@ export class Stand {
     return `http://127.0.0.1:${this.port}`;
   }
 
+  get pid() {
+    return this.#process.pid;
+  }
+
+  /** Whether the daemon has ended, or was killed. */
+  get gone() {
+    return this.#process.exitCode !== null || this.#process.signalCode !== null;
+  }
+
   /** Starts the daemon, again after it was stopped or killed. */
   async up() {
     const args = ['--config', join(this.folder, 'recoup.toml'), 'serve', '--listen', `127.0.0.1:${this.port}`];
@@ -96,7 +105,7 @@ export class Stand {
 
   async down(signal = 'SIGTERM') {
     const gone = new Promise((done) => this.#process.once('exit', done));
-    if (this.#process.exitCode === null && this.#process.signalCode === null) {
+    if (!this.gone) {
       this.#process.kill(signal);
       await gone;
     }

@@ -15,6 +15,7 @@ mod connect;
 mod copies;
 mod destinations;
 mod fence;
+mod interrupted;
 mod list;
 mod nearest;
 mod open;
