@@ -3,7 +3,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { axe, NARROW, page, settled, WIDE } from './browser.mjs';
-import { Stand, TOML, until, wait } from './stand.mjs';
+import { proxy } from './proxy.mjs';
+import { freePort, Stand, TOML, until, wait } from './stand.mjs';
 
 const HOSTILE = ['<img src=x onerror=alert(1)>', 'a\u202Egpj.exe', `${'long'.repeat(60)}.txt`, 'line\nbreak', 'schön 🦊'];
 
@@ -123,6 +124,55 @@ export default async function ({ browser, criterion }) {
       const rows = await tab.locator('section:has(#recent) li a').evaluateAll((links) => links.map((link) => link.href));
       await tab.context().close();
       return rows.length === new Set(rows).size ? [] : ['the same run twice'];
+    });
+
+    await criterion('F7', 'a stream that is silent for a minute: told within 15 s, the page asks meanwhile, and recovers by itself', async () => {
+      const port = await freePort();
+      const between = await proxy(port, stand.port);
+      const front = { url: `http://127.0.0.1:${port}`, cookie: stand.cookie };
+      const tab = await page(browser, front);
+      const wrong = [];
+      try {
+        // The clock of the page is moved by hand: a minute passes at once.
+        await tab.clock.install();
+        await tab.go('/');
+        await tab.waitForSelector('.age[data-state=live]');
+        await tab.evaluate(() => (window.same = true));
+        const runs = () => tab.locator('section:has(#recent) li a').evaluateAll((links) => links.map((link) => link.href));
+        const told = tab.getByText('Live updates stopped.');
+        // Answers take real time.
+        const pass = async (seconds) => {
+          for (let n = 0; n < seconds; n++) {
+            await tab.clock.runFor(1_000);
+            await wait(100);
+          }
+        };
+        between.held = true;
+        await pass(15);
+        await told.waitFor({ timeout: 5_000 }).catch(() => wrong.push('nothing is told after 15 s'));
+        const run = await stand.backUp('shop');
+        await pass(20);
+        await until('the new run on the page', async () => (await runs()).some((one) => one.endsWith(run.id)), 10).catch(() => wrong.push('the page did not ask'));
+        await pass(25);
+        if (!(await told.count())) wrong.push('after a minute it is not told any more');
+        const later = await stand.backUp('shop');
+        between.held = false;
+        for (let seconds = 0; (await told.count()) && seconds < 30; seconds += 3) {
+          await pass(3);
+        }
+        if (await told.count()) wrong.push('30 s after the minute the page still has no stream');
+        await tab.waitForSelector('.age[data-state=live]');
+        await until('what was missed', async () => (await runs()).some((one) => one.endsWith(later.id)), 10);
+        const all = await runs();
+        if (all.length !== new Set(all).size) wrong.push('the same run twice');
+        if (!(await tab.evaluate(() => window.same))) wrong.push('the page was loaded anew');
+        // One stream at a time, and a few questions: nothing is asked in a loop.
+        const asked = between.asked.get('/api/v1/overview');
+        return wrong.length > 0 || asked > 30 ? [...wrong, `${asked} times asked for the overview`] : `${asked} times asked`;
+      } finally {
+        await tab.context().close();
+        between.close();
+      }
     });
 
     await criterion('S3', 'hostile names are text, and the page keeps its shape', async () => {
