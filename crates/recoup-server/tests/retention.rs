@@ -64,10 +64,10 @@ impl History {
         list["items"].as_array().unwrap().clone()
     }
 
-    /// Some more backups, minutes to weeks after each other.
+    /// Up to three more backups, minutes to weeks after each other.
     fn grow(&mut self) {
         let gap = [600, 7_200, 86_400, 86_400, 9 * 86_400][self.random.below(5) as usize];
-        for _ in 0..1 + self.random.below(6) {
+        for _ in 0..u64::from(self.made == 0) + self.random.below(4) {
             let wait = 1 + self.random.below(2 * gap);
             self.stand.clock.set(self.stand.clock.now() + SignedDuration::from_secs(wait as i64));
             self.made += 1;
@@ -163,5 +163,5 @@ fn f3_what_a_retention_preview_shows_is_what_happens_and_the_last_verified_backu
         (removed, kept) = (removed + go.len(), kept + stay.len());
     }
     println!("F3 cases={CASES} removed={removed} kept={kept}");
-    assert!(removed > CASES, "most policies removed nothing");
+    assert!(removed > CASES / 2 && kept > CASES, "most policies had nothing to decide");
 }

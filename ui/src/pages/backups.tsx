@@ -48,7 +48,7 @@ export function Backups() {
   return (
     <Page
       title={t('page.backups')}
-      answer={cards.data && <Sentence plans={cards.data.plans} />}
+      answer={cards.data ? <Sentence plans={cards.data.plans} /> : null}
       actions={
         may.change && (
           <ButtonLink to="/restore/upload" icon="plus">

@@ -11,9 +11,8 @@ use super::{Actor, Engine, Work};
 use crate::catalog::{NewRun, PlanRow, RunRow, Runs};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::job::{Cause, RunKind, State};
-use crate::model::notice::{ErrorTold, Notice};
 use crate::model::user::Role;
-use crate::model::{BackupId, Kind, Outcome, Plan, SourceSpec};
+use crate::model::{BackupId, Kind, Plan, SourceSpec};
 use crate::sqlite::location;
 
 /// Runs of one account that may wait.
