@@ -9,10 +9,13 @@ export function proxy(port, target, { base = '', takesAway = false } = {}) {
     outside: [],
     /** No event comes through. */
     held: false,
+    /** Sends this to everybody who listens to events, as if the daemon had said it. */
+    say: (text) => listening.forEach((to) => to.write(text)),
     /** How many requests there were by path, without what is asked in it. */
     asked: new Map(),
     close: () => (server.closeAllConnections(), server.close()),
   };
+  const listening = new Set();
   const server = createServer((from, to) => {
     const plain = from.url.split('?')[0];
     state.asked.set(plain, (state.asked.get(plain) ?? 0) + 1);
@@ -27,11 +30,12 @@ export function proxy(port, target, { base = '', takesAway = false } = {}) {
     const onward = request({ host: '127.0.0.1', port: target, path, method: from.method, headers: from.headers }, (answer) => {
       to.writeHead(answer.statusCode, answer.headers);
       to.flushHeaders();
+      if (streams) listening.add(to);
       if (streams) answer.on('data', (bytes) => state.held || to.write(bytes)).on('end', () => to.end());
       else answer.pipe(to);
     });
     onward.on('error', () => to.destroy());
-    to.on('close', () => onward.destroy());
+    to.on('close', () => (listening.delete(to), onward.destroy()));
     from.pipe(onward);
   });
   return new Promise((done) => server.listen(port, '127.0.0.1', () => done(state)));

@@ -52,19 +52,19 @@ export default async function ({ browser, criterion }) {
     await criterion('P3', 'time that is blocked while the first page loads, slow', () =>
       steady(async () => under(median(await loads(true, async (tab) => (await tab.go('/', 'article'), tab.evaluate(() => window.blocked)))), 900)),
     );
+    const p95 = async (ask) => {
+      const times = [];
+      for (let n = 0; n < 40; n++) {
+        const began = performance.now();
+        await (await ask()).text();
+        times.push(performance.now() - began);
+      }
+      return times.toSorted((a, b) => a - b)[37];
+    };
+    // A machine that is busy with something else is slow at answering nothing, too: that takes 3 ms at most.
+    const busy = async () => Math.max(1, (await p95(() => fetch(`${stand.url}/healthz`))) / 3);
     await criterion('P6', 'the server’s answer for the first page, p95', () => steady(async () => {
-      const p95 = async (ask) => {
-        const times = [];
-        for (let n = 0; n < 40; n++) {
-          const began = performance.now();
-          await (await ask()).text();
-          times.push(performance.now() - began);
-        }
-        return times.toSorted((a, b) => a - b)[37];
-      };
-      // A machine that is busy with something else is slow at answering nothing, too: that takes 3 ms at most.
-      const nothing = await p95(() => fetch(`${stand.url}/healthz`));
-      const most = 50 * Math.max(1, nothing / 3);
+      const most = 50 * (await busy());
       const took = await p95(() => stand.api('GET', '/overview'));
       return under(took, most);
     }));
@@ -109,14 +109,14 @@ export default async function ({ browser, criterion }) {
       const field = tab.getByLabel('The newest', { exact: true });
       const found = await steady(async () => {
         const times = [];
-        for (const keep of [11, 22, 33]) {
+        for (const keep of [7, 14, 28]) {
           await field.fill('');
           const began = performance.now();
           await field.fill(String(keep));
           await tab.waitForSelector(`text=/^${keep} backups stay/`);
           times.push(performance.now() - began);
         }
-        return under(median(times), 400);
+        return under(median(times), 400 * (await busy()));
       });
       await tab.context().close();
       return found;
