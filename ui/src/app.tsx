@@ -27,6 +27,7 @@ const Runs = later(() => import('./pages/runs').then((page) => page.Runs));
 const RunPage = later(() => import('./pages/run').then((page) => page.RunPage));
 const Backups = later(() => import('./pages/backups').then((page) => page.Backups));
 const BackupPage = later(() => import('./pages/backup').then((page) => page.BackupPage));
+const BackupFiles = later(() => import('./pages/backup-files').then((page) => page.BackupFiles));
 const RestorePage = later(() => import('./pages/restore').then((page) => page.RestorePage));
 const RestoreUpload = later(() => import('./pages/restore-upload').then((page) => page.RestoreUpload));
 const NewPlan = later(() => import('./pages/plan-editor').then((page) => page.NewPlan));
@@ -112,6 +113,7 @@ function Doors() {
           <Route path="/runs/:id">{({ id }) => <RunPage key={id} id={decode(id)} />}</Route>
           <Route path="/backups" component={Backups} />
           <Route path="/backups/:id">{({ id }) => <BackupPage key={id} id={decode(id)} />}</Route>
+          <Route path="/backups/:id/files">{({ id }) => <BackupFiles key={id} id={decode(id)} />}</Route>
           <Route path="/restore/upload" component={RestoreUpload} />
           <Route path="/restore/:id">{({ id }) => <RestorePage key={id} id={decode(id)} />}</Route>
           <Route path="/destinations" component={Destinations} />

@@ -9,6 +9,7 @@ mod added;
 mod after;
 mod audit;
 mod backup;
+mod browse;
 mod charts;
 #[cfg(feature = "remote")]
 mod connect;
@@ -16,6 +17,7 @@ mod copies;
 mod destinations;
 mod fence;
 mod list;
+mod look;
 mod nearest;
 mod open;
 mod plans;
@@ -49,6 +51,7 @@ pub use charts::Filled;
 #[cfg(feature = "remote")]
 pub use connect::Connection;
 pub use destinations::{Adopted, TestStep};
+pub use look::{Looked, Sight};
 pub use request::Work;
 pub use standing::Standing;
 pub use status::PlanStatus;

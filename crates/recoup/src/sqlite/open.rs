@@ -26,6 +26,11 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 /// How long SQLite itself waits before it tells us busy; we loop around it to stay cancellable.
 const BUSY_SLICE: Duration = Duration::from_millis(100);
 
+/// The version of SQLite that is built in.
+pub fn version() -> &'static str {
+    rusqlite::version()
+}
+
 /// Fails when this process is linked to a SQLite that may corrupt a database. Called at program start.
 pub fn assert_version() -> Result<()> {
     if rusqlite::version_number() >= OLDEST_SQLITE {

@@ -128,6 +128,7 @@ export const settings: Translated<typeof english> = {
   'activity.event.backup.uploaded': 'Eine Datei wurde hochgeladen',
   'activity.event.backup.protected': 'Eine Sicherung wurde geschützt',
   'activity.event.backup.unprotected': 'Ein Schutz wurde aufgehoben',
+  'activity.event.backup.read': 'In eine Sicherung wurde gesehen',
   'activity.event.backup.downloaded': 'Eine Sicherung wurde heruntergeladen',
   'activity.event.restore.previewed': 'Eine Wiederherstellung wurde vorab angesehen',
   'activity.event.restore.started': 'Eine Wiederherstellung begann',

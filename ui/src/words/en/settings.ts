@@ -127,6 +127,7 @@ export const settings = {
   'activity.event.backup.uploaded': 'A file was uploaded',
   'activity.event.backup.protected': 'A backup was protected',
   'activity.event.backup.unprotected': 'A protection was lifted',
+  'activity.event.backup.read': 'A backup was looked into',
   'activity.event.backup.downloaded': 'A backup was downloaded',
   'activity.event.restore.previewed': 'A restore was previewed',
   'activity.event.restore.started': 'A restore began',
