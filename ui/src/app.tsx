@@ -37,6 +37,7 @@ const NewDestination = later(() => import('./pages/destination').then((page) => 
 const DestinationPage = later(() => import('./pages/destination').then((page) => page.DestinationPage));
 const Activity = later(() => import('./pages/activity').then((page) => page.Activity));
 const Calendar = later(() => import('./pages/calendar').then((page) => page.Calendar));
+const Welcome = later(() => import('./pages/welcome').then((page) => page.Welcome));
 const SettingsPage = later(() => import('./pages/settings').then((page) => page.SettingsPage));
 const Profile = later(() => import('./pages/profile').then((page) => page.Profile));
 const More = later(() => import('./pages/more').then((page) => page.More));
@@ -127,6 +128,7 @@ function Doors() {
           <Route path="/settings/:tab">{({ tab }) => <SettingsPage key={tab} tab={tab} />}</Route>
           <Route path="/profile" component={Profile} />
           <Route path="/more" component={More} />
+          <Route path="/welcome" component={Welcome} />
           <Route path="/sign-in">
             <Back next={new URLSearchParams(window.location.search).get('next')} />
           </Route>

@@ -5,6 +5,7 @@ import { editor } from './de/editor';
 import { places } from './de/places';
 import { retention } from './de/retention';
 import { settings } from './de/settings';
+import { welcome } from './de/welcome';
 
 export const de: Catalogue = {
   ...backups,
@@ -12,6 +13,7 @@ export const de: Catalogue = {
   ...places,
   ...retention,
   ...settings,
+  ...welcome,
   // Überall
   'app.name': 'Recoup',
   'word.cancel': 'Abbrechen',

@@ -7,6 +7,7 @@ import { editor } from './en/editor';
 import { places } from './en/places';
 import { retention } from './en/retention';
 import { settings } from './en/settings';
+import { welcome } from './en/welcome';
 import type { Words } from './types';
 
 export type { Plural, Words } from './types';
@@ -17,6 +18,7 @@ export const en = {
   ...places,
   ...retention,
   ...settings,
+  ...welcome,
   // Words used everywhere
   'app.name': 'Recoup',
   'word.cancel': 'Cancel',
