@@ -133,7 +133,7 @@ function Doors() {
             <Back next={new URLSearchParams(window.location.search).get('next')} />
           </Route>
           <Route path="/setup">
-            <Redirect to="/" replace />
+            <Redirect to="/welcome" replace />
           </Route>
           <Route component={NotFound} />
         </Switch>

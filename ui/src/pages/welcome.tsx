@@ -2,7 +2,7 @@
 // The parts are those of the plan's editor; whoever wants more goes there.
 import { useRef, useState, type FormEvent, type ReactNode } from 'react';
 import { Link } from 'wouter';
-import { useDestinations, useLater, useMakePlan, useScheduleNext, type Document } from '../api/plans';
+import { useDestinations, useLater, useMakePlan, useScheduleNext } from '../api/plans';
 import { useCards, useMay, useStart, useZone } from '../api/queries';
 import { Button, ButtonLink } from '../parts/button';
 import { TextField, toFirstWrong } from '../parts/field';
@@ -104,13 +104,11 @@ function Start({ zone }: { zone: string }) {
     setDraft((now) => ({ ...now, ...part }));
     setWrong({});
   };
-  // Without a destination of its own a plan goes to the folder that every plan has.
-  const nowhere = places.data?.length === 0;
   const busy = make.isPending || start.isPending;
   const go = (event: FormEvent) => {
     event.preventDefault();
     if (busy) return;
-    const found = check({ ...draft, name: draft.name || 'x', destinations: nowhere || here !== 'where' ? ['x'] : draft.destinations });
+    const found = check({ ...draft, name: draft.name || 'x', destinations: here === 'where' ? draft.destinations : ['x'] });
     if (here === 'where' && draft.name.trim() === '') found.name = t('editor.needed');
     setWrong(found);
     setFailure(undefined);
@@ -121,10 +119,8 @@ function Start({ zone }: { zone: string }) {
       if (here === 'when' && draft.destinations.length === 0) change({ destinations: places.data?.map((place) => place.name) ?? [] });
       return step(at + 1);
     }
-    const document: Document = documentOf(draft, undefined);
-    if (draft.destinations.length === 0) delete document.destinations;
     make.mutate(
-      { name: draft.name.trim(), plan: document },
+      { name: draft.name.trim(), plan: documentOf(draft, undefined) },
       {
         onSuccess: ({ name }) =>
           start.mutate({ plan: name }, { onError: setFailure, onSuccess: ({ run }) => {
@@ -164,16 +160,7 @@ function Start({ zone }: { zone: string }) {
             <section className="card">
               <TextField label={t('editor.name')} help={t('editor.name.help')} value={draft.name} wrong={wrong.name} autoComplete="off" autoCapitalize="none" onChange={(event) => change({ name: event.target.value })} />
             </section>
-            {nowhere ? (
-              <section className="card" aria-labelledby="nowhere">
-                <h2 id="nowhere">{t('editor.where')}</h2>
-                <p>{t('welcome.nowhere')}</p>
-                <Note look="warning">{t('editor.where.here_only')}</Note>
-                <p className="small quiet">{t('welcome.nowhere.later')}</p>
-              </section>
-            ) : (
-              <Where draft={draft} wrong={wrong} change={change} plan={undefined} />
-            )}
+            <Where draft={draft} wrong={wrong} change={change} plan={undefined} />
           </>
         )}
         {failure && <ErrorCard error={failure} />}

@@ -41,8 +41,6 @@ export const welcome: Translated<typeof english> = {
   'welcome.rhythm.often.text': 'jede Stunde; behält 24 stündliche, 7 tägliche, 4 wöchentliche, 6 monatliche',
   'welcome.rhythm.weekly': 'Selten:',
   'welcome.rhythm.weekly.text': 'jeden Sonntag um 03:00; behält 8 wöchentliche, 12 monatliche',
-  'welcome.nowhere': 'Kopien kommen in den Ordner „backups“ neben recoup.toml, auf dieser Maschine.',
-  'welcome.nowhere.later': 'Eine andere Platte, ein Server oder eine Cloud kann jederzeit unter Ziele hinzukommen.',
   'welcome.running': 'Die erste Sicherung wird gemacht',
   'welcome.proving': 'Die Sicherung ist gemacht; jetzt wird sie bewiesen',
   'welcome.proving.text': 'Sie wird zur Probe wiederhergestellt und verglichen. Die Daten werden nicht berührt.',

@@ -40,8 +40,6 @@ export const welcome = {
   'welcome.rhythm.often.text': 'every hour; keeps 24 hourly, 7 daily, 4 weekly, 6 monthly',
   'welcome.rhythm.weekly': 'Seldom:',
   'welcome.rhythm.weekly.text': 'every Sunday at 03:00; keeps 8 weekly, 12 monthly',
-  'welcome.nowhere': 'Copies go to the folder “backups” beside recoup.toml, on this machine.',
-  'welcome.nowhere.later': 'Another disk, a server or a cloud can be added under Destinations at any time.',
   'welcome.running': 'The first backup is being made',
   'welcome.proving': 'The backup is made; now it is proven',
   'welcome.proving.text': 'It is restored to scratch and compared. The data is not touched.',
