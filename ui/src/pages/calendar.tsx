@@ -1,7 +1,7 @@
 // What ran on each day of 36 weeks, drawn from the log of runs, so that what retention removes changes nothing; and what is
 // planned. Arrows go from day to day and week to week; the list below holds the same.
 import { useRef, useState, type KeyboardEvent } from 'react';
-import { Link, useSearchParams } from 'wouter';
+import { Link } from 'wouter';
 import { useCalendar } from '../api/settings';
 import { useCards } from '../api/queries';
 import { Button } from '../parts/button';
@@ -10,6 +10,7 @@ import { RunPill } from '../parts/pill';
 import { Answer, Empty } from '../parts/state';
 import { Table } from '../parts/table';
 import { Time } from '../parts/time';
+import { useFilters } from '../shell/filters';
 import { Page } from '../shell/page';
 import { t } from '../words';
 import { day as dayName, list } from '../words/format';
@@ -24,23 +25,13 @@ const SIGNS: Record<DayState, string> = { good: 'âœ“', warnings: '!', failed: 'â
 const looks = (one: Day) => `day ${one.state}${one.faded ? ' faded' : ''}`;
 
 export function Calendar() {
-  const [search, setSearch] = useSearchParams();
+  const { of, set } = useFilters();
   const cards = useCards();
   const [today] = useState(() => new Date(present()).toISOString().slice(0, 10));
-  const back = Math.max(0, Number(search.get('back')) || 0);
-  const plan = search.get('plan') ?? '';
+  const back = Math.max(0, Number(of('back')) || 0);
+  const plan = of('plan');
   const { from, until } = range(today, back);
   const answer = useCalendar(from, until, plan);
-  const set = (name: string, value: string) =>
-    setSearch(
-      (before) => {
-        const next = new URLSearchParams(before);
-        if (value) next.set(name, value);
-        else next.delete(name);
-        return next;
-      },
-      { replace: true },
-    );
   return (
     <Page title={t('page.calendar')} answer={answer.data && <Sentence days={daysOf(answer.data, from)} today={answer.data.today} />}>
       <div className="spread">
@@ -60,7 +51,7 @@ export function Calendar() {
         </div>
       </div>
       <Answer of={answer} card>
-        {(known) => <Days days={daysOf(known, from)} today={known.today} chosen={search.get('day') ?? known.today} onChoose={(date) => set('day', date)} zone={known.zone} />}
+        {(known) => <Days days={daysOf(known, from)} today={known.today} chosen={of('day') || known.today} onChoose={(date) => set('day', date)} zone={known.zone} />}
       </Answer>
     </Page>
   );

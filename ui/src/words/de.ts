@@ -5,6 +5,7 @@ import { editor } from './de/editor';
 import { places } from './de/places';
 import { retention } from './de/retention';
 import { settings } from './de/settings';
+import { welcome } from './de/welcome';
 
 export const de: Catalogue = {
   ...backups,
@@ -12,6 +13,7 @@ export const de: Catalogue = {
   ...places,
   ...retention,
   ...settings,
+  ...welcome,
   // Überall
   'app.name': 'Recoup',
   'word.cancel': 'Abbrechen',
@@ -191,6 +193,13 @@ export const de: Catalogue = {
   'plan.last': 'Letzter guter Lauf',
   'plan.covers': 'Umfasst',
   'plan.copies': 'Kopien',
+  'plan.days': 'In den letzten 30 Tagen: {days}.',
+  'plan.days.good': { one: '{n} Tag gut', other: '{n} Tage gut' },
+  'plan.days.warnings': { one: '{n} mit Hinweisen', other: '{n} mit Hinweisen' },
+  'plan.days.failed': { one: '{n} fehlgeschlagen', other: '{n} fehlgeschlagen' },
+  'plan.days.missed': { one: '{n} verpasst', other: '{n} verpasst' },
+  'plan.days.interrupted': { one: '{n} unterbrochen', other: '{n} unterbrochen' },
+  'plan.days.cancelled': { one: '{n} abgebrochen', other: '{n} abgebrochen' },
   'plan.backups': 'Sicherungen',
   'plan.size': 'Größe',
   'plan.all_copies': '{size} in allen Kopien',

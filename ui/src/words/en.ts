@@ -7,6 +7,7 @@ import { editor } from './en/editor';
 import { places } from './en/places';
 import { retention } from './en/retention';
 import { settings } from './en/settings';
+import { welcome } from './en/welcome';
 import type { Words } from './types';
 
 export type { Plural, Words } from './types';
@@ -17,6 +18,7 @@ export const en = {
   ...places,
   ...retention,
   ...settings,
+  ...welcome,
   // Words used everywhere
   'app.name': 'Recoup',
   'word.cancel': 'Cancel',
@@ -196,6 +198,13 @@ export const en = {
   'plan.last': 'Last good run',
   'plan.covers': 'Covers',
   'plan.copies': 'Copies',
+  'plan.days': 'In the last 30 days: {days}.',
+  'plan.days.good': { one: '{n} day good', other: '{n} days good' },
+  'plan.days.warnings': { one: '{n} with warnings', other: '{n} with warnings' },
+  'plan.days.failed': { one: '{n} failed', other: '{n} failed' },
+  'plan.days.missed': { one: '{n} missed', other: '{n} missed' },
+  'plan.days.interrupted': { one: '{n} interrupted', other: '{n} interrupted' },
+  'plan.days.cancelled': { one: '{n} cancelled', other: '{n} cancelled' },
   'plan.backups': 'Backups',
   'plan.size': 'Size',
   'plan.all_copies': '{size} in all copies',
