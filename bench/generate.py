@@ -78,7 +78,8 @@ def day(path, number, hot, seed):
     words = Words(random.Random(f"database-{seed}"))
     words.rng = rng
     db = sqlite3.connect(path, isolation_level=None)
-    db.executescript("PRAGMA synchronous=OFF; PRAGMA cache_size=-200000; BEGIN")
+    db.executescript("PRAGMA synchronous=OFF; PRAGMA cache_size=-200000")
+    db.execute("BEGIN")
     product = lambda: (f"{rng.getrandbits(40):010x}", words.text(6), words.text(rng.randint(20, 120)),
                        json.dumps({"weight": rng.randint(1, 9000), "code": f"{rng.getrandbits(64):016x}"}))
     purchase = lambda: (rng.randrange(2000), rng.randrange(1000), 1_800_000_000_000 + number * 86_400_000 + rng.randrange(86_400_000),
@@ -95,7 +96,8 @@ def day(path, number, hot, seed):
         db.executemany(f"INSERT INTO {table} VALUES(NULL,{marks})", [make() for _ in range(max(1, count // 200))])
         db.executemany(update, [(row(), value()) for _ in range(max(1, count // 100))])
         db.executemany(f"DELETE FROM {table} WHERE id=?", [(row(),) for _ in range(max(1, count // 500))])
-    db.executescript("COMMIT; PRAGMA wal_checkpoint(TRUNCATE)")
+    db.execute("COMMIT")
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     db.close()
 
 
