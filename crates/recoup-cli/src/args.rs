@@ -435,6 +435,9 @@ pub struct Demo {
     /// Then run the daemon on it, until Ctrl-C
     #[arg(long)]
     pub serve: bool,
+    /// Address and port of the daemon [default: 127.0.0.1:7467]
+    #[arg(long, value_name = "ADDR", requires = "serve")]
+    pub listen: Option<std::net::SocketAddr>,
 }
 
 #[derive(Debug, Args)]

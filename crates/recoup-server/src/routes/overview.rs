@@ -22,6 +22,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::backups::{BackupView, views};
+use super::charts::{STRIP, strips};
 use super::health::statuses;
 use super::runs::RunView;
 use crate::App;
@@ -183,6 +184,8 @@ struct Card {
     off_disk: Option<String>,
     /// What is wrong with the document, when it cannot be understood.
     problem: Option<String>,
+    /// The last 30 days, today last: how backups of the day ended, the worst of them; from the log of runs.
+    days: Vec<Option<OutcomeWord>>,
 }
 
 /// The newest backup of a plan.
@@ -231,6 +234,7 @@ async fn overview(
     let meant: Vec<Option<Plan>> = stand.iter().map(|(row, _)| app.engine().meant(&row.name, &row.body).ok()).collect();
     let places = places(&app, &meant).await?;
     let now = app.now();
+    let mut strips = strips(&app, &actor).await?;
     let mut cards = Vec::new();
     for (((row, status), plan), places) in stand.into_iter().zip(&meant).zip(places) {
         let mut copies = Vec::new();
@@ -242,7 +246,8 @@ async fn overview(
                 break;
             }
         }
-        cards.push((status.fresh, card(&app, row, status, plan.as_ref(), places, &copies)));
+        let days = strips.remove(&row.name).unwrap_or_else(|| vec![None; STRIP]);
+        cards.push((status.fresh, Card { days, ..card(&app, row, status, plan.as_ref(), places, &copies) }));
     }
     let recovery = recovery(&cards);
     let mut counts = Counts::default();
@@ -395,6 +400,7 @@ fn card(
         off_disk: off.map(|copy| copy.destination.clone()),
         destinations,
         problem,
+        days: Vec::new(),
         name: row.name,
     }
 }
