@@ -100,7 +100,10 @@ export default async function ({ browser, criterion }) {
       const left = new Map();
       for (const [, row] of before) left.set(row, (left.get(row) ?? 0) + 1);
       let back = 0;
-      for (const [, row] of after) left.get(row) ? left.set(row, left.get(row) - 1) : (back += 1);
+      for (const [, row] of after) {
+        if (left.get(row)) left.set(row, left.get(row) - 1);
+        else back += 1;
+      }
       return [back, 0, [...left.values()].reduce((sum, one) => sum + one, 0)];
     }
     const [then, now] = [new Map(before), new Map(after)];
