@@ -44,7 +44,7 @@ ui-check: ui/node_modules/.of-lock
 	$(NPM) run --silent check
 
 # In Debian's Chromium, on a daemon with real data. What is about speed is measured by bench-ui.
-UI_TESTS ?= below data demo inside journeys live pace pages sign-in size
+UI_TESTS ?= below clock crash data demo inside journeys live pace pages pairs sign-in size weight
 ui-test: ui packages
 	$(CARGO) build --quiet -p recoup-cli
 	CARGO_TARGET_DIR="$(abspath $(TARGET))" node ui/test/run.mjs $(UI_TESTS)

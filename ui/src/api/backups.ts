@@ -22,7 +22,7 @@ export type Difference = {
   databases: { name: string; schema: string[]; tables: TableChange[] }[];
   directories: { name: string; added: number; changed: number; removed: number; examples: string[] }[];
 };
-export type TableChange = { name: string; added: number; changed: number; removed: number; keys: Record<'added' | 'changed' | 'removed', unknown[]> };
+export type TableChange = { name: string; added: number; changed: number; removed: number; keys?: Record<'added' | 'changed' | 'removed', unknown[]> };
 
 /** Backups, newest first, in pages of 50. */
 export function useBackupPages(filter: BackupFilter) {

@@ -1489,6 +1489,8 @@ export interface components {
         DayRun: {
             /** Format: date-time */
             at: string;
+            /** @description The backup that it made is not there any more: retention or somebody removed it. */
+            gone: boolean;
             id: string;
             kind: components["schemas"]["RunKind"];
             outcome: components["schemas"]["Outcome"];

@@ -14,6 +14,7 @@ import { useFilters } from '../shell/filters';
 import { Page } from '../shell/page';
 import { t } from '../words';
 import { day as dayName, list } from '../words/format';
+import { present } from '../words/now';
 import { daysOf, range, shift, WEEKS, type Day, type DayState } from './calendar-days';
 import { pathOf } from './plan-card';
 
@@ -21,10 +22,12 @@ const LEGEND: DayState[] = ['good', 'warnings', 'failed', 'missed', 'planned', '
 /** A sign beside the colour. */
 const SIGNS: Record<DayState, string> = { good: '✓', warnings: '!', failed: '✕', interrupted: '✕', missed: '–', cancelled: '▪', planned: '·', none: '' };
 
+const looks = (one: Day) => `day ${one.state}${one.faded ? ' faded' : ''}`;
+
 export function Calendar() {
   const { of, set } = useFilters();
   const cards = useCards();
-  const [today] = useState(() => new Date().toISOString().slice(0, 10));
+  const [today] = useState(() => new Date(present()).toISOString().slice(0, 10));
   const back = Math.max(0, Number(of('back')) || 0);
   const plan = of('plan');
   const { from, until } = range(today, back);
@@ -108,7 +111,7 @@ function Days({ days, today, chosen, onChoose, zone }: DaysProps) {
                         <td key={one.date} role="gridcell" aria-selected={one.date === shown?.date}>
                           <button
                             type="button"
-                            className={`day ${one.state}`}
+                            className={looks(one)}
                             data-date={one.date}
                             tabIndex={one.date === known ? 0 : -1}
                             aria-label={one.name}
@@ -137,6 +140,12 @@ function Days({ days, today, chosen, onChoose, zone }: DaysProps) {
               {t(`calendar.state.${state}`)}
             </li>
           ))}
+          <li>
+            <span className="day good faded" aria-hidden="true">
+              {SIGNS.good}
+            </span>
+            {t('calendar.faded')}
+          </li>
         </ul>
       </section>
       {shown && <One day={shown} />}
@@ -162,7 +171,7 @@ function DayList({ days, onChoose }: { days: Day[]; onChoose: (date: string) => 
       {days.map((one) => (
         <li key={one.date} data-day={one.date}>
           <button type="button" className="button plain" onClick={() => onChoose(one.date)}>
-            <span className={`day ${one.state}`} aria-hidden="true">
+            <span className={looks(one)} aria-hidden="true">
               {SIGNS[one.state]}
             </span>
             {one.name}
@@ -194,7 +203,14 @@ function One({ day }: { day: Day }) {
               ),
             },
             { name: t('plan.name'), cell: (run) => <Link to={pathOf(run.plan)}>{run.plan}</Link> },
-            { name: t('plan.state'), cell: (run) => <RunPill run={{ state: 'done', outcome: run.outcome }} /> },
+            {
+              name: t('plan.state'),
+              cell: (run) => (
+                <>
+                  <RunPill run={{ state: 'done', outcome: run.outcome }} /> {run.gone && <span className="quiet small">{t('calendar.gone')}</span>}
+                </>
+              ),
+            },
           ]}
         />
       )}

@@ -77,7 +77,7 @@ function Editor({ plan, zone, onReload }: { plan?: Plan; zone: string; onReload?
     setWrong((now) => Object.fromEntries(Object.entries(now).filter(([key]) => !(key in part) && !Object.keys(part).some((one) => key.startsWith(`${one}.`)))));
   };
   const next = useScheduleNext(useLater(draft.enabled ? scheduleOf(draft) : null, 200));
-  const kept = useRetentionDraft(plan && !readOnly ? plan.name : undefined, useLater(retentionOf(draft), 200));
+  const kept = useRetentionDraft(plan && !readOnly ? plan.name : undefined, useLater(retentionOf(draft), 120));
 
   const point = (found: Wrong) => {
     setWrong(found);

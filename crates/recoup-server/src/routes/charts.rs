@@ -60,6 +60,8 @@ struct DayRun {
     outcome: OutcomeWord,
     #[schema(format = DateTime, value_type = String)]
     at: Timestamp,
+    /// The backup that it made is not there any more: retention or somebody removed it.
+    gone: bool,
 }
 
 /// A day on which something ended.
@@ -96,7 +98,14 @@ struct CalendarView {
 
 impl From<RunBrief> for DayRun {
     fn from(run: RunBrief) -> Self {
-        DayRun { id: run.id, plan: run.plan, kind: run.kind.into(), outcome: run.outcome.into(), at: run.at }
+        DayRun {
+            id: run.id,
+            plan: run.plan,
+            kind: run.kind.into(),
+            outcome: run.outcome.into(),
+            at: run.at,
+            gone: run.gone,
+        }
     }
 }
 

@@ -16,6 +16,7 @@ mod connect;
 mod copies;
 mod destinations;
 mod fence;
+mod interrupted;
 mod list;
 mod look;
 mod nearest;
