@@ -2219,6 +2219,11 @@ export interface components {
              */
             label?: string | null;
             /**
+             * @description To the plan's destinations on this machine only, and not copied elsewhere later.
+             * @default false
+             */
+            local_only?: boolean;
+            /**
              * @description Never removed by retention.
              * @default false
              */
