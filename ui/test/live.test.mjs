@@ -1,5 +1,6 @@
 // While something runs: the run's page from the press to the end, a press that counts once, a stream that breaks, a daemon
 // that dies; hostile names.
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { axe, NARROW, page, settled, WIDE } from './browser.mjs';
@@ -38,6 +39,25 @@ export default async function ({ browser, criterion }) {
       const { items } = await stand.json('GET', '/runs?plan=slow');
       await tab.context().close();
       return items.length === 1 ? [] : [`${items.length} runs`];
+    });
+
+    await criterion('D1', 'what was written since the last copy elsewhere is told, and no more once it is copied', async () => {
+      const tab = await page(browser, stand);
+      const told = tab.getByText('The data was written to since then');
+      const wrong = [];
+      await stand.backUp('shop');
+      await tab.go('/');
+      await tab.waitForSelector('.recovery .sentence');
+      if (await told.count()) wrong.push('it is told of data that did not change');
+      execFileSync('sqlite3', [join(stand.folder, 'shop.db'), "INSERT INTO orders VALUES (7001, 'new', 1)"]);
+      await tab.go('/');
+      await told.waitFor({ timeout: 5_000 }).catch(() => wrong.push('a new row is not told'));
+      await stand.backUp('shop');
+      await tab.go('/');
+      await tab.waitForSelector('.recovery .sentence');
+      if (await told.count()) wrong.push('it is still told after the backup');
+      await tab.context().close();
+      return wrong;
     });
 
     await criterion('P7', 'a press shows that something happens before the server has answered', async () => {

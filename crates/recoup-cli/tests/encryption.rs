@@ -214,3 +214,24 @@ fn encryption_is_not_turned_off_and_mistakes_are_told_with_their_line() {
     let printed = shop.run("config print --origin").good().out;
     assert!(printed.contains("destination.here.encrypt.passphrase_file") && !printed.contains("canary"), "{printed}");
 }
+
+#[test]
+fn secrets_stay_out_where_a_destination_that_is_left_out_does_not_encrypt() {
+    let shop = locked();
+    let far = "[destination.far]\ntype = \"webdav\"\nurl = \"http://127.0.0.1:9/dav\"\nattempts = 1\n";
+    let both = LOCKED.replace("[\"here\"]", "[\"here\", \"far\"]").replace("[plan.shop]", &format!("{far}[plan.shop]"));
+    let kept = |toml: &str, command: &str| {
+        shop.write("recoup.toml", &format!("{toml}{SETTINGS}"));
+        let id = shop.run_with(words(command), &[SECRET]).good().json()["id"].as_str().unwrap().to_owned();
+        shop.run(&format!("restore {id} --to tree-{id}")).good();
+        let tree = shop.path(&format!("tree-{id}"));
+        let environment =
+            fs::read_to_string(tree.join("settings.env")).or_else(|_| fs::read_to_string(tree.join("settings.json")));
+        environment.is_ok_and(|text| text.contains(SECRET.1))
+    };
+    // It may be copied there later, which would be refused for good.
+    assert!(!kept(&both, "backup --local-only --json"));
+    let encrypted = both.replace("attempts = 1\n", "attempts = 1\nencrypt = { passphrase_file = \"passphrase\" }\n");
+    assert!(kept(&encrypted, "backup --local-only --json"));
+    assert!(kept(LOCKED, "backup --json"));
+}

@@ -146,3 +146,41 @@ fn files_of_others_are_taken_over_for_admins_and_only_read() {
     shop.by("GET", &format!("/backups/{backup}"), None, 404);
     assert_eq!(shop.by("GET", "/backups", None, 200)["items"], json!([]));
 }
+
+#[test]
+fn what_is_for_this_machine_only_is_missing_nowhere() {
+    let shop = Shop::new();
+    let run = shop.by("POST", "/plans/shop/run", Some(json!({"local_only": true})), 202);
+    let run = format!("/runs/{}", run["run"].as_str().unwrap());
+    shop.work();
+    let run = shop.by("GET", &run, None, 200);
+    let copies = shop.by("GET", &format!("/backups/{}", run["result"]["backup"].as_str().unwrap()), None, 200);
+    assert_eq!(copies["copies"].as_array().unwrap().len(), 1, "{copies}");
+    let status = shop.by("GET", "/plans/shop/status", None, 200);
+    assert_eq!(
+        (&status["destinations"][1]["destination"], &status["destinations"][1]["missing"]),
+        (&json!("nas"), &json!([]))
+    );
+    shop.by("POST", "/plans/shop/run", Some(json!({"local_only": "yes"})), 422);
+}
+
+#[test]
+fn admins_get_the_recovery_kit_with_the_values_of_here_and_without_secrets() {
+    let far = "[destination.far]\ntype = \"s3\"\nbucket = \"shop-offsite\"\nendpoint = \"http://127.0.0.1:9\"\n\
+               access_key = \"marker-of-the-key\"\nsecret_key = \"marker-of-the-secret\"\nattempts = 1\n";
+    let stand = Stand::on(&format!("{TOML}{far}"), Options { rate: 0, ..Options::default() }, Bounds::default());
+    std::fs::create_dir(stand.folder.path().join("backups")).unwrap();
+    let by = |name: &str, role: Role| {
+        let token = stand.token(&stand.user(name, role), Scope::Admin);
+        stand.by(&token, "GET", "/api/v1/recovery-kit", None)
+    };
+    by("olga", Role::Operator).is(403);
+    let kit = by("ada", Role::Admin).is(200).json()["text"].as_str().unwrap().to_owned();
+    let folder = stand.folder.path().join("backups").display().to_string();
+    for wanted in ["# Recovery kit", &folder, "shop-offsite", "http://127.0.0.1:9", "recoup restore"] {
+        assert!(kit.contains(wanted), "{wanted}:\n{kit}");
+    }
+    assert!(!kit.contains("marker-of-the"), "{kit}");
+    let reader = stand.token(&stand.user("rita", Role::Admin), Scope::Read);
+    stand.by(&reader, "GET", "/api/v1/recovery-kit", None).is(403);
+}

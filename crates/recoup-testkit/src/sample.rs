@@ -191,6 +191,7 @@ pub fn request(plan: &str, sources: Vec<SourceFactory>, format: Format, scratch:
         hooks: vec![],
         audit: None,
         local_only: false,
+        secrets: true,
         scratch: scratch.to_owned(),
     }
 }

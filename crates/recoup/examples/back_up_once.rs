@@ -38,6 +38,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             scratch: destination.clone(),
             audit: None,
             local_only: false,
+            secrets: true,
         },
         &[store],
         &Context::quiet(),

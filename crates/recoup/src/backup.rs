@@ -49,6 +49,9 @@ pub struct Request {
     pub audit: Option<Head>,
     /// It is not to be copied elsewhere later, either.
     pub local_only: bool,
+    /// Secret settings may be in it, if all these stores encrypt: so does every other place that it may come to, also one
+    /// that is left out this time.
+    pub secrets: bool,
 }
 
 /// How a backup went.
@@ -91,7 +94,8 @@ pub fn run(request: &Request, stores: &[Arc<dyn Store>], context: &Context) -> R
         stores.iter().filter_map(|store| FileId::of(store.staging_root()?.parent()?)).collect();
     excluded.extend(FileId::of(staging.path()));
     let mut scope = Scope::of(&sources, staging.path(), excluded, context);
-    scope.secrets = refused.is_empty() && stores.iter().all(|store| store.protection(&request.plan).is_sealed());
+    let sealed = |store: &Arc<dyn Store>| store.protection(&request.plan).is_sealed();
+    scope.secrets = request.secrets && refused.is_empty() && stores.iter().all(sealed);
 
     hooks::around(&request.hooks, Occasion::Backup, &request.plan, context, |resume| {
         let present = begin(&mut sources, &scope)?;

@@ -33,6 +33,7 @@
 //!     scratch: here.to_owned(),
 //!     audit: None,
 //!     local_only: false,
+//!     secrets: true,
 //! };
 //! let destination = LocalDestination::open(&here.join("backups"), true)?;
 //! let store: Arc<dyn Store> = Arc::new(FilesStore::new(Arc::new(destination)));

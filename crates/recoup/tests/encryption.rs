@@ -408,6 +408,12 @@ fn secret_settings_are_only_where_everything_is_encrypted() {
         copy::run(scene.store().as_ref(), &listed, plain.as_ref(), scratch.path(), &Context::quiet()).unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Denied, "secrets_in_the_clear"));
     assert_eq!(facts(&[scene.store(), plain]), (0, vec!["SHOP_API_TOKEN".to_owned()]));
+    // One that is left out this time may not encrypt.
+    let mut request = scene.sample.request(&specs, Format::Archive);
+    request.secrets = false;
+    let made = backup::run(&request, &[scene.store()], &Context::quiet()).unwrap().manifest;
+    let settings = made.parts.iter().find_map(|part| part.settings.clone()).unwrap();
+    assert_eq!((settings.secrets, settings.left_out), (0, vec!["SHOP_API_TOKEN".to_owned()]));
 }
 
 #[test]

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use engine_kit::{Desk, good, outcome};
 use recoup::catalog::{BackupRow, RunRow};
-use recoup::engine::{Actor, Standing};
+use recoup::engine::{Actor, Standing, Work};
 use recoup::model::job::{Cause, RunKind, State};
-use recoup::model::{Format, Level, Outcome};
+use recoup::model::{Format, Kind, Level, Outcome};
 use recoup_testkit::faulty::{Fault, Faulty};
 use recoup_testkit::moto::{ACCESS_KEY, Moto, SECRET_KEY};
 use serde_json::{Value, json};
@@ -398,4 +398,45 @@ async fn what_was_made_before_or_for_this_machine_only_is_left_where_it_is() {
     assert_eq!(at(&desk, "offsite").await.missing, [other.manifest.id.to_string()]);
     let body: Value = json!(local.manifest);
     assert_eq!(body["local_only"], true);
+}
+
+#[tokio::test]
+async fn a_backup_for_this_machine_only_leaves_the_network_out_once() {
+    let two = Two::new(r#"["here", "offsite"]"#, "").await;
+    let desk = &two.desk;
+    let only = || Work::Backup { kind: Kind::Manual, label: None, protect: false, local_only: true };
+    desk.engine.enqueue(&Actor::daemon(), "shop", only()).await.unwrap();
+    let run = desk.engine.work("worker").await.unwrap().unwrap();
+    good(&run);
+    assert_eq!(places(desk, &id(&run)).await, ["here"]);
+    assert!(two.at("offsite").await.missing.is_empty());
+    desk.engine.queue_missing_copies().await.unwrap();
+    assert!(desk.waiting().await.is_empty());
+    desk.clock.pass(MINUTE);
+    let both = desk.back_up("shop").await;
+    assert_eq!(places(desk, &id(&both)).await, ["here", "offsite"]);
+
+    let two = Two::new(r#"["offsite"]"#, "").await;
+    let error = two.desk.engine.enqueue(&Actor::daemon(), "shop", only()).await.unwrap_err();
+    assert_eq!(error.code(), "no_local_destination");
+    assert!(two.desk.waiting().await.is_empty());
+}
+
+#[tokio::test]
+async fn how_full_it_is_is_known_of_a_destination_that_only_gets_copies() {
+    let two = Two::new(r#"["here", "offsite"]"#, "").await;
+    let desk = &two.desk;
+    two.fails();
+    desk.back_up("shop").await;
+    let known = || async {
+        let filled = desk.engine.filled(30).await.unwrap();
+        filled.into_iter().map(|filled| (filled.destination, filled.days[0].bytes)).collect::<Vec<_>>()
+    };
+    let before = known().await;
+    assert_eq!(before.len(), 1, "{before:?}");
+    two.works();
+    desk.clock.pass(2 * MINUTE);
+    good(&desk.engine.work("worker").await.unwrap().unwrap());
+    let after = known().await;
+    assert_eq!(after, [("here".to_owned(), before[0].1), ("offsite".to_owned(), before[0].1)]);
 }

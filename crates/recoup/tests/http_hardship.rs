@@ -112,6 +112,8 @@ fn cut_everywhere(server: &Server, way: Way, size: usize, cuts: u64) {
     let line = Cutting::to_port(server.port());
     let mut settings = server.through(line.port());
     settings.limits.timeout = Duration::from_millis(2500);
+    // Everything over one connection.
+    settings.limits.bandwidth = (size == PARTS).then_some(1 << 30);
     let bytes = noise(1, size);
     let direct = server.direct();
     let passed = || if way == Way::Out { line.passed().0 } else { line.passed().1 };

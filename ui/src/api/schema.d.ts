@@ -2158,6 +2158,11 @@ export interface components {
              * @description Everything up to here would come back.
              */
             at?: string | null;
+            /**
+             * @description Plans of which a database or a file was written to after the newest verified copy off the disk was made. Folders
+             *     are not looked into.
+             */
+            changed: string[];
             /** @description Where its newest verified copy off the disk lies. */
             destination?: string | null;
             /** @description Plans of which nothing would be left. */
@@ -2213,6 +2218,11 @@ export interface components {
              * @default null
              */
             label?: string | null;
+            /**
+             * @description To the plan's destinations on this machine only, and not copied elsewhere later.
+             * @default false
+             */
+            local_only?: boolean;
             /**
              * @description Never removed by retention.
              * @default false

@@ -147,6 +147,8 @@ export const de: Catalogue = {
   'recovery.from.oldest': 'Von {destination}; am ältesten ist {plan}.',
   'recovery.proven': 'Letzte Proberückspielung {age}.',
   'recovery.unproven': 'Noch keine Proberückspielung.',
+  'recovery.changed': 'Seither wurde in die Daten geschrieben: das wäre verloren.',
+  'recovery.changed.plans': 'Seit der letzten Kopie anderswo beschrieben: {plans}. Das wäre verloren.',
   'recovery.elsewhere': 'Füge ein Ziel auf einer anderen Platte oder einem anderen Rechner hinzu und wähle es im Plan.',
   'status.all_good': { one: 'Der eine Plan ist geschützt.', other: 'Alle {n} Pläne sind geschützt.' },
   'status.some': { one: '{good} von {n} Plan ist geschützt.', other: '{good} von {n} Plänen sind geschützt.' },

@@ -152,6 +152,8 @@ export const en = {
   'recovery.from.oldest': 'From {destination}; {plan} is the oldest.',
   'recovery.proven': 'Last test restore {age}.',
   'recovery.unproven': 'No test restore yet.',
+  'recovery.changed': 'The data was written to since then: that would be lost.',
+  'recovery.changed.plans': 'Written to since its last copy elsewhere: {plans}. That would be lost.',
   'recovery.elsewhere': 'Add a destination on another disk or another machine, and choose it in the plan.',
   'status.all_good': { one: 'The one plan is protected.', other: 'All {n} plans are protected.' },
   'status.some': { one: '{good} of {n} plan is protected.', other: '{good} of {n} plans are protected.' },

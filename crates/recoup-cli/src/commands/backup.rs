@@ -32,6 +32,8 @@ struct Task {
     from_base: Vec<String>,
     from_here: Vec<String>,
     destinations: Vec<DestinationSettings>,
+    /// All of them encrypt, and those of the plan that are left out this time.
+    encrypted: bool,
 }
 
 pub fn run(args: &Backup, session: &Session) -> Result<Reply> {
@@ -54,6 +56,7 @@ pub fn run(args: &Backup, session: &Session) -> Result<Reply> {
         scratch: session::scratch_root(None),
         audit: None,
         local_only: args.local_only,
+        secrets: task.encrypted,
     };
     let context = session.work()?;
     let (places, closed) = open(&task.destinations)?;
@@ -167,7 +170,10 @@ fn everywhere(args: &Backup, session: &Session) -> Result<Task> {
             settings.resolved.iter().filter(|resolved| resolved.plan == plan.name && !unused(&resolved.path));
         let from_base = resolved.map(written).collect();
         let base = settings.base.clone();
-        return Ok(Task { plan, base, from_base, from_here: to, destinations: destinations(planned)? });
+        let kept = encrypt(&planned, &plan);
+        let destinations = destinations(planned)?;
+        let encrypted = kept && encrypt(&destinations, &plan);
+        return Ok(Task { plan, base, from_base, from_here: to, destinations, encrypted });
     }
     let (plan, resolved) = ad_hoc.plan(settings, &session.current)?;
     let defaults = settings.default_destinations(&session.current)?;
@@ -177,7 +183,14 @@ fn everywhere(args: &Backup, session: &Session) -> Result<Task> {
     }
     from_here.extend(to);
     let base = session.current.clone();
-    Ok(Task { plan, base, from_base: Vec::new(), from_here, destinations: destinations(defaults)? })
+    let destinations = destinations(defaults)?;
+    let encrypted = encrypt(&destinations, &plan);
+    Ok(Task { plan, base, from_base: Vec::new(), from_here, destinations, encrypted })
+}
+
+/// Whether all of these encrypt what a plan makes.
+fn encrypt(destinations: &[DestinationSettings], plan: &Plan) -> bool {
+    destinations.iter().all(|destination| destination.keys.of(&plan.name).is_some())
 }
 
 fn nothing_named() -> Error {

@@ -230,6 +230,8 @@ struct RunRequest {
     label: Option<String>,
     /// Never removed by retention.
     protect: bool,
+    /// To the plan's destinations on this machine only, and not copied elsewhere later.
+    local_only: bool,
     /// `manual`, or `pre_migration` before a deployment.
     kind: RunAs,
 }
@@ -261,7 +263,7 @@ async fn run(
         RunAs::Manual => Kind::Manual,
         RunAs::PreMigration => Kind::PreMigration,
     };
-    let work = Work::Backup { kind, label: given.label, protect: given.protect };
+    let work = Work::Backup { kind, label: given.label, protect: given.protect, local_only: given.local_only };
     Ok(accepted(app.engine().enqueue(&caller.actor(), &name, work).await?.id))
 }
 

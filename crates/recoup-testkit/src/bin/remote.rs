@@ -3,11 +3,12 @@
 //! Apache, and for S3 `s3rver` from npm, which keeps objects on the disk (`S3RVER` names its program).
 //!
 //! Ours is told twice: sending alone, as the others do it, and the whole put, which reads the bytes beforehand to know their
-//! hash, and reads back from the server afterwards what was stored.
+//! hash, and reads back from the server afterwards what was stored. Beside that stands `rclone` followed by
+//! `rclone check --download`, which promises the same.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fs;
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -90,7 +91,11 @@ impl Bench {
         let named = |round: &Round, name: &str| round.iter().find(|(known, _)| *known == name).unwrap().1;
         for (name, _) in &all[0] {
             let mut speeds: Vec<f64> = all.iter().map(|round| named(round, name)).collect();
-            let peer = if name.contains("fetch") { "rclone, fetching" } else { "rclone, sending" };
+            let peer = match *name {
+                name if name.contains("fetch") => "rclone, fetching",
+                name if name.contains("whole") || name.contains("check") => "rclone, sending and `check --download`",
+                _ => "rclone, sending",
+            };
             let mut ratios: Vec<f64> = all.iter().map(|round| named(round, name) / named(round, peer)).collect();
             show(&format!("| {protocol} | {name} | {} | {} |", spread(&mut speeds, 0), spread(&mut ratios, 2)));
         }
@@ -105,9 +110,9 @@ impl Bench {
         self.speed(time)
     }
 
-    fn rclone(&self, options: &[String], from: &str, to: &str) -> f64 {
+    fn rclone(&self, options: &[String], verb: &str, from: &str, to: &str) -> f64 {
         let mut command = Command::new("rclone");
-        command.args(["--config", "/dev/null", "--ignore-times"]).args(options).args(["copyto", from, to]);
+        command.args(["--config", "/dev/null", "--ignore-times"]).args(options).args([verb, from, to]);
         // It cannot have certificates of its own.
         command.env_remove("AWS_CA_BUNDLE");
         self.timed(&mut command)
@@ -117,10 +122,22 @@ impl Bench {
     fn theirs(&self, options: &[String], remote: &str) -> Round {
         let back = self.work.join("back");
         let (file, back) = (self.file.to_str().unwrap(), back.to_str().unwrap());
-        let sending = self.rclone(options, file, remote);
-        let fetching = self.rclone(options, remote, back);
+        let sending = self.rclone(options, "copyto", file, remote);
+        // What our put promises and theirs does not: that what is there was read and is what was sent.
+        let (folder, name) = remote.split_at(remote.rfind(['/', ':']).unwrap() + 1);
+        let sent = self.work.join("sent");
+        fs::create_dir_all(&sent).unwrap();
+        fs::hard_link(file, sent.join(name)).unwrap();
+        let checking = self.rclone(&check(options), "check", sent.to_str().unwrap(), folder);
+        fs::remove_file(sent.join(name)).unwrap();
+        let fetching = self.rclone(options, "copyto", remote, back);
         self.same(Path::new(back));
-        vec![("rclone, sending", sending), ("rclone, fetching", fetching)]
+        let checked = 1.0 / (1.0 / sending + 1.0 / checking);
+        vec![
+            ("rclone, sending", sending),
+            ("rclone, fetching", fetching),
+            ("rclone, sending and `check --download`", checked),
+        ]
     }
 
     /// There and back with ours.
@@ -137,8 +154,10 @@ impl Bench {
         let back = self.work.join("back");
         sync();
         let begin = Instant::now();
-        let mut file = fs::File::create(&back).unwrap();
+        // In pieces as large as those in which a backup is fetched.
+        let mut file = BufWriter::with_capacity(1 << 20, fs::File::create(&back).unwrap());
         std::io::copy(&mut destination.get(key, 0).unwrap(), &mut file).unwrap();
+        file.into_inner().unwrap();
         let fetching = begin.elapsed();
         self.same(&back);
         destination.delete(key).unwrap();
@@ -223,6 +242,11 @@ impl Bench {
         command.arg(server.key("key")).args(["-P", &server.port().to_string(), "-b"]).arg(&batch);
         self.timed(command.arg(format!("{}@127.0.0.1", server.user())))
     }
+}
+
+/// Options for comparing what is there, byte by byte.
+fn check(options: &[String]) -> Vec<String> {
+    options.iter().cloned().chain(["--download".to_owned(), "--one-way".to_owned()]).collect()
 }
 
 /// What was written before shall not be written while somebody is measured.

@@ -37,6 +37,7 @@ pub(super) struct Job {
     pub kind: Kind,
     pub label: Option<String>,
     pub protect: bool,
+    pub local_only: bool,
     pub audit: Option<Head>,
     pub context: Context,
     pub guard: Guard,
@@ -86,7 +87,9 @@ pub(super) struct Stored {
 impl Site {
     pub fn back_up(&self, job: &Job) -> Result<Stored> {
         self.within_roots(job.role, &job.plan)?;
-        let (places, mut failed) = self.places(&job.plan.destinations);
+        let all = &job.plan.destinations;
+        let destinations = if job.local_only { self.on_this_machine(&job.plan)? } else { all.clone() };
+        let (places, mut failed) = self.places(&destinations);
         if places.is_empty() {
             let nothing = || Error::usage("no_destination", "The plan has no destination");
             return Err(failed.into_iter().next().map_or_else(nothing, |(_, error)| error));
@@ -106,7 +109,9 @@ impl Site {
             hooks: self.hooks(&job.plan, Occasion::Backup),
             scratch: self.scratch_root(),
             audit: job.audit.clone(),
-            local_only: false,
+            local_only: job.local_only,
+            // It is copied to what cannot be opened now when it can.
+            secrets: all.iter().all(|name| self.encrypts(name, &job.plan)),
         };
         let (mut report, reused) = match job.kind {
             Kind::PreMigration => match migration::run(&request, &stores, &Terms::default(), &job.context)? {
@@ -128,6 +133,22 @@ impl Site {
         // The backup is there, whether or not somebody says how to look at it.
         let link = places.iter().find_map(|place| place.store.link(&report.manifest).ok().flatten());
         Ok(Stored { places, failed, reused, link, report })
+    }
+
+    /// The destinations of a plan that are not in the network. Error: `no_local_destination` when there is none.
+    pub fn on_this_machine(&self, plan: &Plan) -> Result<Vec<String>> {
+        let here = |name: &&String| self.destination(name).is_ok_and(|found| found.path().is_some());
+        let found: Vec<String> = plan.destinations.iter().filter(here).cloned().collect();
+        if found.is_empty() {
+            let text = format!("{} goes to destinations in the network only", plan.name);
+            return Err(Error::usage("no_local_destination", text));
+        }
+        Ok(found)
+    }
+
+    /// Whether a destination encrypts what a plan makes.
+    fn encrypts(&self, name: &str, plan: &Plan) -> bool {
+        self.destination(name).is_ok_and(|found| found.keys.of(&plan.name).is_some())
     }
 
     /// Finishes or takes back restores of a plan's data that a crash interrupted.
@@ -170,6 +191,7 @@ impl Engine {
         kind: Kind,
         label: Option<String>,
         protect: bool,
+        local_only: bool,
     ) -> Result<Done> {
         let (plan_row, plan) = task.plan()?;
         let audit = match self.catalog.audit_head().await {
@@ -186,6 +208,7 @@ impl Engine {
             kind,
             label,
             protect,
+            local_only,
             audit,
             context: task.context.clone(),
             guard: self.guard(task),

@@ -198,6 +198,7 @@ impl Site {
             scratch: self.scratch_root(),
             audit: None,
             local_only: false,
+            secrets: true,
         };
         let context = Context { observer: Arc::new(Silent), cancel: Cancel::default(), clock: self.clock.clone() };
         let store = self.store(&self.own_backups().display().to_string())?;

@@ -20,6 +20,9 @@ pub enum Work {
         /// Never removed by retention.
         #[serde(default)]
         protect: bool,
+        /// To the plan's destinations on this machine only, and not copied elsewhere later.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        local_only: bool,
     },
     /// Prove every copy of a backup.
     Verify {

@@ -22,7 +22,7 @@ const LOOKED_AT: i64 = 500;
 
 impl Engine {
     /// Queues work on a plan. Errors: `already_running` for a second backup of the plan, `queue_full`, `plan_missing`,
-    /// `backup_missing`.
+    /// `backup_missing`, `no_local_destination`.
     pub async fn enqueue(&self, who: &Actor, plan: &str, work: Work) -> Result<RunRow> {
         who.must_be(Role::Operator)?;
         let row = match self.plan(who, plan).await {
@@ -31,7 +31,11 @@ impl Engine {
             other => Some(other?),
         };
         match &work {
-            Work::Backup { kind: Kind::Manual | Kind::Scheduled | Kind::PreMigration, .. } => {}
+            Work::Backup { kind: Kind::Manual | Kind::Scheduled | Kind::PreMigration, local_only, .. } => {
+                if let Some(row) = row.as_ref().filter(|_| *local_only) {
+                    self.site.on_this_machine(&self.plan_of(row)?)?;
+                }
+            }
             Work::Verify { backup: Some(id), .. } => {
                 let copies = self.backup(who, id).await?;
                 if copies.iter().any(|copy| copy.plan != row.as_ref().map_or(plan, |row| row.name.as_str())) {
@@ -76,7 +80,7 @@ impl Engine {
 
     /// The run of a plan's schedule; occurrence, count of misses and time are the caller's.
     pub fn new_backup_run(&self, row: &PlanRow, cause: Cause, now: Timestamp) -> NewRun {
-        let work = Work::Backup { kind: Kind::Scheduled, label: None, protect: false };
+        let work = Work::Backup { kind: Kind::Scheduled, label: None, protect: false, local_only: false };
         self.new_run(Some(row), &row.name, work, cause, now)
     }
 

@@ -224,6 +224,9 @@ impl Engine {
             let pruned = self.prune_after(task, plan, place, &mut round.warnings).await?;
             result["retention"] = json!(Vec::from_iter(pruned));
         }
+        if let Some(place) = place.filter(|_| !round.copied.is_empty()) {
+            self.note_filled(&[place]).await;
+        }
         result["warnings"] = json!(round.warnings);
         let outcome = if round.warnings.is_empty() { Outcome::Good } else { Outcome::Warnings };
         Ok(Done { outcome, result, warnings: round.warnings, backup: round.told, error: None })

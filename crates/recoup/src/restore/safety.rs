@@ -144,6 +144,7 @@ pub fn save(
         scratch,
         audit: purpose.audit.clone(),
         local_only: false,
+        secrets: true,
     };
     let report = backup::run(&request, purpose.stores, context).map_err(|e| e.while_("making the safety backup"))?;
     for (store, error) in &report.failed {

@@ -36,7 +36,7 @@ export const backups: Translated<typeof english> = {
   'chosen.bar': 'Ausgewählte Sicherungen',
   'chosen.count': { one: '{n} ausgewählt, {size} in allen Kopien', other: '{n} ausgewählt, {size} in allen Kopien' },
   'chosen.verify': 'Prüfen',
-  'chosen.acts': 'Tun',
+  'chosen.acts': 'Aktionen',
   'chosen.none': 'Keine auswählen',
   'chosen.done.verify': { one: '{n} Prüfung begonnen.', other: '{n} Prüfungen begonnen.' },
   'chosen.done.protect': { one: '{n} Sicherung ist geschützt.', other: '{n} Sicherungen sind geschützt.' },

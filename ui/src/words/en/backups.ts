@@ -37,7 +37,7 @@ export const backups = {
   'chosen.bar': 'Chosen backups',
   'chosen.count': { one: '{n} chosen, {size} in all copies', other: '{n} chosen, {size} in all copies' },
   'chosen.verify': 'Verify',
-  'chosen.acts': 'Do',
+  'chosen.acts': 'Actions',
   'chosen.none': 'Choose none',
   'chosen.done.verify': { one: '{n} verification started.', other: '{n} verifications started.' },
   'chosen.done.protect': { one: '{n} backup is protected.', other: '{n} backups are protected.' },

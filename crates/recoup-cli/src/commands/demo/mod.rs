@@ -156,6 +156,7 @@ fn back_up(directory: &Path, screen: &Screen, cancel: &Cancel) -> Result<(Report
         scratch: session::scratch_root(None),
         audit: None,
         local_only: false,
+        secrets: true,
     };
     let mut places = Vec::new();
     for destination in settings.destinations_of(plan)? {

@@ -40,6 +40,11 @@ impl<'a> Content<'a> {
         &self.sha256
     }
 
+    /// Whether it may only go so fast.
+    pub fn is_limited(&self) -> bool {
+        self.bandwidth.is_some()
+    }
+
     /// Who asks us to stop.
     pub fn context(&self) -> &'a Context {
         self.context

@@ -4,6 +4,7 @@
 //!
 //! Not here: how a protocol does one step (a file each), and what the objects mean.
 
+mod ahead;
 pub(super) mod content;
 pub(super) mod drive;
 pub(super) mod failure;
@@ -126,7 +127,7 @@ impl<P: Protocol + 'static> Remote<P> {
         Ok(Stored { bytes, sha256 })
     }
 
-    fn reader(&self, key: &str, from: u64, context: &Context) -> Result<content::Paced<Reading<P>>> {
+    fn reader(&self, key: &str, from: u64, context: &Context) -> Result<content::Paced<Box<dyn Read + Send>>> {
         Reading::open(&self.protocol, &self.limits, key, from, context)
             .map_err(|error| error.while_(format!("reading {key} at {}", self.describe())))
     }

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use super::Protocol;
+use super::ahead::Ahead;
 use super::content::Paced;
 use super::failure::{Failure, Step, attempt};
 use crate::error::{Error, ErrorKind, Result};
@@ -24,9 +25,15 @@ pub(super) struct Reading<P> {
     cuts: u32,
 }
 
-impl<P: Protocol> Reading<P> {
+impl<P: Protocol + 'static> Reading<P> {
     /// From byte `from` on.
-    pub fn open(protocol: &Arc<P>, limits: &Limits, key: &str, from: u64, context: &Context) -> Result<Paced<Self>> {
+    pub fn open(
+        protocol: &Arc<P>,
+        limits: &Limits,
+        key: &str,
+        from: u64,
+        context: &Context,
+    ) -> Result<Paced<Box<dyn Read + Send>>> {
         let mut reading = Reading {
             protocol: protocol.clone(),
             limits: limits.clone(),
@@ -47,7 +54,11 @@ impl<P: Protocol> Reading<P> {
         }
         // Progress is told by whoever uses the bytes.
         let quiet = Context { observer: Arc::new(crate::progress::Silent), ..context.clone() };
-        Ok(Paced::new(reading, None, limits.bandwidth, &quiet))
+        let from: Box<dyn Read + Send> = match limits.bandwidth {
+            Some(_) => Box::new(reading),
+            None => Box::new(Ahead::new(reading)),
+        };
+        Ok(Paced::new(from, None, limits.bandwidth, &quiet))
     }
 
     fn attempt<T>(&self, mut step: impl FnMut() -> Step<T>) -> Result<T> {
@@ -76,7 +87,7 @@ impl<P: Protocol> Reading<P> {
     }
 }
 
-impl<P: Protocol> Read for Reading<P> {
+impl<P: Protocol + 'static> Read for Reading<P> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.at < self.end && !buffer.is_empty() {
             self.context.check()?;

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::{Mutex, PoisonError};
 
 use rusty_s3::Method;
 use ureq::SendBody;
@@ -17,6 +18,8 @@ use crate::error::{Error, ErrorKind};
 
 /// What goes in one PUT, and the smallest part. Services want at least 5 MiB.
 const PART: u64 = 8 << 20;
+/// Parts on the line at once.
+const AT_ONCE: usize = 4;
 /// Of how many parts an object may consist.
 const PARTS: u64 = 10_000;
 
@@ -102,6 +105,42 @@ impl<'a> Uploading<'a> {
         }
     }
 
+    /// Sends parts, several at once: the service works on one while another is on the line, and one connection over a long
+    /// distance is slow. With a limit of bandwidth it is one after the other.
+    fn send_parts(&self, id: &str, numbers: Vec<u64>) -> Sent {
+        let workers = if self.content.is_limited() { 1 } else { AT_ONCE.min(numbers.len()) };
+        let (left, sent) = (Mutex::new(numbers.into_iter()), Mutex::new(Sent::default()));
+        let locked = || sent.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = || left.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let work = || {
+            while locked().failure.is_none()
+                && let Some(number) = next()
+            {
+                let name = self.send_part(id, number);
+                locked().note(number, name);
+            }
+        };
+        std::thread::scope(|threads| {
+            for _ in 1..workers {
+                // Where no more threads are to be had, fewer do it.
+                let _ = std::thread::Builder::new().spawn_scoped(threads, work);
+            }
+            work();
+        });
+        sent.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn send_part(&self, id: &str, number: u64) -> Step<String> {
+        self.content.context().check()?;
+        let Some((offset, length)) = self.part(number) else {
+            return Err(http::cut("there is no such part", "sending a part"));
+        };
+        let text = number.to_string();
+        let query = [("partNumber", text.as_str()), ("uploadId", id)];
+        let name = self.put(&query, offset, length, false, "sending a part")?;
+        name.ok_or_else(|| http::cut("it does not name the part", "sending a part"))
+    }
+
     /// Where a part begins and how long it is; they count from 1.
     fn part(&self, number: u64) -> Option<(u64, u64)> {
         let length = PART.max(self.content.bytes().div_ceil(PARTS).next_multiple_of(1 << 20));
@@ -128,28 +167,38 @@ impl<'a> Uploading<'a> {
     }
 }
 
+/// What became of parts.
+#[derive(Default)]
+struct Sent {
+    parts: BTreeMap<u64, String>,
+    failure: Option<Failure>,
+}
+
+impl Sent {
+    fn note(&mut self, number: u64, name: Step<String>) {
+        match name {
+            Ok(name) => drop(self.parts.insert(number, name)),
+            // What will not pass is what matters.
+            Err(failure) if self.failure.as_ref().is_none_or(|known| known.passing && !failure.passing) => {
+                self.failure = Some(failure);
+            }
+            Err(_) => {}
+        }
+    }
+}
+
 impl Upload for Uploading<'_> {
     fn send(&mut self) -> Step<()> {
         let Some(id) = self.id.clone() else { return Ok(()) };
         if std::mem::replace(&mut self.sent_before, true) {
             self.parts = self.listed(&id)?;
         }
-        let (mut number, mut advanced) = (1, false);
-        while let Some((offset, length)) = self.part(number) {
-            if !self.parts.contains_key(&number) {
-                self.content.context().check()?;
-                let text = number.to_string();
-                let query = [("partNumber", text.as_str()), ("uploadId", id.as_str())];
-                let name = self
-                    .put(&query, offset, length, false, "sending a part")
-                    .map_err(|failure| failure.having_advanced(advanced))?
-                    .ok_or_else(|| http::cut("it does not name the part", "sending a part"))?;
-                self.parts.insert(number, name);
-                advanced = true;
-            }
-            number += 1;
-        }
-        Ok(())
+        let lacking = (1..).take_while(|number| self.part(*number).is_some());
+        let lacking: Vec<u64> = lacking.filter(|number| !self.parts.contains_key(number)).collect();
+        let sent = self.send_parts(&id, lacking);
+        let advanced = !sent.parts.is_empty();
+        self.parts.extend(sent.parts);
+        sent.failure.map_or(Ok(()), |failure| Err(failure.having_advanced(advanced)))
     }
 
     fn finish(&mut self) -> Step<()> {

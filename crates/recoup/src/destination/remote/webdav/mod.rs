@@ -106,6 +106,10 @@ impl WebDav {
             401 | 429 | 500..=599 => return Err(client::refused(answer, "asking what it can do")),
             _ => true,
         };
+        if renames {
+            // Here, and not when an object was sent in vain.
+            self.make(PARTS)?;
+        }
         Ok(*self.renames.get_or_init(|| renames))
     }
 
