@@ -19,9 +19,10 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::files::{FilesStore, base_of};
+use super::files::FilesStore;
 use super::keyring::Writer;
 use super::name::{self, PIECE};
+use super::reading::base_of;
 use super::seal::{create, stored_form};
 use super::{Listed, Store};
 use crate::destination::Staging;
@@ -258,10 +259,10 @@ impl FilesStore {
 
     /// Something is wrong with a history: the next backup is not to rely on what it knows of it.
     pub(super) fn forget_capture(&self, manifest: &Manifest) {
-        if let Some(histories) = &self.history {
-            if let Some(folder) = self.kept_in(histories, &manifest.plan, manifest.encryption.is_some()) {
-                let _ = fs::remove_dir_all(folder);
-            }
+        let sealed = manifest.encryption.is_some();
+        let folder = self.history.as_ref().and_then(|histories| self.kept_in(histories, &manifest.plan, sealed));
+        if let Some(folder) = folder {
+            let _ = fs::remove_dir_all(folder);
         }
     }
 }

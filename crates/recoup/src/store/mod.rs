@@ -16,6 +16,7 @@ mod keyring;
 mod memory;
 mod name;
 mod pieces;
+mod reading;
 mod records;
 mod removal;
 mod seal;
