@@ -54,6 +54,9 @@ pub struct FilesStore {
     pub(super) keyring: Option<Arc<Keyring>>,
     /// New backups become part of a history.
     pub(super) history: Option<Histories>,
+    /// A private folder of this machine for the last captures of destinations that are not here or are encrypted; without
+    /// one the pieces themselves are read.
+    pub(super) cache: Option<PathBuf>,
     /// Backups that are being put.
     working: Mutex<HashMap<BackupId, Working>>,
 }
@@ -78,7 +81,7 @@ impl FilesStore {
     /// The backups at `destination`.
     pub fn new(destination: Arc<dyn Destination>) -> Self {
         let clock = Arc::new(SystemClock::new());
-        FilesStore { destination, clock, keyring: None, history: None, working: Mutex::default() }
+        FilesStore { destination, clock, keyring: None, history: None, cache: None, working: Mutex::default() }
     }
 
     /// Asks another clock how old an announcement is.
@@ -93,10 +96,17 @@ impl FilesStore {
         self
     }
 
-    /// Puts new backups in a history: each takes only what has changed. `scratch` and `cache` are private folders of this
-    /// machine, for the run and for what the next one is compared with, where that may not lie at the destination.
-    pub fn with_history(mut self, scratch: PathBuf, cache: Option<PathBuf>) -> Self {
-        self.history = Some(Histories { scratch, cache });
+    /// Puts new backups in a history: each takes only what has changed. `scratch` is a private folder of this machine, for
+    /// the run.
+    pub fn with_history(mut self, scratch: PathBuf) -> Self {
+        self.history = Some(Histories { scratch });
+        self
+    }
+
+    /// Keeps what the next backup of a history is compared with in a private folder of this machine, where it may not lie
+    /// at the destination; and forgets it there when the history is damaged.
+    pub fn with_cache(mut self, cache: Option<PathBuf>) -> Self {
+        self.cache = cache;
         self
     }
 
@@ -195,6 +205,10 @@ impl Store for FilesStore {
 
     fn compresses(&self) -> bool {
         self.history.is_some()
+    }
+
+    fn distrust(&self, manifest: &Manifest) {
+        self.forget_capture(manifest);
     }
 
     fn check_key(&self, plan: &str, context: &Context) -> Result<Vec<Warning>> {
