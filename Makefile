@@ -1,6 +1,6 @@
 # ui: the web page, which the daemon carries; without Node everything else works
 # run: the demo and the daemon on it · test: everything that decides · check: the quick part of it · bench: speed beside the peers
-# soak: the full sizes · fuzz: hostile bytes, FUZZ=seconds for each target
+# pictures: the pictures of the docs, anew · soak: the full sizes · fuzz: hostile bytes, FUZZ=seconds for each target
 # Everything a test needs is installed here, once, each step tried again when a download fails.
 
 CARGO ?= cargo
@@ -20,7 +20,7 @@ PAGE := crates/recoup-server/page/dist/index.html
 PAGE_SOURCES := $(shell find ui/src ui/public ui/index.html ui/vite.config.js ui/package-lock.json -type f)
 NPM := npm --prefix ui
 
-.PHONY: fuzz run test check fmt clippy deny doc unit soak bench bench-load bench-remote bench-ui docs tools packages ui ui-check ui-test
+.PHONY: fuzz run test check fmt clippy deny doc unit soak bench bench-days bench-load bench-remote bench-ui docs tools packages ui ui-check ui-test pictures
 
 run:
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory ui; else echo "No Node here: the web page says how to make it."; fi
@@ -44,13 +44,17 @@ ui-check: ui/node_modules/.of-lock
 	$(NPM) run --silent check
 
 # In Debian's Chromium, on a daemon with real data. What is about speed is measured by bench-ui.
-UI_TESTS ?= below data journeys live pace pages sign-in size
+UI_TESTS ?= below clock crash data demo inside journeys live pace pages pairs sign-in size weight
 ui-test: ui packages
 	$(CARGO) build --quiet -p recoup-cli
 	CARGO_TARGET_DIR="$(abspath $(TARGET))" node ui/test/run.mjs $(UI_TESTS)
 
 bench-ui: UI_TESTS := speed
 bench-ui: ui-test
+
+# The pictures of the README and the docs, taken of the page as it is.
+pictures: UI_TESTS := pictures
+pictures: ui-test
 
 fmt:
 	$(CARGO) fmt --all --check
@@ -86,6 +90,12 @@ fuzz:
 bench: packages
 	$(CARGO) build --release -p recoup-cli -p recoup-testkit --bins
 	python3 bench/bench.py --recoup "$(TARGET)/release/recoup" --measure "$(TARGET)/release/measure" $(BENCH)
+
+# A month of daily backups beside restic and borg, where they are installed: rows everywhere, and mostly in the newest ones.
+bench-days: packages
+	$(CARGO) build --release -p recoup-cli
+	python3 bench/days.py --recoup "$(TARGET)/release/recoup" $(BENCH)
+	python3 bench/days.py --recoup "$(TARGET)/release/recoup" --hot 0.9 $(BENCH)
 
 # The daemon: answers with 100,000 backups in the catalog, what is due of 100,000 plans, and what it takes when idle.
 bench-load: packages

@@ -2,6 +2,7 @@
 """Seeded data for the benches: the same arguments give the same bytes.
 
   generate.py database OUT.db --mb 1000     an application's database, WAL mode, 4 KiB pages
+  generate.py day OUT.db --day 1            a day of use: 0.5 % of the rows are new, 1 % change, 0.2 % go
   generate.py thumbnails DIR --count 10000  small files that look like JPEG to a compressor
 
 Two thirds of the database are rows of text and JSON with secondary indexes, a third are BLOBs that do not compress.
@@ -71,6 +72,35 @@ def database(path, mb, seed):
     print(path, os.path.getsize(path), "bytes")
 
 
+def day(path, number, hot, seed):
+    """`hot` is the share of changes and deletions that concern the newest twentieth of the rows; the others hit any row."""
+    rng = random.Random(f"day-{seed}-{number}")
+    words = Words(random.Random(f"database-{seed}"))
+    words.rng = rng
+    db = sqlite3.connect(path, isolation_level=None)
+    db.executescript("PRAGMA synchronous=OFF; PRAGMA cache_size=-200000")
+    db.execute("BEGIN")
+    product = lambda: (f"{rng.getrandbits(40):010x}", words.text(6), words.text(rng.randint(20, 120)),
+                       json.dumps({"weight": rng.randint(1, 9000), "code": f"{rng.getrandbits(64):016x}"}))
+    purchase = lambda: (rng.randrange(2000), rng.randrange(1000), 1_800_000_000_000 + number * 86_400_000 + rng.randrange(86_400_000),
+                        rng.choice(STATES), json.dumps({"price": rng.randint(100, 99999), "note": words.text(rng.randint(2, 16))}))
+    picture = lambda: (rng.randrange(1000), rng.randbytes(rng.randint(4000, 24000)))
+    tables = {
+        "product": (product, "UPDATE product SET attributes=?2 WHERE id=?1", lambda: product()[3], "?,?,?,?"),
+        "purchase": (purchase, "UPDATE purchase SET state=?2, detail=detail || ' ' WHERE id=?1", lambda: rng.choice(STATES), "?,?,?,?,?"),
+        "picture": (picture, "UPDATE picture SET data=?2 WHERE id=?1", lambda: picture()[1], "?,?"),
+    }
+    for table, (make, update, value, marks) in tables.items():
+        count, last = db.execute(f"SELECT count(*), max(id) FROM {table}").fetchone()
+        row = lambda: rng.randint(last - last // 20, last) if rng.random() < hot else rng.randint(0, last)
+        db.executemany(f"INSERT INTO {table} VALUES(NULL,{marks})", [make() for _ in range(max(1, count // 200))])
+        db.executemany(update, [(row(), value()) for _ in range(max(1, count // 100))])
+        db.executemany(f"DELETE FROM {table} WHERE id=?", [(row(),) for _ in range(max(1, count // 500))])
+    db.execute("COMMIT")
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.close()
+
+
 def thumbnails(folder, count, seed):
     rng = random.Random(f"thumbnails-{seed}")
     total = 0
@@ -94,10 +124,17 @@ two = commands.add_parser("thumbnails")
 two.add_argument("path")
 two.add_argument("--count", type=int, default=10000)
 two.add_argument("--seed", default="1")
+three = commands.add_parser("day")
+three.add_argument("path")
+three.add_argument("--day", type=int, required=True)
+three.add_argument("--hot", type=float, default=0.0)
+three.add_argument("--seed", default="1")
 given = parser.parse_args()
 if given.command == "database":
     if os.path.exists(given.path):
         raise SystemExit(f"{given.path} exists")
     database(given.path, given.mb, given.seed)
+elif given.command == "day":
+    day(given.path, given.day, given.hot, given.seed)
 else:
     thumbnails(given.path, given.count, given.seed)

@@ -32,7 +32,7 @@ function packed() {
 }
 
 /** Ours that the first view needs, with what it imports; not the pages that are fetched when they are asked for. */
-const firstView = /\/src\/(?!pages\/(?!overview|recovery|plan-card|run-failure|not-found)|shell\/palette|parts\/(dialog|password|field|table|copy)|words\/de\.ts)/;
+const firstView = /\/src\/(?!pages\/(?!overview|recovery|plan-card|run-failure|not-found)|shell\/(palette|filters)|parts\/(dialog|password|field|table|copy)|words\/de\.ts)/;
 
 export default defineConfig({
   base: './',

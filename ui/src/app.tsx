@@ -27,6 +27,7 @@ const Runs = later(() => import('./pages/runs').then((page) => page.Runs));
 const RunPage = later(() => import('./pages/run').then((page) => page.RunPage));
 const Backups = later(() => import('./pages/backups').then((page) => page.Backups));
 const BackupPage = later(() => import('./pages/backup').then((page) => page.BackupPage));
+const BackupFiles = later(() => import('./pages/backup-files').then((page) => page.BackupFiles));
 const RestorePage = later(() => import('./pages/restore').then((page) => page.RestorePage));
 const RestoreUpload = later(() => import('./pages/restore-upload').then((page) => page.RestoreUpload));
 const NewPlan = later(() => import('./pages/plan-editor').then((page) => page.NewPlan));
@@ -36,6 +37,7 @@ const NewDestination = later(() => import('./pages/destination').then((page) => 
 const DestinationPage = later(() => import('./pages/destination').then((page) => page.DestinationPage));
 const Activity = later(() => import('./pages/activity').then((page) => page.Activity));
 const Calendar = later(() => import('./pages/calendar').then((page) => page.Calendar));
+const Welcome = later(() => import('./pages/welcome').then((page) => page.Welcome));
 const SettingsPage = later(() => import('./pages/settings').then((page) => page.SettingsPage));
 const Profile = later(() => import('./pages/profile').then((page) => page.Profile));
 const More = later(() => import('./pages/more').then((page) => page.More));
@@ -112,6 +114,7 @@ function Doors() {
           <Route path="/runs/:id">{({ id }) => <RunPage key={id} id={decode(id)} />}</Route>
           <Route path="/backups" component={Backups} />
           <Route path="/backups/:id">{({ id }) => <BackupPage key={id} id={decode(id)} />}</Route>
+          <Route path="/backups/:id/files">{({ id }) => <BackupFiles key={id} id={decode(id)} />}</Route>
           <Route path="/restore/upload" component={RestoreUpload} />
           <Route path="/restore/:id">{({ id }) => <RestorePage key={id} id={decode(id)} />}</Route>
           <Route path="/destinations" component={Destinations} />
@@ -125,11 +128,12 @@ function Doors() {
           <Route path="/settings/:tab">{({ tab }) => <SettingsPage key={tab} tab={tab} />}</Route>
           <Route path="/profile" component={Profile} />
           <Route path="/more" component={More} />
+          <Route path="/welcome" component={Welcome} />
           <Route path="/sign-in">
             <Back next={new URLSearchParams(window.location.search).get('next')} />
           </Route>
           <Route path="/setup">
-            <Redirect to="/" replace />
+            <Redirect to="/welcome" replace />
           </Route>
           <Route component={NotFound} />
         </Switch>

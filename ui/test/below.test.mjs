@@ -1,29 +1,8 @@
 // Behind a proxy, below a path: one that takes the path away and one that leaves it. Deep links, the sign-in, the API, the
 // live stream and every file of the page stay below the path.
-import { createServer, request } from 'node:http';
 import { page, settled, signIn } from './browser.mjs';
+import { proxy } from './proxy.mjs';
 import { freePort, Stand, TOML } from './stand.mjs';
-
-/** A proxy that has the daemon below `/backup`. */
-function proxy(port, target, takesAway) {
-  const outside = [];
-  const server = createServer((from, to) => {
-    if (!from.url.startsWith('/backup/')) {
-      outside.push(from.url);
-      to.writeHead(404).end();
-      return;
-    }
-    const path = takesAway ? from.url.slice('/backup'.length) : from.url;
-    const onward = request({ host: '127.0.0.1', port: target, path, method: from.method, headers: from.headers }, (answer) => {
-      to.writeHead(answer.statusCode, answer.headers);
-      answer.pipe(to);
-    });
-    onward.on('error', () => to.destroy());
-    to.on('close', () => onward.destroy());
-    from.pipe(onward);
-  });
-  return new Promise((done) => server.listen(port, '127.0.0.1', () => done({ outside, close: () => (server.closeAllConnections(), server.close()) })));
-}
 
 export default async function ({ browser, criterion }) {
   const front = await freePort();
@@ -31,7 +10,7 @@ export default async function ({ browser, criterion }) {
   try {
     for (const [takesAway, words] of [[true, 'takes the path away'], [false, 'leaves the path']]) {
       await criterion('F10', `below /backup/, the proxy ${words}: deep link, sign-in, live`, async () => {
-        const between = await proxy(front, stand.port, takesAway);
+        const between = await proxy(front, stand.port, { base: '/backup', takesAway });
         const below = { url: `http://127.0.0.1:${front}` };
         const tab = await page(browser, below, { cookie: '' });
         try {

@@ -1,7 +1,7 @@
 // A real daemon on real data in a folder of its own: databases made by sqlite3, folders, a recoup.toml, a free loopback
 // port, an admin. Not here: the browser (browser.mjs) and what is asked of the page (the *.test.mjs).
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -63,7 +63,8 @@ export class Stand {
   #process;
   output = '';
 
-  static async start({ toml = TOML, admin = true } = {}) {
+  /** `clock` is where the daemon's clock stands at first; it goes on from there, and `set` moves it. */
+  static async start({ toml = TOML, admin = true, clock } = {}) {
     const stand = new Stand();
     stand.folder = mkdtempSync(join(tmpdir(), 'recoup-ui-'));
     stand.away = mkdtempSync('/dev/shm/recoup-ui-');
@@ -72,6 +73,7 @@ export class Stand {
     for (let n = 1; n <= 40; n++) writeFileSync(join(stand.folder, `pictures/${n}.txt`), `picture ${n}\n`.repeat(n * 20));
     writeFileSync(join(stand.folder, 'recoup.toml'), typeof toml === 'function' ? toml(stand) : toml);
     stand.port = await freePort();
+    if (clock) stand.#turn(clock);
     await stand.up();
     if (admin) await stand.setUp();
     return stand;
@@ -81,11 +83,20 @@ export class Stand {
     return `http://127.0.0.1:${this.port}`;
   }
 
+  get pid() {
+    return this.#process.pid;
+  }
+
+  /** Whether the daemon has ended, or was killed. */
+  get gone() {
+    return this.#process.exitCode !== null || this.#process.signalCode !== null;
+  }
+
   /** Starts the daemon, again after it was stopped or killed. */
   async up() {
     const args = ['--config', join(this.folder, 'recoup.toml'), 'serve', '--listen', `127.0.0.1:${this.port}`];
     this.output = '';
-    this.#process = spawn(BINARY, args, { cwd: this.folder, stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env.PATH, HOME: this.folder, TZ: 'Europe/Berlin' } });
+    this.#process = spawn(BINARY, args, { cwd: this.folder, stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env.PATH, HOME: this.folder, TZ: 'Europe/Berlin', ...this.#clock } });
     const take = (bytes) => (this.output += bytes);
     this.#process.stdout.on('data', take);
     this.#process.stderr.on('data', take);
@@ -96,10 +107,44 @@ export class Stand {
 
   async down(signal = 'SIGTERM') {
     const gone = new Promise((done) => this.#process.once('exit', done));
-    if (this.#process.exitCode === null && this.#process.signalCode === null) {
+    if (!this.gone) {
       this.#process.kill(signal);
       await gone;
     }
+  }
+
+  #clock = {};
+
+  /** libfaketime reads how far the clock is off from a file. */
+  #turn(now) {
+    const library = readdirSync('/usr/lib').map((name) => `/usr/lib/${name}/faketime/libfaketime.so.1`).find(existsSync);
+    if (!library) throw new Error('the Debian package faketime is not there');
+    const file = join(this.folder, 'clock');
+    const off = Math.round((Date.parse(now) - Date.now()) / 1000);
+    writeFileSync(`${file}.new`, `${off < 0 ? '' : '+'}${off}\n`);
+    renameSync(`${file}.new`, file);
+    this.#clock = { LD_PRELOAD: library, FAKETIME_TIMESTAMP_FILE: file, FAKETIME_NO_CACHE: '1', FAKETIME_DONT_FAKE_MONOTONIC: '1' };
+  }
+
+  /** Moves the clock of a daemon that was started with one, waits for the scheduler to see it and for what it does then. */
+  async set(now) {
+    this.#turn(now);
+    await until(`a look at ${now}`, async () => {
+      const metrics = await (await fetch(`${this.url}/metrics`)).text();
+      const looked = Number(/^recoup_scheduler_last_check_timestamp_seconds (\S+)/m.exec(metrics)?.[1]);
+      const after = looked - Date.parse(now) / 1000;
+      return after > -1 && after < 50;
+    });
+    await until('the runs', async () => this.catalog("SELECT count(*) FROM run WHERE state <> 'done'")[0]['count(*)'] === 0);
+    this.cookie = undefined;
+    const answer = await this.api('POST', '/session', { name: 'admin', password: PASSWORD });
+    this.cookie = answer.headers.get('set-cookie').split(';')[0];
+  }
+
+  /** What the catalog has, whoever is signed in. */
+  catalog(text) {
+    const found = execFileSync('sqlite3', ['-readonly', '-json', '-cmd', '.timeout 10000', join(this.folder, 'recoup-data/catalog.db'), text], { encoding: 'utf8' });
+    return found.trim() ? JSON.parse(found) : [];
   }
 
   async setUp() {

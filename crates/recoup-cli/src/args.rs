@@ -12,6 +12,7 @@ use std::sync::LazyLock;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use recoup::model::destination::Layout;
 use recoup::model::retention::Policy;
 use recoup::model::{Format, Kind, Level};
 
@@ -164,6 +165,9 @@ pub struct Backup {
     /// How old that existing backup may be: 90m, 6h, 2d [default: 24h]
     #[arg(long, value_name = "AGE")]
     pub fresh: Option<String>,
+    /// How it lies at the destination: history adds only what has changed [default: what recoup.toml says of the destination, else files]
+    #[arg(long, value_parser = PossibleValuesParser::new(Layout::WORDS))]
+    pub layout: Option<String>,
     /// Protect it from being removed
     #[arg(long)]
     pub protect: bool,
@@ -431,6 +435,9 @@ pub struct Demo {
     /// Then run the daemon on it, until Ctrl-C
     #[arg(long)]
     pub serve: bool,
+    /// Address and port of the daemon [default: 127.0.0.1:7467]
+    #[arg(long, value_name = "ADDR", requires = "serve")]
+    pub listen: Option<std::net::SocketAddr>,
 }
 
 #[derive(Debug, Args)]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use recoup::config::DestinationSettings;
 use recoup::model::copies::{Known, rank};
-use recoup::model::destination::Address;
+use recoup::model::destination::{Address, Layout};
 use recoup::model::{BackupId, Manifest, Warning};
 use recoup::progress::Context;
 use recoup::store::{FilesStore, Keyring, Listed, Listing, Store, take_over};
@@ -35,7 +35,11 @@ impl Place {
     pub fn open(settings: &DestinationSettings, create: bool) -> Result<Self> {
         let keyring = Arc::new(Keyring::new(settings.keys.clone(), session::scratch_root(None)));
         let destination = recoup::destination::open(settings, create)?;
-        let store = Arc::new(FilesStore::new(destination).with_keys(Arc::clone(&keyring)));
+        let mut store = FilesStore::new(destination).with_keys(Arc::clone(&keyring));
+        if settings.layout == Layout::History {
+            store = store.with_history(session::scratch_root(None), session::cache_root());
+        }
+        let store = Arc::new(store);
         let mut settings = settings.clone();
         if let Address::Directory { path, .. } = &mut settings.address
             && path.components().any(|part| part == Component::ParentDir)

@@ -112,6 +112,13 @@ pub fn scratch(chosen: Option<&Path>) -> Result<tempfile::TempDir> {
     made.map_err(|error| Error::at("making a scratch directory in", &below, error).hint("--scratch DIR names another"))
 }
 
+/// Where what only saves time is kept (XDG Base Directory Specification); `None` where nobody has a home.
+pub fn cache_root() -> Option<PathBuf> {
+    let of = |name| std::env::var_os(name).filter(|value| Path::new(value).is_absolute()).map(PathBuf::from);
+    let root = of("XDG_CACHE_HOME").or_else(|| of("HOME").map(|home| home.join(".cache")));
+    root.map(|root| root.join("recoup"))
+}
+
 /// Where scratch directories are made.
 pub fn scratch_root(chosen: Option<&Path>) -> PathBuf {
     match (chosen, std::env::var_os("TMPDIR")) {

@@ -210,6 +210,10 @@ fn operations(daemon: &Daemon) -> Vec<String> {
         "/destinations/{name}/sign-in",
         "/channels/{name}",
         "/channels/{name}/try",
+        "/backups/{id}/files",
+        "/backups/{id}/file",
+        "/backups/{id}/tables/{table}",
+        "/look",
     ];
     let paths = document["paths"].as_object().unwrap().iter();
     let paths = paths.filter(|(path, _)| !others.iter().any(|end| path.ends_with(end)));

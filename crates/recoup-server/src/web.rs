@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
@@ -63,7 +64,12 @@ fn file(path: &str, headers: &HeaderMap) -> Option<Response> {
         .filter(|(word, _)| accepts(headers, header::ACCEPT_ENCODING, word))
         .find_map(|(word, end)| content(&format!("{path}{end}")).map(|bytes| (word, bytes)));
     let (coding, bytes) = packed.map_or((None, bytes), |(word, bytes)| (Some(word), bytes));
-    let mut answer = bytes.into_owned().into_response();
+    // What the binary holds is sent from where it lies.
+    let body = match bytes {
+        Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+        Cow::Owned(bytes) => Bytes::from(bytes),
+    };
+    let mut answer = body.into_response();
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));

@@ -141,6 +141,7 @@ pub fn settings(path: &str, port: u16) -> DestinationSettings {
             ca_file: None,
         }),
         keys: recoup::model::encryption::Keys::default(),
+        layout: Default::default(),
         limits: Limits { timeout: Duration::from_secs(60), pause: Duration::from_millis(1), ..Limits::default() },
     }
 }

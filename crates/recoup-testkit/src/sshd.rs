@@ -175,6 +175,7 @@ impl Sshd {
             address: Address::Sftp(sftp),
             limits,
             keys: recoup::model::encryption::Keys::default(),
+            layout: Default::default(),
         }
     }
 

@@ -85,8 +85,8 @@ pub fn run(request: &Request, stores: &[Arc<dyn Store>], context: &Context) -> R
     check_sources(&sources)?;
     let kinds: Vec<PartKind> = sources.iter().map(|source| source.kind()).collect();
     let mut packer = Packer::create(request.format, &kinds, &request.queries, staging.path(), context)?;
-    if request.kind == Kind::PreRestore {
-        // The application may be waiting for what comes after it.
+    // The application may be waiting for what comes after it; what a history holds is compressed there, page by page.
+    if request.kind == Kind::PreRestore || stores.iter().any(|store| store.compresses()) {
         packer = packer.quick();
     }
 
@@ -128,6 +128,7 @@ pub fn run(request: &Request, stores: &[Arc<dyn Store>], context: &Context) -> R
             audit: request.audit.clone(),
             local_only: request.local_only,
             encryption: None,
+            history: None,
         };
         for (source, presence) in sources.iter_mut().zip(&present) {
             pack(source.as_mut(), *presence, &mut packer, &scope, &mut manifest)?;

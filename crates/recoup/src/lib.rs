@@ -50,6 +50,7 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod backup;
+pub mod browse;
 #[cfg(feature = "daemon")]
 pub mod catalog;
 pub mod clock;

@@ -3,7 +3,7 @@
 //!
 //! Not here: the rules ([`crate::model::retention`]), the guards ([`crate::model::guard`]), asking people.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -101,9 +101,25 @@ impl Preview {
         self.entries.iter().filter(|entry| !entry.decision.keep)
     }
 
-    /// Length of what goes.
+    /// Length of what goes: of a history only the pieces that no other backup needs.
     pub fn going_bytes(&self) -> u64 {
-        self.going().map(|entry| entry.listed.manifest.stored_bytes()).sum()
+        self.freed_by(|entry| !entry.decision.keep)
+    }
+
+    /// Length of the objects that only backups of which `goes` says so name. Pieces stay while a manifest cannot be read.
+    fn freed_by(&self, goes: impl Fn(&Entry) -> bool) -> u64 {
+        let stored = |entry: &Entry| entry.listed.manifest.stored().to_vec();
+        let needed: BTreeSet<String> =
+            self.entries.iter().filter(|entry| !goes(entry)).flat_map(stored).map(|object| object.name).collect();
+        let freed: BTreeMap<String, u64> = self
+            .entries
+            .iter()
+            .filter(|entry| goes(entry) && (self.damaged.is_empty() || entry.listed.manifest.history.is_none()))
+            .flat_map(stored)
+            .filter(|object| !needed.contains(&object.name))
+            .map(|object| (object.name, object.bytes))
+            .collect();
+        freed.values().sum()
     }
 
     /// What of these backups will be there on a later day under `policy`, supposing that backups go on as they did.
@@ -212,7 +228,6 @@ pub fn run(store: &dyn Store, request: &Request<'_>, context: &Context) -> Resul
         match store.discard(&entry.decision.id, force) {
             Ok(trashed) => {
                 report.trashed |= trashed;
-                report.freed_bytes += entry.listed.manifest.stored_bytes();
                 report.deleted.push(entry.decision.id.clone());
             }
             // Somebody else removed it: it is gone, as it should be.
@@ -220,6 +235,7 @@ pub fn run(store: &dyn Store, request: &Request<'_>, context: &Context) -> Resul
             Err(error) => report.failed.push((entry.decision.id.clone(), error)),
         }
     }
+    report.freed_bytes = report.preview.freed_by(|entry| report.deleted.contains(&entry.decision.id));
     Ok(report)
 }
 

@@ -34,18 +34,23 @@ pub fn run(store: &dyn Store, backup: &Listed, level: Level, scratch: &Path, con
     if manifest.objects.is_empty() {
         problems.push(Problem::new("no_objects", "The manifest names no data"));
     }
-    // Without its key, and for its bytes alone, what is encrypted is hashed as it lies there.
+    // Without its key, and for its bytes alone, what is encrypted is hashed as it lies there, and so are all pieces.
     let opened = manifest.opened();
-    let sealed = manifest.encryption.is_some() && (level == Level::Checksum || opened.is_err());
-    let objects = if sealed { manifest.stored() } else { &manifest.objects };
-    for object in objects {
+    let raw = manifest.is_made() && (level == Level::Checksum || opened.is_err());
+    let stored = manifest.stored().iter().map(|object| (object, true)).filter(|_| raw || manifest.history.is_some());
+    let made = manifest.objects.iter().map(|object| (object, false)).filter(|_| !raw);
+    for (object, raw) in stored.chain(made) {
+        // What lacks a piece is not put together to be told twice.
+        if !raw && manifest.history.is_some() && !problems.is_empty() {
+            break;
+        }
         let path = match store.fetch(manifest, object, scratch, context) {
             Ok(path) => path,
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 problems.push(Problem::new("object_missing", format!("{} is missing", object.name)));
                 continue;
             }
-            Err(error) if error.kind() == ErrorKind::Corrupted && manifest.encryption.is_some() => {
+            Err(error) if error.kind() == ErrorKind::Corrupted && manifest.is_made() => {
                 problems.push(Problem::new("hash_differs", format!("{}: {error}: {}", object.name, error.detail())));
                 continue;
             }
@@ -59,7 +64,7 @@ pub fn run(store: &dyn Store, backup: &Listed, level: Level, scratch: &Path, con
         } else if sha256 != object.sha256 {
             let text = format!("{} does not have the SHA-256 that the manifest gives", object.name);
             problems.push(Problem::new("hash_differs", text));
-        } else if !sealed {
+        } else if !raw {
             problems.extend(proof::prove(manifest, &object.name, &path, level, scratch, context)?);
         }
     }

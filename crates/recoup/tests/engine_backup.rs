@@ -43,6 +43,19 @@ async fn a_backup_that_was_asked_for_ends_good_and_is_in_the_list_the_audit_and_
 }
 
 #[tokio::test]
+async fn settings_in_a_database_that_nobody_uses_do_not_disturb_its_copy() {
+    let toml = format!(
+        "{SHOP}settings = {{ tables = [{{ database = \"app/shop.db\", table = \"product\", key = \"id\", value = \"title\" }}] }}\n"
+    );
+    let desk = Desk::new(&toml).await;
+    let sidecar = |end: &str| desk.path().join(format!("app/shop.db-{end}")).exists();
+    assert!(!sidecar("shm") && !sidecar("wal"), "nobody has it open");
+    let run = desk.back_up("shop").await;
+    assert_eq!(outcome(&run).0, Outcome::Good, "{run:?}");
+    assert!(!sidecar("shm") && !sidecar("wal"), "and nothing of ours is left beside it");
+}
+
+#[tokio::test]
 async fn every_manifest_carries_the_end_of_the_audit() {
     let desk = Desk::new(SHOP).await;
     let first = good(&desk.back_up("shop").await)["backup"].as_str().unwrap().to_owned();

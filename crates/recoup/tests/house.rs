@@ -25,6 +25,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("copy", 4),
     ("verify", 4),
     ("diff", 4),
+    ("browse", 4),
     ("prune", 4),
     ("recovery", 4),
     ("restore", 5),

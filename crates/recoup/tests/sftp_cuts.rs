@@ -296,6 +296,7 @@ fn large_in_a_child() {
         address: Address::Sftp(sftp),
         limits: recoup::model::destination::Limits::default(),
         keys: recoup::model::encryption::Keys::default(),
+        layout: Default::default(),
     };
     let destination = opened(&settings);
     let large = folder.join("large");

@@ -3,7 +3,17 @@ import { useInfiniteQuery, useMutation, useQueries, useQuery, useQueryClient } f
 import { api, body, once, type Schemas } from './client';
 import { useMay, type Backup } from './queries';
 
-export type BackupFilter = { plan?: string; kind?: Schemas['Kind']; protected?: boolean; since?: string; until?: string; limit?: number };
+export type BackupFilter = {
+  plan?: string;
+  kind?: Schemas['Kind'];
+  protected?: boolean;
+  since?: string;
+  until?: string;
+  destination?: string;
+  state?: 'damaged' | 'unverified' | 'verified' | 'restored';
+  search?: string;
+  limit?: number;
+};
 export type BackupDetail = Schemas['BackupDetail'];
 export type Level = Schemas['Level'];
 
@@ -12,7 +22,7 @@ export type Difference = {
   databases: { name: string; schema: string[]; tables: TableChange[] }[];
   directories: { name: string; added: number; changed: number; removed: number; examples: string[] }[];
 };
-export type TableChange = { name: string; added: number; changed: number; removed: number; keys: Record<'added' | 'changed' | 'removed', unknown[]> };
+export type TableChange = { name: string; added: number; changed: number; removed: number; keys?: Record<'added' | 'changed' | 'removed', unknown[]> };
 
 /** Backups, newest first, in pages of 50. */
 export function useBackupPages(filter: BackupFilter) {
@@ -84,27 +94,67 @@ export function useKept(plans: string[]): ReadonlyMap<string, Kept> {
 
 type Act = { id: string } & ({ verify: Level } | { protect: boolean } | { remove: true; force: boolean });
 
+async function carryOut(act: Act): Promise<{ run?: string }> {
+  const params = { path: { id: act.id } };
+  if ('verify' in act) {
+    const headers = { 'Idempotency-Key': once() };
+    return body(api.POST('/api/v1/backups/{id}/verify', { params, headers, body: { level: act.verify } }));
+  }
+  if ('remove' in act) {
+    const query = act.force ? { force: true } : {};
+    await body(api.DELETE('/api/v1/backups/{id}', { params: { ...params, query } }));
+  } else if (act.protect) await body(api.PUT('/api/v1/backups/{id}/protection', { params }));
+  else await body(api.DELETE('/api/v1/backups/{id}/protection', { params }));
+  return {};
+}
+
 /** Verifies, protects or deletes one backup. A verification gives its run. */
 export function useBackupAct() {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: async (act: Act): Promise<{ run?: string }> => {
-      const params = { path: { id: act.id } };
-      if ('verify' in act) {
-        const headers = { 'Idempotency-Key': once() };
-        return body(api.POST('/api/v1/backups/{id}/verify', { params, headers, body: { level: act.verify } }));
-      }
-      if ('remove' in act) {
-        const query = act.force ? { force: true } : {};
-        await body(api.DELETE('/api/v1/backups/{id}', { params: { ...params, query } }));
-      } else if (act.protect) await body(api.PUT('/api/v1/backups/{id}/protection', { params }));
-      else await body(api.DELETE('/api/v1/backups/{id}/protection', { params }));
-      return {};
-    },
+    mutationFn: carryOut,
     onSettled: (_, error, act) => {
       if ('remove' in act && !error) client.removeQueries({ queryKey: ['backups', act.id], exact: true });
       for (const key of ['backups', 'overview', 'runs']) void client.invalidateQueries({ queryKey: [key] });
     },
+  });
+}
+
+export type BulkAct = 'verify' | 'protect' | 'delete';
+
+/** The same with several, one after the other; what fails does not stop the others. `force` names plans that may lose all. */
+export function useBulk() {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: async ({ act, backups, force = [] }: { act: BulkAct; backups: Backup[]; force?: string[] }) => {
+      const failed: { backup: Backup; error: Error }[] = [];
+      for (const backup of backups) {
+        const { id } = backup;
+        const one = act === 'verify' ? { id, verify: 'integrity' as const } : act === 'protect' ? { id, protect: true } : { id, remove: true as const, force: backup.protected || force.includes(backup.plan) };
+        await carryOut(one).catch((error: Error) => failed.push({ backup, error }));
+      }
+      return { done: backups.length - failed.length, failed };
+    },
+    onSettled: () => {
+      for (const key of ['backups', 'overview', 'runs']) void client.invalidateQueries({ queryKey: [key] });
+    },
+  });
+}
+
+/** Whether a plan keeps a verified, undamaged backup without some of them; by its name. */
+export function useSpared(plans: string[], without: ReadonlySet<string>): ReadonlyMap<string, boolean> {
+  return useQueries({
+    queries: plans.map((plan) => ({
+      queryKey: ['backups', 'proven', plan],
+      queryFn: () => body(api.GET('/api/v1/backups', { params: { query: { plan, state: 'verified' as const, limit: 200 } } })),
+    })),
+    combine: (answers) =>
+      new Map(
+        plans.map((plan, at) => {
+          const known = answers[at]?.data?.items ?? [];
+          return [plan, known.some((one) => !without.has(one.id) && one.copies.some((copy) => copy.verified && !copy.damaged))];
+        }),
+      ),
   });
 }
 

@@ -120,6 +120,9 @@ export function follow(): () => void {
       ended.signal.removeEventListener('abort', stop);
     }
   };
+  // A stream can hang as well as end; what is asked instead does not wait for it.
+  const asks = setInterval(() => link.state === 'polling' && void queries.invalidateQueries(), POLL_EVERY);
+  ended.signal.addEventListener('abort', () => clearInterval(asks));
   void (async () => {
     while (!ended.signal.aborted) {
       await once();
@@ -127,7 +130,6 @@ export function follow(): () => void {
       // Events ended. Does the server answer at all?
       const alive = await ask(address('healthz'), { signal: AbortSignal.timeout(4_000) }).then((answer) => answer.ok, () => false);
       stand(alive ? 'polling' : 'offline');
-      if (alive) void queries.invalidateQueries();
       await pause(alive ? POLL_EVERY / 2 : POLL_EVERY);
     }
   })();

@@ -49,6 +49,17 @@ export const useDestinations = () =>
 export const useChannels = () =>
   useQuery({ queryKey: ['channels'], staleTime: 30_000, queryFn: async () => (await body(api.GET('/api/v1/channels'))).items });
 
+/** What lies at a path of the server. */
+export const useLook = (path: string) =>
+  useQuery({
+    queryKey: ['look', path],
+    enabled: path !== '',
+    staleTime: 10_000,
+    retry: false,
+    placeholderData: keepPreviousData,
+    queryFn: () => body(api.GET('/api/v1/look', { params: { query: { path } } })),
+  });
+
 /** Makes a plan. Changing one is in queries.ts. */
 export function useMakePlan() {
   const client = useQueryClient();

@@ -185,7 +185,11 @@ export function useSetUp() {
   const client = useQueryClient();
   return useMutation({
     mutationFn: (given: Schemas['SetUp']) => body(api.POST('/api/v1/setup', { body: given })),
-    onSuccess: () => client.invalidateQueries(),
+    // Who one is comes first: that a set-up is no longer needed would lead to the sign-in.
+    onSuccess: async () => {
+      await client.invalidateQueries({ queryKey: ['me'] });
+      await client.invalidateQueries();
+    },
   });
 }
 

@@ -154,6 +154,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/backups/{id}/file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Downloads one file of a backup. */
+        get: operations["backups_file"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/backups/{id}/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists a folder in a backup, or searches below it by name. */
+        get: operations["backups_files"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/backups/{id}/protection": {
         parameters: {
             query?: never;
@@ -167,6 +201,23 @@ export interface paths {
         post?: never;
         /** Lifts the protection of a backup. Needs the password of just now. */
         delete: operations["backups_unprotect"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/backups/{id}/tables/{table}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Reads the first rows of a table in a backup. What looks like a secret is hidden. */
+        get: operations["backups_rows"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -430,6 +481,23 @@ export interface paths {
         };
         /** Is everything backed up? 503 when a plan is overdue, for monitors that look at nothing but the status. */
         get: operations["health_backups"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/look": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Looks at a path: is it there, may it be read, what is it. */
+        get: operations["plans_look"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1266,6 +1334,12 @@ export interface components {
             /** @description The time zone in which a day begins. */
             zone: string;
         };
+        /** @description A database in a folder. */
+        CandidateView: {
+            /** Format: int64 */
+            bytes: number;
+            path: string;
+        };
         /** @description A plan. */
         Card: {
             /** Format: int64 */
@@ -1279,6 +1353,8 @@ export interface components {
             bytes: number;
             /** @description What it reads, by kind. */
             covers: components["schemas"]["Covers"];
+            /** @description The last 30 days, today last: how backups of the day ended, the worst of them; from the log of runs. */
+            days: (components["schemas"]["Outcome"] | null)[];
             destinations: components["schemas"]["Where"][];
             enabled: boolean;
             format?: components["schemas"]["Format"] | null;
@@ -1319,6 +1395,22 @@ export interface components {
          * @enum {string}
          */
         Cause: "scheduled" | "manual" | "catch_up" | "retry";
+        /**
+         * @description What a cell holds.
+         * @enum {string}
+         */
+        CellKind: "null" | "number" | "text" | "blob" | "hidden";
+        /** @description A cell. */
+        CellView: {
+            /**
+             * Format: int64
+             * @description Length of a blob.
+             */
+            bytes?: number | null;
+            kind: components["schemas"]["CellKind"];
+            /** @description A number, or the first 300 characters of a text. */
+            text?: string | null;
+        };
         /** @description The ways to tell people. */
         Channels: {
             items: components["schemas"]["DeclaredView"][];
@@ -1397,6 +1489,8 @@ export interface components {
         DayRun: {
             /** Format: date-time */
             at: string;
+            /** @description The backup that it made is not there any more: retention or somebody removed it. */
+            gone: boolean;
             id: string;
             kind: components["schemas"]["RunKind"];
             outcome: components["schemas"]["Outcome"];
@@ -1490,6 +1584,39 @@ export interface components {
         Ended: {
             /** Format: int64 */
             ended: number;
+        };
+        /**
+         * @description What a thing in a tree is.
+         * @enum {string}
+         */
+        FileKind: "file" | "directory" | "link";
+        /** @description A folder, or what was found below it. */
+        FilesView: {
+            /** @description Folders first, then by name; at most 1000. */
+            items: components["schemas"]["FileView"][];
+            /** @description There is more than is listed. */
+            more: boolean;
+        };
+        /** @description One thing in a tree. */
+        FileView: {
+            /**
+             * Format: int64
+             * @description Of a folder: of all files below it.
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description Files below it, of a folder.
+             */
+            files: number;
+            kind: components["schemas"]["FileKind"];
+            /** Format: date-time */
+            modified?: string | null;
+            name: string;
+            /** @description Where it lies in the part: what `path` takes. */
+            path: string;
+            /** @description Where a link points. */
+            target?: string | null;
         };
         /** @description The end of a day. */
         FilledDay: {
@@ -1589,6 +1716,23 @@ export interface components {
          * @enum {string}
          */
         Level: "checksum" | "integrity" | "restore";
+        /** @description A path that was looked at. */
+        LookView: {
+            /**
+             * Format: int64
+             * @description Length of a file.
+             */
+            bytes: number;
+            /** @description SQLite databases that lie in a folder, at most 20. */
+            databases: components["schemas"]["CandidateView"][];
+            kind: components["schemas"]["SightWord"];
+            /** @description Absolute. */
+            path: string;
+            /** @description Tables of a database. */
+            tables?: number | null;
+            /** @description Why it cannot be read. */
+            why?: string | null;
+        };
         /** @description A token with its secret, which is shown this once. */
         MadeToken: components["schemas"]["TokenView"] & {
             /** @description Goes into `Authorization: Bearer`. */
@@ -2014,6 +2158,11 @@ export interface components {
              * @description Everything up to here would come back.
              */
             at?: string | null;
+            /**
+             * @description Plans of which a database or a file was written to after the newest verified copy off the disk was made. Folders
+             *     are not looked into.
+             */
+            changed: string[];
             /** @description Where its newest verified copy off the disk lies. */
             destination?: string | null;
             /** @description Plans of which nothing would be left. */
@@ -2043,6 +2192,13 @@ export interface components {
          * @enum {string}
          */
         Role: "viewer" | "operator" | "admin";
+        /** @description The first rows of a table. */
+        RowsView: {
+            columns: string[];
+            /** @description There are more rows. */
+            more: boolean;
+            rows: components["schemas"]["CellView"][][];
+        };
         /** @enum {string} */
         RunAs: "manual" | "pre_migration";
         /**
@@ -2230,12 +2386,16 @@ export interface components {
              * @description Runs at one time.
              */
             concurrency: number;
+            /** @description The folder of Recoup's own data. For admins. */
+            data?: string | null;
             /** @description Names of the destinations of recoup.toml. */
             destinations: string[];
             /** @description How long a request to a webhook, a mail server or another monitor may take. */
             outbound_timeout_seconds: components["schemas"]["Seconds"];
             /** @description Where people find the daemon. */
             public_url?: string | null;
+            /** @description The version of SQLite that is built in. */
+            sqlite: string;
             /**
              * Format: int64
              * @description The largest upload, in bytes.
@@ -2261,6 +2421,11 @@ export interface components {
         SetupState: {
             needed: boolean;
         };
+        /**
+         * @description What lies at a path.
+         * @enum {string}
+         */
+        SightWord: "missing" | "unreadable" | "database" | "directory" | "file";
         /** @description Name and password. */
         SignIn: {
             name: string;
@@ -2581,6 +2746,8 @@ export interface operations {
             query?: {
                 /** @description Where the page before ended. */
                 cursor?: string;
+                /** @description Only those with a copy at the destination of this name. */
+                destination?: string;
                 kind?: components["schemas"]["Kind"];
                 /** @description At most so many; 100 when absent. */
                 limit?: number;
@@ -2588,8 +2755,12 @@ export interface operations {
                 plan?: string;
                 /** @description Only protected ones, or only others. */
                 protected?: boolean;
+                /** @description Only those with this in plan, label or id, whether in capitals or not. */
+                search?: string;
                 /** @description Made at this time or later. */
                 since?: string;
+                /** @description Only those of which this is known. */
+                state?: "damaged" | "unverified" | "verified" | "restored";
                 /** @description Made before. */
                 until?: string;
             };
@@ -2825,6 +2996,78 @@ export interface operations {
             };
         };
     };
+    backups_file: {
+        parameters: {
+            query: {
+                /** @description Name of the part. */
+                part: string;
+                /** @description The file, as it was listed; absent when the part is one file. */
+                path?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": number[];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    backups_files: {
+        parameters: {
+            query: {
+                /** @description Name of the part. */
+                part: string;
+                /** @description The folder, as it was listed; the root of the part when absent. */
+                path?: string;
+                /** @description Everything below the folder with this in its name, instead of the folder. */
+                search?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FilesView"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     backups_protect: {
         parameters: {
             query?: never;
@@ -2869,6 +3112,42 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    backups_rows: {
+        parameters: {
+            query: {
+                /** @description So many at most; 50 when absent. */
+                limit?: number;
+                /** @description Name of the part. */
+                part: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+                table: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RowsView"];
+                };
             };
             /** @description A problem */
             default: {
@@ -3650,6 +3929,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["BackupsHealth"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    plans_look: {
+        parameters: {
+            query: {
+                /** @description As a plan would name it: absolute, relative to recoup.toml, or a SQLite URL. */
+                path: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LookView"];
                 };
             };
             /** @description A problem */

@@ -16,6 +16,9 @@ export function useChangeSettings() {
 
 export const useUsers = () => useQuery({ queryKey: ['users'], queryFn: async () => (await body(api.GET('/api/v1/users'))).items });
 export const useTokens = () => useQuery({ queryKey: ['tokens'], queryFn: async () => (await body(api.GET('/api/v1/tokens'))).items });
+/** How the daemon judges itself. */
+export const useHealth = () => useQuery({ queryKey: ['health'], queryFn: () => body(api.GET('/api/v1/health')) });
+
 export const useScheduler = () => useQuery({ queryKey: ['runs', 'scheduler'], queryFn: () => body(api.GET('/api/v1/scheduler')) });
 
 export type User = Schemas['User'];

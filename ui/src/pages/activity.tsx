@@ -1,6 +1,5 @@
 // What was done and by whom, newest first, from the audit: by kind and period, with everything as a file to take along.
-import { useMemo } from 'react';
-import { Link, useSearchParams } from 'wouter';
+import { Link } from 'wouter';
 import { BASE } from '../api/client';
 import { useAudit, useUsers, type AuditEvent } from '../api/settings';
 import { Button } from '../parts/button';
@@ -11,6 +10,7 @@ import { Answer, Empty, ErrorCard, Note } from '../parts/state';
 import { useMay } from '../api/queries';
 import { Table } from '../parts/table';
 import { Time } from '../parts/time';
+import { PeriodSelect, useFilters } from '../shell/filters';
 import { Page } from '../shell/page';
 import { t } from '../words';
 import { backupPath } from './backup-path';
@@ -33,6 +33,7 @@ const EVENTS = [
   'backup.protected',
   'backup.unprotected',
   'backup.downloaded',
+  'backup.read',
   'restore.previewed',
   'restore.started',
   'restore.completed',
@@ -59,8 +60,6 @@ const EVENTS = [
   'run.cancelled',
   'catalog.migrated',
 ] as const;
-const DAYS = { d1: 1, d7: 7, d30: 30, d90: 90 } as const;
-type Period = keyof typeof DAYS;
 
 export function Activity() {
   const may = useMay();
@@ -75,25 +74,14 @@ export function Activity() {
 }
 
 function Known() {
-  const [search, setSearch] = useSearchParams();
-  const kind = (Object.keys(KINDS) as Kind[]).find((one) => one === search.get('kind'));
-  const period = (Object.keys(DAYS) as Period[]).find((one) => one === search.get('period'));
-  const user = search.get('user') ?? '';
+  const filters = useFilters();
+  const { set, since } = filters;
+  const kind = filters.one('kind', Object.keys(KINDS) as Kind[]);
+  const user = filters.of('user');
   const users = useUsers();
-  const since = useMemo(() => period && new Date(Math.floor(Date.now() / 60_000) * 60_000 - DAYS[period] * 86_400_000).toISOString(), [period]);
   const audit = useAudit({ ...(kind && { event: KINDS[kind] }), ...(user && { user }), ...(since && { since }) });
   const rows = audit.data?.pages.flatMap((page) => page.items);
   const people = new Map(users.data?.map((one) => [one.id, one.name]));
-  const set = (name: string, value: string) =>
-    setSearch(
-      (before) => {
-        const next = new URLSearchParams(before);
-        if (value) next.set(name, value);
-        else next.delete(name);
-        return next;
-      },
-      { replace: true },
-    );
   return (
     <Page
       title={t('page.activity')}
@@ -114,14 +102,7 @@ function Known() {
             </option>
           ))}
         </Select>
-        <Select label={t('activity.period')} value={period ?? ''} onChange={(event) => set('period', event.target.value)}>
-          <option value="">{t('backups.period.any')}</option>
-          {(Object.keys(DAYS) as Period[]).map((one) => (
-            <option key={one} value={one}>
-              {t(`backups.period.${one}`)}
-            </option>
-          ))}
-        </Select>
+        <PeriodSelect label={t('activity.period')} filters={filters} />
         <Select label={t('activity.user')} value={user} onChange={(event) => set('user', event.target.value)}>
           <option value="">{t('activity.any_user')}</option>
           {[...people].map(([id, name]) => (
@@ -135,8 +116,8 @@ function Known() {
         <Answer of={{ data: rows, error: audit.error, refetch: audit.refetch }} lines={8}>
           {(all) =>
             all.length === 0 ? (
-              <Empty action={search.size > 0 && <Button onClick={() => setSearch({}, { replace: true })}>{t('word.clear_filters')}</Button>}>
-                {t(search.size > 0 ? 'activity.no_match' : 'activity.empty')}
+              <Empty action={filters.any && <Button onClick={filters.clear}>{t('word.clear_filters')}</Button>}>
+                {t(filters.any ? 'activity.no_match' : 'activity.empty')}
               </Empty>
             ) : (
               <>

@@ -11,7 +11,7 @@ import { toast } from '../parts/toast';
 import { TypedDialog } from '../parts/typed';
 import { t } from '../words';
 import { clock, list, size } from '../words/format';
-import { backupPath, restorePath } from './backup-path';
+import { backupPath, filesPath, restorePath } from './backup-path';
 
 type Asks = '' | 'delete' | 'proof-delete' | 'proof-unprotect';
 
@@ -39,9 +39,10 @@ export function BackupMenu({ backup, here = false, onDeleted }: { backup: Backup
         onError: (error) => (wantsProof(error) ? ask('proof-unprotect') : failed(error)),
       },
     );
-  const remove = () =>
+  const [force, setForce] = useState(false);
+  const remove = (force: boolean) =>
     act.mutate(
-      { id: backup.id, remove: true, force: backup.protected },
+      { id: backup.id, remove: true, force },
       {
         onSuccess: () => {
           ask('');
@@ -61,6 +62,7 @@ export function BackupMenu({ backup, here = false, onDeleted }: { backup: Backup
         plain={!here}
         items={[
           ...(here ? [] : [{ label: t('backup.open'), icon: 'eye' as const, to: backupPath(backup.id) }]),
+          ...(here ? [] : [{ label: t('files.browse'), icon: 'folder' as const, to: filesPath(backup.id) }]),
           ...(may.change && !here ? [{ label: t('backup.restore'), icon: 'restore' as const, to: restorePath(backup.id) }] : []),
           ...(here ? [] : [{ label: t('backup.download'), icon: 'download' as const, href: downloadOf(backup.id) }]),
           ...(may.change
@@ -75,22 +77,24 @@ export function BackupMenu({ backup, here = false, onDeleted }: { backup: Backup
             : []),
         ]}
       />
-      {asks === 'delete' && <Delete backup={backup} when={when} busy={act.isPending} onClose={() => ask('')} onConfirm={remove} />}
-      <Proof open={asks === 'proof-delete'} onClose={() => ask('')} onProven={remove} />
+      {asks === 'delete' && <Delete backup={backup} when={when} busy={act.isPending} onClose={() => ask('')} onConfirm={(force) => { setForce(force); remove(force); }} />}
+      <Proof open={asks === 'proof-delete'} onClose={() => ask('')} onProven={() => remove(force)} />
       <Proof open={asks === 'proof-unprotect'} onClose={() => ask('')} onProven={unprotect} />
     </>
   );
 }
 
+type DeleteProps = { backup: Backup; when: string; busy: boolean; onClose: () => void; onConfirm: (force: boolean) => void };
+
 /** Asks before a deletion; the last verified backup and a protected one want the plan's name typed. */
-function Delete({ backup, when, busy, onClose, onConfirm }: { backup: Backup; when: string; busy: boolean; onClose: () => void; onConfirm: () => void }) {
+function Delete({ backup, when, busy, onClose, onConfirm }: DeleteProps) {
   const others = useBackupPages({ plan: backup.plan, limit: 20 }).data?.pages[0]?.items;
   const good = (one: Backup) => one.verified !== null && one.copies.some((copy) => !copy.damaged);
   // While it is not known whether there is another one, more is asked.
   const last = good(backup) && !others?.some((one) => one.id !== backup.id && good(one));
   const names = list(backup.copies.map((copy) => copy.destination));
   const title = t('backup.delete.title', { plan: backup.plan, when });
-  const shared = { title, busy, submit: t('backup.delete.submit'), onConfirm };
+  const shared = { title, busy, submit: t('backup.delete.submit'), onConfirm: () => onConfirm(last || backup.protected) };
   const text = (
     <div className="stack">
       <p>

@@ -1,4 +1,5 @@
 // What is in one backup, part by part with tables and their rows, and where its copies are with what is proven of each.
+import { Link } from 'wouter';
 import type { BackupDetail } from '../api/backups';
 import { useMay } from '../api/queries';
 import { ButtonLink } from '../parts/button';
@@ -7,7 +8,7 @@ import { Table } from '../parts/table';
 import { Time } from '../parts/time';
 import { t } from '../words';
 import { number, size } from '../words/format';
-import { restorePath } from './backup-path';
+import { filesPath, restorePath } from './backup-path';
 
 type Part = BackupDetail['parts'][number];
 const kindOf = (part: Part) => (['database', 'directory', 'file', 'settings', 'command', 'application'] as const).find((kind) => kind === part.kind);
@@ -25,7 +26,13 @@ export function Contents({ backup }: { backup: BackupDetail }) {
             <li key={`${part.kind} ${part.name}`} className="stack tight">
               <div className="spread">
                 <strong>
-                  <bdi>{part.name}</bdi>
+                  {part.absent ? (
+                    <bdi>{part.name}</bdi>
+                  ) : (
+                    <Link to={filesPath(backup.id, { part: part.name })}>
+                      <bdi>{part.name}</bdi>
+                    </Link>
+                  )}
                 </strong>
                 <span className="row">
                   <span className="quiet">{size(part.bytes)}</span>
@@ -61,7 +68,7 @@ export function Contents({ backup }: { backup: BackupDetail }) {
                     rows={part.tables}
                     id={(table) => table.name}
                     columns={[
-                      { name: t('contents.table'), cell: (table) => <bdi>{table.name}</bdi> },
+                      { name: t('contents.table'), cell: (table) => <Link to={filesPath(backup.id, { part: part.name, table: table.name })}><bdi>{table.name}</bdi></Link> },
                       { name: t('contents.rows'), cell: (table) => (table.rows == null ? t('word.unknown') : number(table.rows)), end: true },
                     ]}
                   />

@@ -17,7 +17,7 @@ import { t } from '../words';
 import { clock, duration, relative, size } from '../words/format';
 import { BackupMenu } from './backup-actions';
 import { Contents, Copies } from './backup-contents';
-import { backupPath, restorePath } from './backup-path';
+import { backupPath, filesPath, restorePath } from './backup-path';
 import { DifferenceView } from './difference';
 import { pathOf } from './plan-card';
 
@@ -46,6 +46,9 @@ export function BackupPage({ id }: { id: string }) {
               {t('backup.restore')}
             </ButtonLink>
           )}
+          <ButtonLink to={filesPath(id)} icon="folder">
+            {t('files.browse')}
+          </ButtonLink>
           <a className="button" href={BASE + downloadOf(id)} download>
             <Icon name="download" />
             {t('backup.download')}

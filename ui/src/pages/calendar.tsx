@@ -1,7 +1,7 @@
 // What ran on each day of 36 weeks, drawn from the log of runs, so that what retention removes changes nothing; and what is
 // planned. Arrows go from day to day and week to week; the list below holds the same.
 import { useRef, useState, type KeyboardEvent } from 'react';
-import { Link, useSearchParams } from 'wouter';
+import { Link } from 'wouter';
 import { useCalendar } from '../api/settings';
 import { useCards } from '../api/queries';
 import { Button } from '../parts/button';
@@ -10,9 +10,11 @@ import { RunPill } from '../parts/pill';
 import { Answer, Empty } from '../parts/state';
 import { Table } from '../parts/table';
 import { Time } from '../parts/time';
+import { useFilters } from '../shell/filters';
 import { Page } from '../shell/page';
 import { t } from '../words';
 import { day as dayName, list } from '../words/format';
+import { present } from '../words/now';
 import { daysOf, range, shift, WEEKS, type Day, type DayState } from './calendar-days';
 import { pathOf } from './plan-card';
 
@@ -20,24 +22,16 @@ const LEGEND: DayState[] = ['good', 'warnings', 'failed', 'missed', 'planned', '
 /** A sign beside the colour. */
 const SIGNS: Record<DayState, string> = { good: '✓', warnings: '!', failed: '✕', interrupted: '✕', missed: '–', cancelled: '▪', planned: '·', none: '' };
 
+const looks = (one: Day) => `day ${one.state}${one.faded ? ' faded' : ''}`;
+
 export function Calendar() {
-  const [search, setSearch] = useSearchParams();
+  const { of, set } = useFilters();
   const cards = useCards();
-  const [today] = useState(() => new Date().toISOString().slice(0, 10));
-  const back = Math.max(0, Number(search.get('back')) || 0);
-  const plan = search.get('plan') ?? '';
+  const [today] = useState(() => new Date(present()).toISOString().slice(0, 10));
+  const back = Math.max(0, Number(of('back')) || 0);
+  const plan = of('plan');
   const { from, until } = range(today, back);
   const answer = useCalendar(from, until, plan);
-  const set = (name: string, value: string) =>
-    setSearch(
-      (before) => {
-        const next = new URLSearchParams(before);
-        if (value) next.set(name, value);
-        else next.delete(name);
-        return next;
-      },
-      { replace: true },
-    );
   return (
     <Page title={t('page.calendar')} answer={answer.data && <Sentence days={daysOf(answer.data, from)} today={answer.data.today} />}>
       <div className="spread">
@@ -57,7 +51,7 @@ export function Calendar() {
         </div>
       </div>
       <Answer of={answer} card>
-        {(known) => <Days days={daysOf(known, from)} today={known.today} chosen={search.get('day') ?? known.today} onChoose={(date) => set('day', date)} zone={known.zone} />}
+        {(known) => <Days days={daysOf(known, from)} today={known.today} chosen={of('day') || known.today} onChoose={(date) => set('day', date)} zone={known.zone} />}
       </Answer>
     </Page>
   );
@@ -117,7 +111,7 @@ function Days({ days, today, chosen, onChoose, zone }: DaysProps) {
                         <td key={one.date} role="gridcell" aria-selected={one.date === shown?.date}>
                           <button
                             type="button"
-                            className={`day ${one.state}`}
+                            className={looks(one)}
                             data-date={one.date}
                             tabIndex={one.date === known ? 0 : -1}
                             aria-label={one.name}
@@ -146,6 +140,12 @@ function Days({ days, today, chosen, onChoose, zone }: DaysProps) {
               {t(`calendar.state.${state}`)}
             </li>
           ))}
+          <li>
+            <span className="day good faded" aria-hidden="true">
+              {SIGNS.good}
+            </span>
+            {t('calendar.faded')}
+          </li>
         </ul>
       </section>
       {shown && <One day={shown} />}
@@ -171,7 +171,7 @@ function DayList({ days, onChoose }: { days: Day[]; onChoose: (date: string) => 
       {days.map((one) => (
         <li key={one.date} data-day={one.date}>
           <button type="button" className="button plain" onClick={() => onChoose(one.date)}>
-            <span className={`day ${one.state}`} aria-hidden="true">
+            <span className={looks(one)} aria-hidden="true">
               {SIGNS[one.state]}
             </span>
             {one.name}
@@ -203,7 +203,14 @@ function One({ day }: { day: Day }) {
               ),
             },
             { name: t('plan.name'), cell: (run) => <Link to={pathOf(run.plan)}>{run.plan}</Link> },
-            { name: t('plan.state'), cell: (run) => <RunPill run={{ state: 'done', outcome: run.outcome }} /> },
+            {
+              name: t('plan.state'),
+              cell: (run) => (
+                <>
+                  <RunPill run={{ state: 'done', outcome: run.outcome }} /> {run.gone && <span className="quiet small">{t('calendar.gone')}</span>}
+                </>
+              ),
+            },
           ]}
         />
       )}

@@ -1,18 +1,19 @@
-// The fields of a destination or a channel by its kind, drawn from their table; refusals of the server go to the field that
-// they are about.
+// The fields of a destination or a channel by its kind, drawn from their table, tried and kept; refusals of the server go to
+// the field that they are about.
 import { useRef, useState, type FormEvent, type ReactNode } from 'react';
 import { Problem } from '../api/client';
-import type { Declared } from '../api/places';
+import type { Declared, useDeclare } from '../api/places';
 import type { Document } from '../api/plans';
 import { Button } from '../parts/button';
 import { Check, Field, Select, TextField, toFirstWrong } from '../parts/field';
 import { Password } from '../parts/password';
 import { ErrorCard } from '../parts/state';
+import { toast } from '../parts/toast';
 import { t, type Key } from '../words';
 import { documentOf, EVENTS, kindOf, SET, valuesOf, type FieldSpec, type KindSpec, type Values } from './declared-fields';
 
 type Given = { name: string; document: Document };
-type Props = {
+type Props<Tried> = {
   kinds: KindSpec[];
   kindLabel: Key;
   /** What is changed; nothing when one is added. */
@@ -20,15 +21,14 @@ type Props = {
   /** Destinations name their kind in the document. */
   typed: boolean;
   tryLabel: Key;
-  busy: boolean;
-  trying: boolean;
-  error: Error | null;
-  outcome?: ReactNode;
-  onTry: (given: Given) => void;
-  onSave: (given: Given) => void;
+  save: ReturnType<typeof useDeclare>;
+  test: { data: Tried | undefined; error: Error | null; isPending: boolean; reset: () => void; mutate: (given: Given) => void };
+  /** What a test found. */
+  outcome: (tried: Tried) => ReactNode;
+  onSaved: (kept: Declared) => void;
 };
 
-export function DeclaredForm({ kinds, kindLabel, declared, typed, tryLabel, busy, trying, error, outcome, onTry, onSave }: Props) {
+export function DeclaredForm<Tried>({ kinds, kindLabel, declared, typed, tryLabel, save, test, outcome, onSaved }: Props<Tried>) {
   const before = declared?.document as Document | undefined;
   const [kind, setKind] = useState(before ? kindOf(kinds, before) : (kinds[0]?.kind ?? ''));
   const spec = kinds.find((one) => one.kind === kind);
@@ -52,6 +52,19 @@ export function DeclaredForm({ kinds, kindLabel, declared, typed, tryLabel, busy
     }
     return { name: name.trim(), document: documentOf(spec, values, before, typed) };
   };
+  const onTry = (ready: Given) => {
+    save.reset();
+    test.mutate(ready);
+  };
+  const onSave = (ready: Given) => {
+    test.reset();
+    const onSuccess = (kept: Declared) => {
+      toast(t('destinations.saved', { name: ready.name }));
+      onSaved(kept);
+    };
+    save.mutate({ ...ready, ...(declared?.version != null && { version: declared.version }) }, { onSuccess });
+  };
+  const error = save.error ?? test.error;
   const told = error instanceof Problem && error.status === 422 ? /^\w+\.(?:"[^"]*"|[^.:]+)\.(\w+): (.*)$/s.exec(error.message) : null;
   const said = (key: string) => wrong[key] ?? (told?.[1] === key ? (error instanceof Problem && error.hint ? `${told[2]} – ${error.hint}` : told[2]) : undefined);
   const placed = told !== null && spec.fields.some((field) => field.key === told[1]);
@@ -66,7 +79,7 @@ export function DeclaredForm({ kinds, kindLabel, declared, typed, tryLabel, busy
       noValidate
       onSubmit={(event: FormEvent) => {
         event.preventDefault();
-        const ready = busy ? undefined : given();
+        const ready = save.isPending ? undefined : given();
         if (ready) onSave(ready);
       }}
     >
@@ -86,10 +99,10 @@ export function DeclaredForm({ kinds, kindLabel, declared, typed, tryLabel, busy
         <One key={`${kind} ${field.key}`} field={field} value={values[field.key]} kept={before?.[field.key] === SET} wrong={said(field.key)} onChange={(value) => set(field.key, value)} />
       ))}
       {error && !placed && <ErrorCard error={error} />}
-      {outcome}
+      {test.data !== undefined && outcome(test.data)}
       <div className="buttons">
         <Button
-          busy={trying}
+          busy={test.isPending}
           onClick={() => {
             const ready = given();
             if (ready) onTry(ready);
@@ -97,7 +110,7 @@ export function DeclaredForm({ kinds, kindLabel, declared, typed, tryLabel, busy
         >
           {t(tryLabel)}
         </Button>
-        <Button type="submit" look="primary" busy={busy}>
+        <Button type="submit" look="primary" busy={save.isPending}>
           {t('editor.save')}
         </Button>
       </div>

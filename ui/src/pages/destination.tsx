@@ -4,7 +4,6 @@ import { useConnect, useConnection, useDeclare, useDeclared, useTryDestination }
 import { Button } from '../parts/button';
 import { Copyable } from '../parts/copy';
 import { Answer, Note } from '../parts/state';
-import { toast } from '../parts/toast';
 import { Page } from '../shell/page';
 import { t } from '../words';
 import { size } from '../words/format';
@@ -47,27 +46,11 @@ function Form({ declared }: { declared?: import('../api/places').Declared }) {
       {...(declared && { declared })}
       typed
       tryLabel="destinations.test"
-      busy={save.isPending}
-      trying={test.isPending}
-      error={save.error ?? test.error}
-      outcome={test.data && <Steps answer={test.data} />}
-      onTry={({ name, document }) => {
-        save.reset();
-        test.mutate({ name, document });
-      }}
-      onSave={({ name, document }) => {
-        test.reset();
-        save.mutate(
-          { name, document, ...(declared?.version != null && { version: declared.version }) },
-          {
-            onSuccess: (kept) => {
-              toast(t('destinations.saved', { name }));
-              // Google wants somebody to agree before anything can be stored.
-              go(!declared && kindOf(DESTINATIONS, kept.document) === 'drive' ? destinationPath(name) : '/destinations');
-            },
-          },
-        );
-      }}
+      save={save}
+      test={test}
+      outcome={(tried) => <Steps answer={tried} />}
+      // Google wants somebody to agree before anything can be stored.
+      onSaved={(kept) => go(!declared && kindOf(DESTINATIONS, kept.document) === 'drive' ? destinationPath(kept.name) : '/destinations')}
     />
   );
 }

@@ -10,7 +10,7 @@ import { Button, ButtonLink } from '../parts/button';
 import { Proof, wantsProof } from '../parts/dialog';
 import { Icon } from '../parts/icon';
 import { Menu } from '../parts/menu';
-import { Pill } from '../parts/pill';
+import { FilePill, Pill } from '../parts/pill';
 import { Answer, Empty, ErrorCard, Note, titleOf } from '../parts/state';
 import { toast } from '../parts/toast';
 import { TypedDialog } from '../parts/typed';
@@ -107,11 +107,7 @@ function Place({ name, declared, filled, same }: PlaceProps) {
                 {t('plan.same_disk')}
               </Pill>
             )}
-            {declared?.origin === 'file' && (
-              <Pill look="plain" icon="lock">
-                recoup.toml
-              </Pill>
-            )}
+            {declared?.origin === 'file' && <FilePill />}
           </span>
         </div>
         <div className="buttons">

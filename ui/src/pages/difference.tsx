@@ -93,14 +93,20 @@ function TableDifference({ table, mode }: { table: TableChange; mode: Mode }) {
       </summary>
       <dl className="facts">
         {SIDES.filter((side) => table[side] > 0).map((side) => {
-          const keys = table.keys[side] ?? [];
+          // A table without a key has none to tell.
+          const keys = table.keys?.[side] ?? [];
           const rest = table[side] - keys.length;
           return (
             <div key={side} className="contents">
               <dt>{t(NAMES[mode][side])}</dt>
               <dd>
-                <span className="hidden">{t('diff.keys')}: </span>
-                <span className="mono">{keys.map(word).join(', ')}</span> {rest > 0 && t('diff.more', { n: rest })}
+                {keys.length > 0 && (
+                  <>
+                    <span className="hidden">{t('diff.keys')}: </span>
+                    <span className="mono">{keys.map(word).join(', ')}</span>{' '}
+                  </>
+                )}
+                {rest > 0 && t(keys.length > 0 ? 'diff.more' : 'diff.rows', { n: rest })}
               </dd>
             </div>
           );

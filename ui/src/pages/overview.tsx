@@ -55,8 +55,8 @@ function Nothing() {
       <Empty
         action={
           may.change && (
-            <ButtonLink to="/plans/new" icon="plus" look="primary">
-              {t('editor.new')}
+            <ButtonLink to="/welcome" icon="shield" look="primary">
+              {t('welcome.begin')}
             </ButtonLink>
           )
         }

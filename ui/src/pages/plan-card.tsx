@@ -36,7 +36,26 @@ export function PlanCard({ plan }: { plan: Card }) {
         <dt>{t('plan.copies')}</dt>
         <dd>{places(plan)}</dd>
       </dl>
+      <Month days={plan.days} />
     </article>
+  );
+}
+
+const DAYS = ['good', 'warnings', 'failed', 'missed', 'interrupted', 'cancelled'] as const;
+
+/** How the backups of the last 30 days ended: a bar for each day, and the same in words. */
+function Month({ days }: { days: Card['days'] }) {
+  const told = DAYS.map((state) => ({ state, n: days.filter((day) => day === state).length })).filter(({ n }) => n > 0);
+  if (told.length === 0) return null;
+  return (
+    <div className="month">
+      <div className="bars" aria-hidden="true">
+        {days.map((day, index) => (
+          <span key={index} className={day ?? 'none'} />
+        ))}
+      </div>
+      <p className="small quiet">{t('plan.days', { days: list(told.map(({ state, n }) => t(`plan.days.${state}`, { n }))) })}</p>
+    </div>
   );
 }
 

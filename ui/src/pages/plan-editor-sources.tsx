@@ -3,7 +3,12 @@ import { Button } from '../parts/button';
 import { Check, Field, TextField } from '../parts/field';
 import { Note } from '../parts/state';
 import { t } from '../words';
-import { newSource, SOURCES, type Source } from './plan-draft';
+import { useLater, useLook } from '../api/plans';
+import { useMay } from '../api/queries';
+import { Icon } from '../parts/icon';
+import { titleOf } from '../parts/state';
+import { size } from '../words/format';
+import { newSource, SOURCES, type Kind, type Source } from './plan-draft';
 import type { EditProps } from './plan-editor';
 
 export function Sources({ draft, wrong, change }: EditProps) {
@@ -39,6 +44,16 @@ export function Sources({ draft, wrong, change }: EditProps) {
                   onClick={() => change({ sources: draft.sources.filter((one) => one.key !== source.key) })}
                 />
               </div>
+              <Sight
+                source={source}
+                onChange={(part) => set(source.key, part)}
+                onAdd={(paths) => {
+                  // A folder where a database was meant gives way to the databases in it.
+                  const others = source.kind === 'database' ? draft.sources.filter((one) => one !== source) : draft.sources;
+                  const added = paths.filter((path) => !others.some((one) => one.path === path)).map((path) => ({ ...newSource('database'), path }));
+                  change({ sources: [...others, ...added] });
+                }}
+              />
               {source.kind === 'directory' && (
                 <details className="fold" open={source.exclude !== ''}>
                   <summary>
@@ -73,5 +88,38 @@ export function Sources({ draft, wrong, change }: EditProps) {
         </div>
       </details>
     </section>
+  );
+}
+
+const KINDS = { database: 'database', directory: 'directory', file: 'file' } as const satisfies Record<string, Kind>;
+
+/** What the server sees at a path, and a way to what was probably meant. */
+function Sight({ source, onChange, onAdd }: { source: Source; onChange: (part: Partial<Source>) => void; onAdd: (paths: string[]) => void }) {
+  const may = useMay();
+  const path = useLater(source.path.trim(), 400);
+  const look = useLook(may.change ? path : '');
+  if (path === '' || path !== source.path.trim()) return null;
+  if (look.error) return <Said bad text={titleOf(look.error)} />;
+  if (!look.data) return null;
+  const { kind, bytes, tables, why, databases } = look.data;
+  if (kind === 'missing') return <Said bad={!source.optional} text={t('look.missing', { path: look.data.path })} />;
+  if (kind === 'unreadable') return <Said bad text={t('look.unreadable', { why: why ?? '' })} />;
+  const found = kind === 'database' ? t('look.database', { n: tables ?? 0, size: size(bytes) }) : kind === 'directory' ? t('look.directory', { n: databases.length }) : t('look.file', { size: size(bytes) });
+  const other = KINDS[kind];
+  return (
+    <div className="row">
+      <Said text={found} />
+      {other !== source.kind && !(kind === 'database' && source.kind === 'file') && <Button onClick={() => onChange({ kind: other })}>{t('look.take_as', { kind: t(`editor.source.${other}`) })}</Button>}
+      {databases.length > 0 && <Button onClick={() => onAdd(databases.map((one) => one.path))}>{t('look.add_found', { n: databases.length })}</Button>}
+    </div>
+  );
+}
+
+function Said({ text, bad = false }: { text: string; bad?: boolean }) {
+  return (
+    <p className={bad ? 'wrong' : 'row small quiet'} role="status">
+      <Icon name={bad ? 'warning' : 'check'} />
+      <span>{text}</span>
+    </p>
   );
 }

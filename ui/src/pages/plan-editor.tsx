@@ -77,7 +77,7 @@ function Editor({ plan, zone, onReload }: { plan?: Plan; zone: string; onReload?
     setWrong((now) => Object.fromEntries(Object.entries(now).filter(([key]) => !(key in part) && !Object.keys(part).some((one) => key.startsWith(`${one}.`)))));
   };
   const next = useScheduleNext(useLater(draft.enabled ? scheduleOf(draft) : null, 200));
-  const kept = useRetentionDraft(plan && !readOnly ? plan.name : undefined, useLater(retentionOf(draft), 200));
+  const kept = useRetentionDraft(plan && !readOnly ? plan.name : undefined, useLater(retentionOf(draft), 120));
 
   const point = (found: Wrong) => {
     setWrong(found);
@@ -224,7 +224,7 @@ function Summary({ draft, words }: { draft: Draft; words: string | undefined }) 
 }
 
 /** What can be told without the server. */
-function check(draft: Draft): Wrong {
+export function check(draft: Draft): Wrong {
   const wrong: Wrong = {};
   if (draft.name.trim() === '') wrong.name = t('editor.needed');
   if (!draft.sources.some((source) => source.path.trim()) && draft.environment.trim() === '') wrong.sources = t('editor.no_sources');
@@ -245,7 +245,7 @@ const FIELDS: [RegExp, string][] = [
 ];
 
 /** The field that a refusal of the server is about, with its sentence. */
-function fieldOf(error: Error): Wrong | undefined {
+export function fieldOf(error: Error): Wrong | undefined {
   if (!(error instanceof Problem) || error.status !== 422) return undefined;
   const more = (sentence: string) => (error.hint ? `${sentence} – ${error.hint}` : sentence);
   if (error.code === 'bad_plan_name' || error.code === 'plan_exists') return { name: more(error.message) };

@@ -18,7 +18,7 @@ import { BackUp, covers, Next, pathOf, places, PlanPills } from './plan-card';
 import { PlanSettings } from './plan-settings';
 import { RunList } from './runs';
 import { NotFound } from './not-found';
-import { BackupList } from './backups';
+import { BackupList } from './backup-list';
 import { UndoRestore } from './undo';
 
 const TABS = ['backups', 'runs', 'settings'] as const;

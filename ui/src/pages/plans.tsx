@@ -1,6 +1,6 @@
 // Every plan in a table: how it stands, what it reads, what is next. Search and state are in the address, so that a list
 // can be sent to somebody.
-import { Link, useSearchParams } from 'wouter';
+import { Link } from 'wouter';
 import { useCards, useMay, useStart, type Card } from '../api/queries';
 import { ButtonLink } from '../parts/button';
 import { Copyable } from '../parts/copy';
@@ -12,6 +12,7 @@ import { Answer, Empty } from '../parts/state';
 import { Table } from '../parts/table';
 import { Time } from '../parts/time';
 import { toast } from '../parts/toast';
+import { useFilters } from '../shell/filters';
 import { Page } from '../shell/page';
 import { t } from '../words';
 import { number, size } from '../words/format';
@@ -21,18 +22,9 @@ const STATES = ['protected', 'at_risk', 'failing', 'paused', 'never_run'] as con
 
 export function Plans() {
   const cards = useCards();
-  const [search, setSearch] = useSearchParams();
+  const { of, set, clear } = useFilters();
   const may = useMay();
-  const [text, state] = [search.get('q') ?? '', search.get('state') ?? ''];
-  const set = (name: string, value: string) =>
-    setSearch(
-      (before) => {
-        if (value) before.set(name, value);
-        else before.delete(name);
-        return before;
-      },
-      { replace: true },
-    );
+  const [text, state] = [of('q'), of('state')];
   return (
     <Page
       title={t('page.plans')}
@@ -58,7 +50,7 @@ export function Plans() {
       </div>
       <section className="card">
         <Answer of={cards} lines={8}>
-          {({ plans }) => <List all={plans} text={text} state={state} clear={() => setSearch({}, { replace: true })} />}
+          {({ plans }) => <List all={plans} text={text} state={state} clear={clear} />}
         </Answer>
       </section>
       {cards.data?.from_file && <Remark text="banner.from_file" />}

@@ -28,6 +28,11 @@ export function Recovery({ recovery, several }: { recovery: Overview['recovery']
           <span>{recovery.proven ? <Text k="recovery.proven" parts={{ age: <Time at={recovery.proven} /> }} /> : t('recovery.unproven')}</span>
         </p>
       )}
+      {recovery.changed.length > 0 && recovery.state !== 'lost' && (
+        <p className="quiet">
+          <Text k={several ? 'recovery.changed.plans' : 'recovery.changed'} parts={{ plans: list(recovery.changed) }} />
+        </p>
+      )}
       {(recovery.state === 'lost' || recovery.state === 'part') && (
         <>
           <p className="quiet">{t('recovery.elsewhere')}</p>

@@ -91,6 +91,11 @@ function Why({ run, failure }: { run: Run; failure: Failure }) {
             {t('word.try_again')}
           </Button>
         )}
+        {may.change && run.kind === 'restore' && run.state === 'done' && resultOf(run).backup && (
+          <ButtonLink to={`/restore/${encodeURIComponent(resultOf(run).backup ?? '')}`} look="primary">
+            {t('run.restore_again')}
+          </ButtonLink>
+        )}
         {known?.help.includes('plan') && <ButtonLink to={`${pathOf(run.plan)}/settings`}>{t('plan.tab.settings')}</ButtonLink>}
         {known?.help.includes('backups') && <ButtonLink to={pathOf(run.plan)}>{t('plan.tab.backups')}</ButtonLink>}
       </div>

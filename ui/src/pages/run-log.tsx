@@ -44,13 +44,13 @@ export function RunLog({ run, live }: { run: Run; live: Live | undefined }) {
           const wanted = filter.toLowerCase();
           const lines = known
             .split('\n')
-            .filter((line) => line !== '' && line.toLowerCase().includes(wanted))
-            .map((line) => line.replace(/^\S+Z/, (at) => clock(at, zone, { day: false, seconds: true })));
+            .filter((line) => line !== '' && line.toLowerCase().includes(wanted));
+          const shown = lines.slice(-SHOWN).map((line) => line.replace(/^\S+Z/, (at) => clock(at, zone, { day: false, seconds: true })));
           return (
             <>
               {lines.length > SHOWN && <p className="small quiet">{t('run.log.cut', { n: SHOWN })}</p>}
               <pre ref={box} className={wrap ? 'log' : 'log straight'} tabIndex={0} aria-label={t('run.log')}>
-                {lines.length === 0 ? t('run.log.empty') : lines.slice(-SHOWN).join('\n')}
+                {lines.length === 0 ? t('run.log.empty') : shown.join('\n')}
               </pre>
             </>
           );

@@ -84,6 +84,10 @@ function Stand({ run }: { run: Run }): ReactNode {
       return t('run.answer.backup.good', { size: size(done.bytes ?? 0), duration: duration(done.duration_ms ?? 0) });
     case 'warnings':
       return t(`run.answer.${kind}.warnings`);
+    case 'interrupted':
+      if (kind !== 'restore') return t('run.answer.interrupted');
+      if (failure?.code === 'restore_taken_back') return t('run.answer.restore.taken_back');
+      return t(failure ? 'run.answer.restore.waits' : 'run.answer.restore.unknown');
     case 'failed':
       return t(kind === 'restore' ? 'run.answer.restore.failed' : 'run.answer.failed', { reason });
     default:

@@ -1,6 +1,6 @@
 // What ran and what runs, newest first, by kind. Restores are here too, told apart from backups by their kind; what they
 // put back or made is on the page of the run.
-import { Link, useSearchParams } from 'wouter';
+import { Link } from 'wouter';
 import { useOverview, useRuns, type Run } from '../api/queries';
 import { Button } from '../parts/button';
 import { Select } from '../parts/field';
@@ -8,6 +8,7 @@ import { RunPill } from '../parts/pill';
 import { Answer, Empty, ErrorCard } from '../parts/state';
 import { Table } from '../parts/table';
 import { Time } from '../parts/time';
+import { useFilters } from '../shell/filters';
 import { Page } from '../shell/page';
 import { t } from '../words';
 import { duration } from '../words/format';
@@ -16,18 +17,14 @@ import { pathOf } from './plan-card';
 const KINDS = ['backup', 'restore', 'verify', 'prune', 'copy'] as const;
 
 export function Runs() {
-  const [search, setSearch] = useSearchParams();
-  const kind = KINDS.find((one) => one === search.get('kind'));
+  const { one, set } = useFilters();
+  const kind = one('kind', KINDS);
   const running = useOverview().data?.active.filter((run) => run.state === 'running').length;
   const answer = running === undefined ? null : running === 0 ? t('runs.answer.none') : t('runs.answer', { n: running });
   return (
     <Page title={t('page.runs')} answer={answer}>
       <div className="grid">
-        <Select
-          label={t('runs.kind')}
-          value={kind ?? ''}
-          onChange={(event) => setSearch(event.target.value ? { kind: event.target.value } : {}, { replace: true })}
-        >
+        <Select label={t('runs.kind')} value={kind ?? ''} onChange={(event) => set('kind', event.target.value)}>
           <option value="">{t('runs.any_kind')}</option>
           {KINDS.map((value) => (
             <option key={value} value={value}>

@@ -49,7 +49,7 @@ export function SetUp() {
       {
         onSuccess: () => {
           toast(t('setup.done'));
-          go('/', { replace: true });
+          go('/welcome', { replace: true });
         },
         onError: (error) => {
           if (!(error instanceof Problem)) return;

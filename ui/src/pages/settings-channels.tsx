@@ -5,7 +5,7 @@ import { useChannels, type Document } from '../api/plans';
 import { Button } from '../parts/button';
 import { Confirm, Dialog, Proof, wantsProof } from '../parts/dialog';
 import { Menu } from '../parts/menu';
-import { Pill } from '../parts/pill';
+import { FilePill, Pill } from '../parts/pill';
 import { Answer, Empty, ErrorCard, Note, titleOf } from '../parts/state';
 import { toast } from '../parts/toast';
 import { t } from '../words';
@@ -57,26 +57,10 @@ function Form({ declared, onDone }: { declared?: Declared; onDone: () => void })
       {...(declared && { declared })}
       typed={false}
       tryLabel="channels.test"
-      busy={save.isPending}
-      trying={test.isPending}
-      error={save.error ?? test.error}
-      outcome={test.data && <Outcome answer={test.data} />}
-      onTry={({ name, document }) => {
-        save.reset();
-        test.mutate({ name, document });
-      }}
-      onSave={({ name, document }) => {
-        test.reset();
-        save.mutate(
-          { name, document, ...(declared?.version != null && { version: declared.version }) },
-          {
-            onSuccess: () => {
-              toast(t('destinations.saved', { name }));
-              onDone();
-            },
-          },
-        );
-      }}
+      save={save}
+      test={test}
+      outcome={(tried) => <Outcome answer={tried} />}
+      onSaved={onDone}
     />
   );
 }
@@ -117,11 +101,7 @@ function Channel({ channel, onEdit }: { channel: Declared; onEdit: () => void })
                 {t(kind.label)}
               </Pill>
             )}
-            {!own && (
-              <Pill look="plain" icon="lock">
-                recoup.toml
-              </Pill>
-            )}
+            {!own && <FilePill />}
           </span>
         </div>
         <div className="buttons">

@@ -1,12 +1,10 @@
 // How the daemon is set, behind tabs that are addresses: general, who is told, users, tokens, the system. What comes from
 // recoup.toml says so and is changed there.
-import { useState, type FormEvent } from 'react';
+import type { FormEvent } from 'react';
 import { Link } from 'wouter';
-import { address } from '../api/client';
-import { useChangeSettings, useCheckAudit, useScheduler, useSettings, type Settings } from '../api/settings';
+import { useChangeSettings, useCheckAudit, useHealth, useScheduler, useSettings, type Settings } from '../api/settings';
 import { useMay } from '../api/queries';
 import { Button } from '../parts/button';
-import { Copyable } from '../parts/copy';
 import { TextField } from '../parts/field';
 import { Pill } from '../parts/pill';
 import { Answer, ErrorCard, Note } from '../parts/state';
@@ -17,16 +15,17 @@ import { t } from '../words';
 import { duration, number, size } from '../words/format';
 import { NotFound } from './not-found';
 import { Channels } from './settings-channels';
+import { Integrations } from './settings-integrations';
 import { Tokens, Users } from './settings-people';
 
-const TABS = ['general', 'notifications', 'users', 'tokens', 'system'] as const;
+const TABS = ['general', 'notifications', 'users', 'tokens', 'integrations', 'system'] as const;
 type Tab = (typeof TABS)[number];
 
 export function SettingsPage({ tab }: { tab: string }) {
   const may = useMay();
   const known = TABS.find((one) => one === tab);
   if (!known) return <NotFound />;
-  const shown = TABS.filter((one) => may.admin || one === 'general' || one === 'tokens');
+  const shown = TABS.filter((one) => may.admin || one === 'general' || one === 'tokens' || one === 'integrations');
   return (
     <Page title={known === 'general' ? t('page.settings') : `${t('page.settings')}: ${t(`settings.tab.${known}`)}`}>
       <nav className="tabs" aria-label={t('page.settings')}>
@@ -45,6 +44,7 @@ function Content({ tab }: { tab: Tab }) {
   if (tab === 'notifications') return <Channels />;
   if (tab === 'users') return <Users />;
   if (tab === 'tokens') return <Tokens />;
+  if (tab === 'integrations') return <Integrations />;
   return tab === 'system' ? <System /> : <General />;
 }
 
@@ -127,7 +127,7 @@ function System() {
   const settings = useSettings();
   const scheduler = useScheduler();
   const check = useCheckAudit();
-  const [origin] = useState(() => new URL(address(''), window.location.href).href);
+  const health = useHealth();
   return (
     <>
       <section className="card">
@@ -135,6 +135,14 @@ function System() {
         <dl className="facts">
           <dt>{t('settings.version')}</dt>
           <dd>{settings.data?.version ?? '…'}</dd>
+          <dt>SQLite</dt>
+          <dd>{settings.data?.sqlite ?? '…'}</dd>
+          {settings.data?.data && (
+            <>
+              <dt>{t('settings.data')}</dt>
+              <dd className="mono">{settings.data.data}</dd>
+            </>
+          )}
           {scheduler.data && (
             <>
               <dt>{t('settings.scheduler')}</dt>
@@ -157,6 +165,18 @@ function System() {
         <p className="small quiet">{t('settings.no_telemetry')}</p>
       </section>
       <section className="card">
+        <h2>{t('settings.checks')}</h2>
+        <Answer of={health}>
+          {(known) => (
+            <ul className="stack tight">
+              <Passed good text={t('settings.check.catalog')} />
+              <Passed good={known.scheduler !== false} text={t(known.scheduler !== false ? 'settings.check.scheduler' : 'settings.scheduler.off')} />
+              <Passed good={known.overdue === 0} text={known.overdue === 0 ? t('settings.check.fresh', { n: known.plans }) : t('settings.check.overdue', { n: known.overdue })} />
+            </ul>
+          )}
+        </Answer>
+      </section>
+      <section className="card">
         <h2>{t('settings.audit')}</h2>
         <p>{t('settings.audit.text')}</p>
         {check.data && (
@@ -171,16 +191,17 @@ function System() {
           </Button>
         </div>
       </section>
-      <section className="card">
-        <h2>{t('settings.integrations')}</h2>
-        <h3>{t('settings.health')}</h3>
-        <Copyable text={`${origin}api/v1/health/backups`} />
-        <h3>Prometheus</h3>
-        <Copyable text={`${origin}metrics`} />
-        <p>
-          <a href={address('api/docs')}>{t('settings.api')}</a>
-        </p>
-      </section>
     </>
+  );
+}
+
+function Passed({ good, text }: { good: boolean; text: string }) {
+  return (
+    <li className="row">
+      <Pill look={good ? 'good' : 'bad'} icon={good ? 'check' : 'cross'}>
+        {t(good ? 'ladder.passed' : 'ladder.failed')}
+      </Pill>
+      <span>{text}</span>
+    </li>
   );
 }

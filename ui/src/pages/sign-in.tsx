@@ -22,6 +22,11 @@ export function SignIn() {
   const [, go] = useLocation();
   const next = new URLSearchParams(window.location.search).get('next');
   const signIn = useSignIn();
+  // The demo prints an address that has name and password in it; they do not stay in the browser's list of addresses.
+  const [given] = useState(() => decoded(window.location.hash.slice(1)).split(':'));
+  useEffect(() => {
+    if (given.length === 2) window.history.replaceState(null, '', window.location.pathname + window.location.search);
+  }, [given]);
 
   useEffect(() => {
     if (wait <= 0) return;
@@ -70,12 +75,14 @@ export function SignIn() {
           autoCapitalize="none"
           spellCheck={false}
           autoFocus
+          {...(given.length === 2 && { defaultValue: given[0] })}
           wrong={missing.name ? t('setup.empty') : undefined}
         />
         <Password
           label={t('signin.password')}
           name="password"
           autoComplete="current-password"
+          {...(given.length === 2 && { defaultValue: given[1] })}
           wrong={missing.password ? t('setup.empty') : undefined}
         />
         <Button type="submit" look="primary" busy={signIn.isPending} disabled={wait > 0}>
@@ -88,4 +95,12 @@ export function SignIn() {
       <Choices />
     </main>
   );
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return '';
+  }
 }

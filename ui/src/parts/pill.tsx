@@ -15,6 +15,13 @@ export function Pill({ look, icon, children }: { look: Look; icon: IconName; chi
   );
 }
 
+/** What comes from the file and is changed there. */
+export const FilePill = () => (
+  <Pill look="plain" icon="lock">
+    recoup.toml
+  </Pill>
+);
+
 const PLANS: Record<Card['state'], [Look, IconName]> = {
   protected: ['good', 'shield'],
   at_risk: ['warning', 'warning'],

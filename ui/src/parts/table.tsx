@@ -1,6 +1,10 @@
 // A table that becomes a list of cards on a narrow page: the first column is the card's title, a menu sits in the title
 // line. Rows are told apart by an id, so the same thing twice in a feed is one row.
 import type { ReactNode } from 'react';
+import { t } from '../words';
+
+/** Rows that are chosen, by id. */
+export type Chosen = { ids: ReadonlySet<string>; choose: (ids: ReadonlySet<string>) => void };
 
 type Column<Row> = {
   /** Its heading, and its name on a card. */
@@ -19,9 +23,11 @@ type Props<Row> = {
   act?: (row: Row) => ReactNode;
   /** Names the column of `act`. */
   actName?: string;
+  /** Rows can be chosen; `name` tells one to those who listen. */
+  chosen?: Chosen & { name: (row: Row) => string };
 };
 
-export function Table<Row>({ caption, rows, id, columns, act, actName }: Props<Row>) {
+export function Table<Row>({ caption, rows, id, columns, act, actName, chosen }: Props<Row>) {
   const known = new Map(rows.map((row) => [id(row), row]));
   const [title, ...others] = columns;
   if (!title) return null;
@@ -32,7 +38,19 @@ export function Table<Row>({ caption, rows, id, columns, act, actName }: Props<R
         <tr>
           {columns.map((column) => (
             <th key={column.name} scope="col" className={column.end ? 'end' : undefined}>
-              {column.name}
+              {chosen && column === title ? (
+                <label className="pick">
+                  <input
+                    type="checkbox"
+                    checked={known.size > 0 && [...known.keys()].every((key) => chosen.ids.has(key))}
+                    onChange={(event) => chosen.choose(new Set(event.target.checked ? known.keys() : []))}
+                  />
+                  <span className="hidden">{t('table.choose_all')}</span>
+                  {column.name}
+                </label>
+              ) : (
+                column.name
+              )}
             </th>
           ))}
           {act && (
@@ -45,7 +63,19 @@ export function Table<Row>({ caption, rows, id, columns, act, actName }: Props<R
       <tbody>
         {[...known].map(([key, row]) => (
           <tr key={key}>
-            <th scope="row">{title.cell(row)}</th>
+            <th scope="row">
+              {chosen ? (
+                <span className="pick">
+                  <label>
+                    <input type="checkbox" checked={chosen.ids.has(key)} onChange={() => chosen.choose(without(chosen.ids, key))} />
+                    <span className="hidden">{t('table.choose', { name: chosen.name(row) })}</span>
+                  </label>
+                  {title.cell(row)}
+                </span>
+              ) : (
+                title.cell(row)
+              )}
+            </th>
             {others.map((column) => (
               <td key={column.name} data-name={column.name} className={column.end ? 'end' : undefined}>
                 <div>{column.cell(row)}</div>
@@ -58,3 +88,6 @@ export function Table<Row>({ caption, rows, id, columns, act, actName }: Props<R
     </table>
   );
 }
+
+/** The same without one, or with it when it was not there. */
+const without = (ids: ReadonlySet<string>, key: string) => new Set(ids.has(key) ? [...ids].filter((one) => one !== key) : [...ids, key]);

@@ -11,7 +11,7 @@ import { duration } from '../words/format';
 import { Account } from './account';
 import { Banners } from './banners';
 import { Keys } from './keys';
-import { isAt, PLACES } from './places';
+import { isAt, PLACES, type Place } from './places';
 import { Strip } from './strip';
 
 export function Frame({ children }: { children: ReactNode }) {
@@ -61,10 +61,7 @@ export function Frame({ children }: { children: ReactNode }) {
           <ul>
             {PLACES.map((place) => (
               <li key={place.to}>
-                <Link to={place.to} aria-current={isAt(location, place.to) ? 'page' : undefined}>
-                  <Icon name={place.icon} />
-                  {t(place.name)}
-                </Link>
+                <PlaceLink place={place} location={location} />
               </li>
             ))}
           </ul>
@@ -101,6 +98,15 @@ export function Age() {
   );
 }
 
+function PlaceLink({ place, location }: { place: Place; location: string }) {
+  return (
+    <Link to={place.to} aria-current={isAt(location, place.to) ? 'page' : undefined}>
+      <Icon name={place.icon} />
+      {t(place.name)}
+    </Link>
+  );
+}
+
 function Bar({ location }: { location: string }) {
   const shown = PLACES.filter((place) => place.bar);
   const elsewhere = !shown.some((place) => isAt(location, place.to));
@@ -109,10 +115,7 @@ function Bar({ location }: { location: string }) {
       <ul>
         {shown.map((place) => (
           <li key={place.to}>
-            <Link to={place.to} aria-current={isAt(location, place.to) ? 'page' : undefined}>
-              <Icon name={place.icon} />
-              {t(place.name)}
-            </Link>
+            <PlaceLink place={place} location={location} />
           </li>
         ))}
         <li>

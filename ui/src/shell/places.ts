@@ -2,7 +2,7 @@
 import type { IconName } from '../parts/icon';
 import type { Key } from '../words';
 
-type Place = {
+export type Place = {
   to: string;
   name: Key;
   icon: IconName;

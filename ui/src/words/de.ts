@@ -5,6 +5,7 @@ import { editor } from './de/editor';
 import { places } from './de/places';
 import { retention } from './de/retention';
 import { settings } from './de/settings';
+import { welcome } from './de/welcome';
 
 export const de: Catalogue = {
   ...backups,
@@ -12,6 +13,7 @@ export const de: Catalogue = {
   ...places,
   ...retention,
   ...settings,
+  ...welcome,
   // Überall
   'app.name': 'Recoup',
   'word.cancel': 'Abbrechen',
@@ -145,6 +147,8 @@ export const de: Catalogue = {
   'recovery.from.oldest': 'Von {destination}; am ältesten ist {plan}.',
   'recovery.proven': 'Letzte Proberückspielung {age}.',
   'recovery.unproven': 'Noch keine Proberückspielung.',
+  'recovery.changed': 'Seither wurde in die Daten geschrieben: das wäre verloren.',
+  'recovery.changed.plans': 'Seit der letzten Kopie anderswo beschrieben: {plans}. Das wäre verloren.',
   'recovery.elsewhere': 'Füge ein Ziel auf einer anderen Platte oder einem anderen Rechner hinzu und wähle es im Plan.',
   'status.all_good': { one: 'Der eine Plan ist geschützt.', other: 'Alle {n} Pläne sind geschützt.' },
   'status.some': { one: '{good} von {n} Plan ist geschützt.', other: '{good} von {n} Plänen sind geschützt.' },
@@ -191,6 +195,13 @@ export const de: Catalogue = {
   'plan.last': 'Letzter guter Lauf',
   'plan.covers': 'Umfasst',
   'plan.copies': 'Kopien',
+  'plan.days': 'In den letzten 30 Tagen: {days}.',
+  'plan.days.good': { one: '{n} Tag gut', other: '{n} Tage gut' },
+  'plan.days.warnings': { one: '{n} mit Hinweisen', other: '{n} mit Hinweisen' },
+  'plan.days.failed': { one: '{n} fehlgeschlagen', other: '{n} fehlgeschlagen' },
+  'plan.days.missed': { one: '{n} verpasst', other: '{n} verpasst' },
+  'plan.days.interrupted': { one: '{n} unterbrochen', other: '{n} unterbrochen' },
+  'plan.days.cancelled': { one: '{n} abgebrochen', other: '{n} abgebrochen' },
   'plan.backups': 'Sicherungen',
   'plan.size': 'Größe',
   'plan.all_copies': '{size} in allen Kopien',
@@ -281,6 +292,10 @@ export const de: Catalogue = {
   'run.answer.restore.failed': 'Es wurde nichts geändert oder alles zurückgelegt, wie es war: die Daten sind genau die alten. {reason}',
   'run.answer.cancelled': 'Er wurde angehalten. Die Daten sind, wie sie waren.',
   'run.answer.interrupted': 'Die App oder der Rechner hielt mittendrin an. Die Daten sind, wie sie waren; eine Sicherung wiederholt sich von selbst.',
+  'run.answer.restore.taken_back': 'Die App oder der Rechner hielt mittendrin an. Die Daten sind genau so wie vor der Wiederherstellung.',
+  'run.answer.restore.waits': 'Die App oder der Rechner hielt mittendrin an, und die Daten ließen sich noch nicht in Ordnung bringen. Unten steht, was zu tun ist.',
+  'run.answer.restore.unknown': 'Die App oder der Rechner hielt mittendrin an. Was aus den Daten wurde, wird gerade festgestellt.',
+  'run.restore_again': 'Noch einmal wiederherstellen …',
   'run.answer.missed': 'Seine Zeit verging, während die App nicht lief.',
   'run.close': 'Du kannst diese Seite schließen. Der Lauf geht ohne sie weiter.',
   'run.stop': 'Anhalten',

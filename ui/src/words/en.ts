@@ -7,6 +7,7 @@ import { editor } from './en/editor';
 import { places } from './en/places';
 import { retention } from './en/retention';
 import { settings } from './en/settings';
+import { welcome } from './en/welcome';
 import type { Words } from './types';
 
 export type { Plural, Words } from './types';
@@ -17,6 +18,7 @@ export const en = {
   ...places,
   ...retention,
   ...settings,
+  ...welcome,
   // Words used everywhere
   'app.name': 'Recoup',
   'word.cancel': 'Cancel',
@@ -150,6 +152,8 @@ export const en = {
   'recovery.from.oldest': 'From {destination}; {plan} is the oldest.',
   'recovery.proven': 'Last test restore {age}.',
   'recovery.unproven': 'No test restore yet.',
+  'recovery.changed': 'The data was written to since then: that would be lost.',
+  'recovery.changed.plans': 'Written to since its last copy elsewhere: {plans}. That would be lost.',
   'recovery.elsewhere': 'Add a destination on another disk or another machine, and choose it in the plan.',
   'status.all_good': { one: 'The one plan is protected.', other: 'All {n} plans are protected.' },
   'status.some': { one: '{good} of {n} plan is protected.', other: '{good} of {n} plans are protected.' },
@@ -196,6 +200,13 @@ export const en = {
   'plan.last': 'Last good run',
   'plan.covers': 'Covers',
   'plan.copies': 'Copies',
+  'plan.days': 'In the last 30 days: {days}.',
+  'plan.days.good': { one: '{n} day good', other: '{n} days good' },
+  'plan.days.warnings': { one: '{n} with warnings', other: '{n} with warnings' },
+  'plan.days.failed': { one: '{n} failed', other: '{n} failed' },
+  'plan.days.missed': { one: '{n} missed', other: '{n} missed' },
+  'plan.days.interrupted': { one: '{n} interrupted', other: '{n} interrupted' },
+  'plan.days.cancelled': { one: '{n} cancelled', other: '{n} cancelled' },
   'plan.backups': 'Backups',
   'plan.size': 'Size',
   'plan.all_copies': '{size} in all copies',
@@ -286,6 +297,10 @@ export const en = {
   'run.answer.restore.failed': 'Nothing was changed or everything was put back as it was: the data is exactly the old data. {reason}',
   'run.answer.cancelled': 'It was stopped. The data is as it was.',
   'run.answer.interrupted': 'The app or the machine stopped in the middle. The data is as it was; a backup is repeated by itself.',
+  'run.answer.restore.taken_back': 'The app or the machine stopped in the middle. The data is exactly as it was before the restore.',
+  'run.answer.restore.waits': 'The app or the machine stopped in the middle, and the data could not be put right yet. Below is what to do.',
+  'run.answer.restore.unknown': 'The app or the machine stopped in the middle. What became of the data is being found out.',
+  'run.restore_again': 'Restore again…',
   'run.answer.missed': 'Its time passed while the app was not running.',
   'run.close': 'You can close this page. The run goes on without it.',
   'run.stop': 'Stop',

@@ -28,7 +28,7 @@ const CODES: Record<Explanation, { codes: string[]; help: Help[] }> = {
   },
   hook_failed: { codes: ['hook_failed', 'hook_timeout'], help: ['again', 'plan'] },
   too_slow: { codes: ['deadline'], help: ['again', 'plan'] },
-  interrupted: { codes: ['interrupted', 'lease_lost'], help: ['again'] },
+  interrupted: { codes: ['interrupted', 'lease_lost', 'restore_taken_back', 'restore_waits'], help: ['again'] },
   busy: { codes: ['plan_running', 'already_running', 'retention_running', 'backup_in_use', 'backup_busy', 'queue_full', 'catalog_busy', 'audit_busy', 'mount_point'], help: ['again'] },
   denied: { codes: ['outside_roots', 'not_from_api', 'not_allowed', 'foreign_owner', 'foreign_link', 'plan_read_only', 'address_not_allowed'], help: ['plan'] },
   gone: { codes: ['plan_missing', 'backup_missing', 'preview_missing', 'table_not_found', 'nothing_to_restore', 'nothing_to_undo'], help: ['backups'] },

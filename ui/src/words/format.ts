@@ -69,15 +69,23 @@ export function duration(milliseconds: number): string {
 /** 21 Nov 2026, 14:02 in a zone; with `day: false` only the time, with `seconds` also them. */
 export function clock(instant: string | number, zone: string, options: { day?: boolean; seconds?: boolean } = {}): string {
   const { day = true, seconds = false } = options;
-  return new Intl.DateTimeFormat(language(), {
-    timeZone: known(zone),
-    ...(day && { day: 'numeric', month: 'short', year: 'numeric' }),
-    hour: '2-digit',
-    minute: '2-digit',
-    ...(seconds && { second: '2-digit' }),
-    hourCycle: 'h23',
-  }).format(new Date(instant));
+  // Making one takes longer than using it, and a log has hundreds of lines.
+  const key = `${language()} ${zone} ${day} ${seconds}`;
+  const made =
+    clocks.get(key) ??
+    new Intl.DateTimeFormat(language(), {
+      timeZone: known(zone),
+      ...(day && { day: 'numeric', month: 'short', year: 'numeric' }),
+      hour: '2-digit',
+      minute: '2-digit',
+      ...(seconds && { second: '2-digit' }),
+      hourCycle: 'h23',
+    });
+  clocks.set(key, made);
+  return made.format(new Date(instant));
 }
+
+const clocks = new Map<string, Intl.DateTimeFormat>();
 
 /** Sat 21 Nov, 14:02. */
 export function soon(instant: string, zone: string): string {

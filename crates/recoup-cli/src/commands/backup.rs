@@ -8,6 +8,7 @@ use recoup::backup::{self, Report, Request};
 use recoup::config::{AdHoc, DestinationSettings, Origin, Resolved};
 use recoup::hooks::{self, Occasion};
 use recoup::migration::{self, Made, Terms};
+use recoup::model::destination::Layout;
 use recoup::model::{Kind, Manifest, Outcome, PartKind, Plan, Warning};
 use recoup::restore::recover;
 use recoup::source::factory;
@@ -153,9 +154,14 @@ fn everywhere(args: &Backup, session: &Session) -> Result<Task> {
     let named = |text: &str| settings.destinations.iter().any(|destination| destination.name == text);
     let relative = |text: &&String| Path::new(text).is_relative() && !named(text);
     let to: Vec<String> = args.to.iter().filter(relative).cloned().collect();
-    let destinations = |otherwise: Vec<DestinationSettings>| match args.to.as_slice() {
-        [] => Ok(otherwise),
-        to => to.iter().map(|to| settings.destination(to, &session.current)).collect::<Result<Vec<_>>>(),
+    let layout = args.layout.as_deref().and_then(Layout::of);
+    let destinations = |otherwise: Vec<DestinationSettings>| -> Result<Vec<DestinationSettings>> {
+        let mut found = match args.to.as_slice() {
+            [] => otherwise,
+            to => to.iter().map(|to| settings.destination(to, &session.current)).collect::<Result<_>>()?,
+        };
+        found.iter_mut().for_each(|one| one.layout = layout.unwrap_or(one.layout));
+        Ok(found)
     };
     if let Some(plan) = plan {
         let planned = settings.destinations_of(&plan)?;
@@ -292,7 +298,9 @@ pub fn sentence(manifest: &Manifest) -> String {
     let to = words::size(manifest.stored_bytes());
     let took = words::duration(Duration::from_millis(manifest.duration_ms));
     let verified = manifest.verified.map(|level| format!(" Verified: {level}.")).unwrap_or_default();
-    format!("Backed up {}: {}, {from} → {to} in {took}.{verified}", manifest.plan, contents(manifest))
+    // A history says what is new, not how small it became.
+    let arrow = if manifest.history.is_some() { format!("{to} new of {from}") } else { format!("{from} → {to}") };
+    format!("Backed up {}: {}, {arrow} in {took}.{verified}", manifest.plan, contents(manifest))
 }
 
 fn human(report: &Report, places: &[&Place], screen: &Screen) -> String {
@@ -300,7 +308,7 @@ fn human(report: &Report, places: &[&Place], screen: &Screen) -> String {
     let mark = if report.outcome == Outcome::Good { Mark::Good } else { Mark::Warning };
     let mut text = format!("{} {}\n", screen.mark(mark), sentence(manifest));
     for place in places {
-        for object in manifest.stored() {
+        for object in manifest.own() {
             text.push_str(&format!("  {}\n", place.path_of(manifest, &object.name)));
         }
         text.extend(place.link(manifest).map(|link| format!("  {link}\n")));
@@ -338,7 +346,7 @@ fn json(report: &Report, places: &[&Place]) -> Value {
             "absent": part.absent })
     });
     let objects = places.iter().flat_map(|place| {
-        manifest.stored().iter().map(|object| {
+        manifest.own().map(|object| {
             let path = place.path_of(manifest, &object.name);
             let link = place.link(manifest);
             json!({ "destination": place.name, "path": path, "bytes": object.bytes, "sha256": object.sha256, "link": link })

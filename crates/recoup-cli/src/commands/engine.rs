@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use recoup::clock::SystemClock;
+use recoup::clock::{Clock, SystemClock};
 use recoup::engine::{Engine, Options};
 use recoup::{Error, ErrorKind, Result};
 
@@ -19,6 +19,11 @@ pub fn runtime() -> Result<tokio::runtime::Runtime> {
 
 /// Opens the engine on the catalog of `[server]`; `data` is its folder instead of the one of the file.
 pub async fn open(session: &Session, data: Option<PathBuf>) -> Result<Arc<Engine>> {
+    open_at(session, data, Arc::new(SystemClock::new())).await
+}
+
+/// The same by another clock.
+pub async fn open_at(session: &Session, data: Option<PathBuf>, clock: Arc<dyn Clock>) -> Result<Arc<Engine>> {
     let mut settings = session.settings.clone();
     if let Some(data) = data {
         settings.server.data = std::path::absolute(&data).map_err(|e| Error::at("finding", &data, e))?;
@@ -34,7 +39,7 @@ pub async fn open(session: &Session, data: Option<PathBuf>) -> Result<Arc<Engine
         catalog_url,
         settings,
         environment: session.environment.clone(),
-        clock: Arc::new(SystemClock::new()),
+        clock,
         host: super::backup::host(),
         hooks: Default::default(),
         sources: Default::default(),

@@ -1,6 +1,7 @@
 //! `recoup serve`: the daemon. The engine, the scheduler on a runtime of its own, and the API. systemd is told when it is
 //! ready and that it lives (sd_notify(3)).
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use recoup::engine::{Actor, Work};
@@ -14,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use super::{engine, runs};
+use super::{demo, engine, runs};
 use crate::args::Serve;
 use crate::exit;
 use crate::output::Reply;
@@ -28,9 +29,9 @@ pub fn run(args: &Serve, session: &Session) -> Result<Reply> {
     start(args, session, None)
 }
 
-/// The daemon of the demo: begins with a backup of one plan.
-pub fn with_plan(session: &Session, plan: &str) -> Result<Reply> {
-    start(&Serve { listen: None, data: None, log_json: false }, session, Some(plan))
+/// The daemon of the demo: begins with a backup of one plan, and tells how to sign in.
+pub fn with_demo(session: &Session, plan: &str, listen: Option<SocketAddr>) -> Result<Reply> {
+    start(&Serve { listen, data: None, log_json: false }, session, Some(plan))
 }
 
 fn start(args: &Serve, session: &Session, first: Option<&str>) -> Result<Reply> {
@@ -67,12 +68,24 @@ async fn daemon(args: &Serve, session: &Session, first: Option<&str>) -> Result<
     screen.say(format!("  The API: {}/api/docs", url.trim_end_matches('/')));
     let turn = runs::turn(runs::next(&engine).await?.as_ref(), engine.clock().now());
     screen.say(format!("  {}", turn.trim_end()));
-    if let Some(code) = app.setup_code().await? {
+    if first.is_none()
+        && let Some(code) = app.setup_code().await?
+    {
         screen.say(format!("  Nobody can sign in yet. The set-up code, shown this once: {}", screen.bold(&code)));
         // What stands after # stays in the browser: no log of a proxy has it.
         screen.say(format!("  Make the first admin with it: {}/setup#{code}", url.trim_end_matches('/')));
         let data = args.data.as_ref().map(|data| format!(" --data {}", words::quoted(&data.to_string_lossy())));
         screen.say(format!("  or by `recoup user add admin --role admin{}`.", data.unwrap_or_default()));
+    }
+    if first.is_some() {
+        let password = demo::password(&engine).await?;
+        screen.say(format!("  Sign in as {} with the password {}", screen.bold(demo::NAME), screen.bold(&password)));
+        // What stands after # stays in the browser.
+        screen.say(format!(
+            "  or open this, which fills it in: {}/sign-in#{}:{password}",
+            url.trim_end_matches('/'),
+            demo::NAME
+        ));
     }
     screen.say("");
     tracing::info!(address = %address, data = %engine.data().display(), "Recoup serves");

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use jiff::Timestamp;
-use recoup::catalog::{BackupRow, Filter};
+use recoup::catalog::{BackupRow, Filter, Proof};
 use recoup::engine::Work;
 use recoup::model::user::Scope;
 use recoup::model::{Kind, Manifest, PartKind};
@@ -126,11 +126,43 @@ struct BackupsQuery {
     /// Made before.
     #[param(format = DateTime, value_type = Option<String>)]
     until: Option<Timestamp>,
+    /// Only those with a copy at the destination of this name.
+    destination: Option<String>,
+    /// Only those of which this is known.
+    #[param(inline)]
+    state: Option<ProofWord>,
+    /// Only those with this in plan, label or id, whether in capitals or not.
+    search: Option<String>,
     /// Where the page before ended.
     cursor: Option<String>,
     /// At most so many; 100 when absent.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<u16>,
+}
+
+/// What is known of a backup from its copies.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum ProofWord {
+    /// A copy was found damaged.
+    Damaged,
+    /// No copy was verified.
+    Unverified,
+    /// A copy was verified, at any level.
+    Verified,
+    /// A copy was restored to scratch.
+    Restored,
+}
+
+impl From<ProofWord> for Proof {
+    fn from(word: ProofWord) -> Self {
+        match word {
+            ProofWord::Damaged => Proof::Damaged,
+            ProofWord::Unverified => Proof::Unverified,
+            ProofWord::Verified => Proof::Verified,
+            ProofWord::Restored => Proof::Restored,
+        }
+    }
 }
 
 /// How many copies of one backup a page allows for.
@@ -153,6 +185,9 @@ async fn list(
         protected: asked.protected,
         since: asked.since,
         until: asked.until,
+        destination: asked.destination,
+        proof: asked.state.map(Proof::from),
+        search: asked.search.filter(|words| !words.is_empty()),
         after: asked.cursor.as_deref().map(position).transpose()?,
         limit: 0,
     };

@@ -1,6 +1,6 @@
 //! What a page draws: the calendar of what happened and what is to come, and how full the destinations were and will be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use axum::Json;
 use axum::extract::State;
@@ -8,7 +8,9 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use recoup::catalog::RunBrief;
-use recoup::engine::Filled;
+use recoup::engine::{Actor, Filled};
+use recoup::model::Outcome;
+use recoup::model::job::RunKind;
 use recoup::model::user::Scope;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -58,6 +60,8 @@ struct DayRun {
     outcome: OutcomeWord,
     #[schema(format = DateTime, value_type = String)]
     at: Timestamp,
+    /// The backup that it made is not there any more: retention or somebody removed it.
+    gone: bool,
 }
 
 /// A day on which something ended.
@@ -94,7 +98,14 @@ struct CalendarView {
 
 impl From<RunBrief> for DayRun {
     fn from(run: RunBrief) -> Self {
-        DayRun { id: run.id, plan: run.plan, kind: run.kind.into(), outcome: run.outcome.into(), at: run.at }
+        DayRun {
+            id: run.id,
+            plan: run.plan,
+            kind: run.kind.into(),
+            outcome: run.outcome.into(),
+            at: run.at,
+            gone: run.gone,
+        }
     }
 }
 
@@ -131,6 +142,31 @@ async fn calendar(
         planned.extend(times.into_iter().map(|(date, times)| PlannedView { date, plan: plan.name.clone(), times }));
     }
     Ok(Json(CalendarView { zone, today: now.to_zoned(tz).date(), days: days.collect(), planned }))
+}
+
+/// Days of a strip.
+pub const STRIP: usize = 30;
+/// The worst first.
+const WORST: [Outcome; 6] =
+    [Outcome::Failed, Outcome::Missed, Outcome::Interrupted, Outcome::Warnings, Outcome::Cancelled, Outcome::Good];
+
+/// How backups of each of the last 30 days ended, the worst of a day, today last; by the name of the plan.
+pub async fn strips(app: &App, who: &Actor) -> Result<HashMap<String, Vec<Option<OutcomeWord>>>, Problem> {
+    let tz = TimeZone::get(&app.engine().settings().zone).unwrap_or(TimeZone::UTC);
+    let today = app.now().to_zoned(tz).date();
+    let first = today.checked_sub(SignedDuration::from_hours(24 * (STRIP as i64 - 1))).unwrap_or(today);
+    let mut strips: HashMap<String, Vec<Option<OutcomeWord>>> = HashMap::new();
+    for (date, runs) in app.engine().calendar(who, None, first, today).await? {
+        let at = first.until(date).map_or(0, |span| usize::try_from(span.get_days()).unwrap_or(0)).min(STRIP - 1);
+        for run in runs.into_iter().filter(|run| run.kind == RunKind::Backup) {
+            let day = &mut strips.entry(run.plan).or_insert_with(|| vec![None; STRIP])[at];
+            let rank = |outcome: Outcome| WORST.iter().position(|one| *one == outcome);
+            if day.is_none_or(|known| rank(run.outcome) < rank(known.into())) {
+                *day = Some(run.outcome.into());
+            }
+        }
+    }
+    Ok(strips)
 }
 
 /// A span of days is asked for.

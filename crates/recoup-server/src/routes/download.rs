@@ -99,7 +99,7 @@ fn one_range(text: &str, length: u64) -> Range {
 }
 
 /// `attachment` with a name in both spellings (RFC 6266).
-fn attachment(name: &str) -> String {
+pub(super) fn attachment(name: &str) -> String {
     let plain: String =
         name.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' }).collect();
     let encoded: String = name

@@ -3,11 +3,13 @@
 
 mod audit;
 mod backups;
+mod browse;
 mod charts;
 mod declared;
 mod docs;
 mod download;
 mod health;
+mod look;
 mod metrics;
 mod overview;
 mod places;
@@ -56,6 +58,7 @@ fn quick() -> OpenApiRouter<App> {
         .merge(scheduler::routes())
         .merge(health::routes())
         .merge(overview::routes())
+        .merge(look::routes())
         .merge(starting())
 }
 
@@ -76,6 +79,7 @@ fn long() -> OpenApiRouter<App> {
         .merge(audit::export_routes())
         .merge(runs::streams())
         .merge(backups::streams())
+        .merge(browse::routes())
         .merge(download::routes())
         .merge(retention::streams())
         .merge(places::streams())

@@ -2,7 +2,7 @@
 //! what would be left if the disk with the data were gone now.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use axum::Json;
 use axum::extract::State;
@@ -22,6 +22,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::backups::{BackupView, views};
+use super::charts::{STRIP, strips};
 use super::health::statuses;
 use super::runs::RunView;
 use crate::App;
@@ -94,6 +95,9 @@ struct Recovery {
     /// When a test restore of that plan last succeeded.
     #[schema(format = DateTime, value_type = Option<String>)]
     proven: Option<Timestamp>,
+    /// Plans of which a database or a file was written to after the newest verified copy off the disk was made. Folders
+    /// are not looked into.
+    changed: Vec<String>,
 }
 
 /// What would be left.
@@ -183,6 +187,11 @@ struct Card {
     off_disk: Option<String>,
     /// What is wrong with the document, when it cannot be understood.
     problem: Option<String>,
+    /// The last 30 days, today last: how backups of the day ended, the worst of them; from the log of runs.
+    days: Vec<Option<OutcomeWord>>,
+    /// When its databases and files were last written to.
+    #[serde(skip)]
+    written: Option<Timestamp>,
 }
 
 /// The newest backup of a plan.
@@ -231,8 +240,9 @@ async fn overview(
     let meant: Vec<Option<Plan>> = stand.iter().map(|(row, _)| app.engine().meant(&row.name, &row.body).ok()).collect();
     let places = places(&app, &meant).await?;
     let now = app.now();
+    let mut strips = strips(&app, &actor).await?;
     let mut cards = Vec::new();
-    for (((row, status), plan), places) in stand.into_iter().zip(&meant).zip(places) {
+    for (((row, status), plan), (places, written)) in stand.into_iter().zip(&meant).zip(places) {
         let mut copies = Vec::new();
         for limit in LOOKED_AT {
             let filter = Filter { plan: Some(row.name.clone()), limit, ..Filter::default() };
@@ -242,7 +252,9 @@ async fn overview(
                 break;
             }
         }
-        cards.push((status.fresh, card(&app, row, status, plan.as_ref(), places, &copies)));
+        let days = strips.remove(&row.name).unwrap_or_else(|| vec![None; STRIP]);
+        let fresh = status.fresh;
+        cards.push((fresh, Card { written, days, ..card(&app, row, status, plan.as_ref(), places, &copies) }));
     }
     let recovery = recovery(&cards);
     let mut counts = Counts::default();
@@ -281,8 +293,8 @@ async fn overview(
     }))
 }
 
-/// Where the backups of each plan go, and whether that is beside its data.
-async fn places(app: &App, plans: &[Option<Plan>]) -> Result<Vec<Vec<Where>>, Problem> {
+/// Where the backups of each plan go, and whether that is beside its data; and when that was last written to.
+async fn places(app: &App, plans: &[Option<Plan>]) -> Result<Vec<(Vec<Where>, Option<Timestamp>)>, Problem> {
     let engine = app.engine().clone();
     let plans = plans.to_vec();
     let look = move || {
@@ -291,8 +303,10 @@ async fn places(app: &App, plans: &[Option<Plan>]) -> Result<Vec<Vec<Where>>, Pr
         let mut known: HashMap<PathBuf, Disks> = HashMap::new();
         let mut disks = |path: PathBuf| known.entry(path.clone()).or_insert_with(|| disk::of(&path)).clone();
         let of = |plan: &Option<Plan>| {
-            let Some(plan) = plan else { return Vec::new() };
-            let mut data: Disks = data_of(plan, &settings).into_iter().flat_map(&mut disks).collect();
+            let Some(plan) = plan else { return (Vec::new(), None) };
+            let data = data_of(plan, &settings);
+            let written = data.iter().filter_map(|path| written_at(path)).max();
+            let mut data: Disks = data.into_iter().flat_map(&mut disks).collect();
             if data.is_empty() {
                 data = disks(engine.data().to_owned());
             }
@@ -308,11 +322,22 @@ async fn places(app: &App, plans: &[Option<Plan>]) -> Result<Vec<Vec<Where>>, Pr
                 };
                 Where { name: found.name, kind: kind.to_owned(), same_disk }
             });
-            place.collect()
+            (place.collect(), written)
         };
         plans.iter().map(of).collect()
     };
     tokio::task::spawn_blocking(look).await.map_err(|_| Problem::ours())
+}
+
+/// When a file was last written to, or a database: what was committed may still lie in its log.
+fn written_at(path: &Path) -> Option<Timestamp> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let at = |path: &Path| {
+        let facts = std::fs::metadata(path).ok().filter(|facts| facts.is_file() && facts.len() > 0)?;
+        Timestamp::try_from(facts.modified().ok()?).ok()
+    };
+    at(path).into_iter().chain(at(Path::new(&log))).max()
 }
 
 /// The files and folders that a plan reads.
@@ -395,6 +420,8 @@ fn card(
         off_disk: off.map(|copy| copy.destination.clone()),
         destinations,
         problem,
+        days: Vec::new(),
+        written: None,
         name: row.name,
     }
 }
@@ -430,7 +457,9 @@ fn recovery(cards: &[(bool, Card)]) -> Recovery {
         () => RecoveryState::Good,
     };
     let card = oldest.map(|(_, card)| card);
+    let late = |card: &Card| card.off_disk_at.is_some_and(|at| card.written > Some(at));
     Recovery {
+        changed: own().filter(|(_, card)| late(card)).map(|(_, card)| card.name.clone()).collect(),
         state,
         at: card.and_then(|card| card.off_disk_at),
         plan: card.map(|card| card.name.clone()),

@@ -71,6 +71,10 @@ struct SettingsView {
     /// The time zone of schedules that name none.
     zone: String,
     version: String,
+    /// The version of SQLite that is built in.
+    sqlite: String,
+    /// The folder of Recoup's own data. For admins.
+    data: Option<String>,
 }
 
 /// What is to change; what is absent stays, null goes back to the default.
@@ -92,7 +96,7 @@ fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Opt
     Option::<u64>::deserialize(deserializer).map(Some)
 }
 
-fn view(app: &App, kept: &DaemonSettings) -> Response {
+fn view(app: &App, caller: &Caller, kept: &DaemonSettings) -> Response {
     let settings = app.engine().settings();
     let server = &settings.server;
     let view = SettingsView {
@@ -105,6 +109,8 @@ fn view(app: &App, kept: &DaemonSettings) -> Response {
         channels: settings.channels.iter().map(|channel| channel.name.clone()).collect(),
         zone: settings.zone.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        sqlite: recoup::sqlite::open::version().to_owned(),
+        data: caller.may(Scope::Admin).is_ok().then(|| app.engine().data().display().to_string()),
     };
     (etag(kept.version), Json(view)).into_response()
 }
@@ -114,7 +120,7 @@ fn view(app: &App, kept: &DaemonSettings) -> Response {
     responses((status = 200, body = SettingsView, headers(("etag" = String)))))]
 async fn read(State(app): State<App>, caller: Caller) -> Result<Response, Problem> {
     caller.may(Scope::Read)?;
-    Ok(view(&app, &app.catalog().daemon_settings().await?))
+    Ok(view(&app, &caller, &app.catalog().daemon_settings().await?))
 }
 
 /// Changes the settings. What recoup.toml says stays.
@@ -158,5 +164,5 @@ async fn change(
     });
     let event = caller.event("backup_scheduler.settings_updated", ("setting", "daemon"), "update", details);
     let kept = app.audited(event, app.catalog().set_daemon_settings(&seen, new)).await?;
-    Ok(view(&app, &kept))
+    Ok(view(&app, &caller, &kept))
 }

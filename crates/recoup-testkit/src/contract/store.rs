@@ -58,6 +58,7 @@ pub fn manifest(plan: &str, created_at: Timestamp, kind: Kind) -> Manifest {
         audit: None,
         local_only: false,
         encryption: None,
+        history: None,
     }
 }
 

@@ -135,6 +135,7 @@ impl Google {
             address: Address::Drive(drive),
             limits,
             keys: recoup::model::encryption::Keys::default(),
+            layout: Default::default(),
         }
     }
 

@@ -79,10 +79,29 @@ pub struct Filter {
     pub since: Option<Timestamp>,
     /// Made before.
     pub until: Option<Timestamp>,
+    /// Only those with a copy at this destination.
+    pub destination: Option<String>,
+    /// Only those of which this is known.
+    pub proof: Option<Proof>,
+    /// Only those with this in plan, label or id, whether in capitals or not (of ASCII).
+    pub search: Option<String>,
     /// After this one in the list: its time and id.
     pub after: Option<(Timestamp, String)>,
     /// At most so many.
     pub limit: i64,
+}
+
+/// What is known of a backup from its copies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// A copy was found damaged.
+    Damaged,
+    /// No copy was verified.
+    Unverified,
+    /// A copy was verified, at any level.
+    Verified,
+    /// A copy was restored to scratch.
+    Restored,
 }
 
 fn backup(row: &sqlx::any::AnyRow) -> Result<BackupRow> {
@@ -230,6 +249,24 @@ impl Catalog {
         }
         if let Some(until) = filter.until {
             sql.end(&format!("AND created_at < {}", ms(until)));
+        }
+        let a_copy = "EXISTS (SELECT 1 FROM backup AS other WHERE other.id = backup.id AND other";
+        if let Some(destination) = &filter.destination {
+            let destination = sql.value(destination);
+            sql.end(&format!("AND {a_copy}.destination = {destination})"));
+        }
+        match filter.proof {
+            Some(Proof::Damaged) => sql.end(&format!("AND {a_copy}.damaged IS NOT NULL)")),
+            Some(Proof::Unverified) => sql.end(&format!("AND NOT {a_copy}.verified IS NOT NULL)")),
+            Some(Proof::Verified) => sql.end(&format!("AND {a_copy}.verified IS NOT NULL)")),
+            Some(Proof::Restored) => sql.end(&format!("AND {a_copy}.verified = 'restore')")),
+            None => {}
+        }
+        if let Some(search) = &filter.search {
+            let plain = search.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+            let like = |sql: &mut Statement| format!("LIKE {} ESCAPE '\\'", sql.value(&format!("%{plain}%")));
+            let (plan, label, id) = (like(&mut sql), like(&mut sql), like(&mut sql));
+            sql.end(&format!("AND (lower(plan) {plan} OR lower(COALESCE(label, '')) {label} OR lower(id) {id})"));
         }
         if let Some((at, id)) = &filter.after {
             // A row value lets the index on (…, created_at, id) begin where the page before ended.

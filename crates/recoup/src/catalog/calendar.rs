@@ -1,6 +1,8 @@
 //! What a scheduler asks beyond plans and runs: when to wake, whether a plan has a backup on its way, times that passed
 //! unused, and times that a wrong clock used up.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 
 use super::Catalog;
@@ -25,6 +27,10 @@ pub struct RunBrief {
     pub outcome: Outcome,
     /// When it was to begin.
     pub at: Timestamp,
+    /// The backup that it made, or found to be the same as its data.
+    pub backup: Option<String>,
+    /// That backup is not at any destination any more.
+    pub gone: bool,
 }
 
 impl Catalog {
@@ -95,7 +101,8 @@ impl Catalog {
         until: Timestamp,
         limit: i64,
     ) -> Result<Vec<RunBrief>> {
-        let mut sql = Statement::all("SELECT id, plan_name, kind, outcome, due_at FROM run WHERE state = 'done'");
+        let columns = "id, plan_name, kind, outcome, due_at, CASE WHEN kind = 'backup' THEN result END AS result";
+        let mut sql = Statement::all(&format!("SELECT {columns} FROM run WHERE state = 'done'"));
         sql.end(&format!("AND due_at >= {} AND due_at < {}", ms(since), ms(until)));
         sql.also("owner =", owner);
         sql.also("plan =", plan);
@@ -104,8 +111,23 @@ impl Catalog {
         let one = |row| {
             let row = Columns(row);
             let (id, plan, at) = (row.text("id")?, row.text("plan_name")?, row.time("due_at")?);
-            Ok(RunBrief { id, plan, kind: row.word("kind")?, outcome: row.word("outcome")?, at })
+            let result = row.maybe_json("result")?;
+            let backup = result.and_then(|result| Some(result.get("backup")?.as_str()?.to_owned()));
+            Ok(RunBrief { id, plan, kind: row.word("kind")?, outcome: row.word("outcome")?, at, backup, gone: false })
         };
-        rows.iter().map(one).collect()
+        let mut runs: Vec<RunBrief> = rows.iter().map(one).collect::<Result<_>>()?;
+        let left = self.ids_left(owner).await?;
+        for run in &mut runs {
+            run.gone = run.backup.as_ref().is_some_and(|backup| !left.contains(backup));
+        }
+        Ok(runs)
+    }
+
+    /// Every backup of which there is a copy.
+    async fn ids_left(&self, owner: Option<&str>) -> Result<HashSet<String>> {
+        let mut sql = Statement::all("SELECT DISTINCT id FROM backup WHERE 1 = 1");
+        sql.also("owner =", owner);
+        let rows = sql.query().fetch_all(&self.pool).await.map_err(|error| failed("reading the backups", error))?;
+        rows.iter().map(|row| Columns(row).text("id")).collect()
     }
 }

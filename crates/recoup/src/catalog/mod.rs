@@ -34,7 +34,7 @@ use sqlx::{AnyConnection, AnyPool, Connection, Executor};
 
 pub use accounts::{Account, Login, Token};
 pub use added::AddedRow;
-pub use backups::{BackupRow, Filter};
+pub use backups::{BackupRow, Filter, Proof};
 pub use calendar::RunBrief;
 pub use kept::Kept;
 pub use outbox::Outgoing;

@@ -285,6 +285,30 @@ impl Catalog {
         only(rows.map_err(|error| failed("closing an interrupted run", error))?).as_ref().map(run).transpose()
     }
 
+    /// Notes what became of a run that was closed as *interrupted*.
+    pub async fn settle_run(
+        &self,
+        id: &str,
+        outcome: Outcome,
+        result: Option<&serde_json::Value>,
+        error: Option<&serde_json::Value>,
+        log: &str,
+    ) -> Result<()> {
+        let sql = "UPDATE run SET outcome = $2, result = $3, error = $4, log = log || $5
+                   WHERE id = $1 AND state = 'done' AND outcome = 'interrupted'";
+        let ask = || {
+            sqlx::query(sql)
+                .bind(id)
+                .bind(word(outcome))
+                .bind(result.map(ToString::to_string))
+                .bind(error.map(ToString::to_string))
+                .bind(plain(log))
+                .execute(&self.pool)
+        };
+        let done = patiently(ask).await;
+        done.map(drop).map_err(|error| failed("noting what became of a run", error))
+    }
+
     /// Backups that were interrupted between `since` and `until` and that nobody repeated: who closed them ended before
     /// it could. What was cancelled, was a repetition itself, or belongs to a plan that is gone is none of them.
     pub async fn unrepeated(&self, since: Timestamp, until: Timestamp) -> Result<Vec<RunRow>> {

@@ -12,7 +12,7 @@ use super::reader::Reader;
 use super::walk::{At, Field};
 use crate::error::Result;
 use crate::model::channel::Secret;
-use crate::model::destination::{Address, Drive, Limits, S3, Sftp, WebDav};
+use crate::model::destination::{Address, Drive, Layout, Limits, S3, Sftp, WebDav};
 use crate::outbound;
 
 /// What a destination can be.
@@ -28,6 +28,7 @@ pub(super) struct Written {
     pub name: At<String>,
     pub place: Place,
     pub encrypt: Option<encryption::Written>,
+    pub layout: Option<At<Layout>>,
 }
 
 /// What it says.
@@ -43,6 +44,7 @@ pub(super) enum Place {
 pub(super) fn read(name: At<String>, field: &Field<'_>, base: &Path) -> Result<Written> {
     let mut reader = Reader::new(field, base)?;
     let encrypt = reader.take("encrypt").map(|field| encryption::read(&field, base)).transpose()?;
+    let layout = reader.take("layout").map(|field| layout(&field)).transpose()?;
     let kind = match reader.take("type") {
         None => "directory".to_owned(),
         Some(field) => {
@@ -60,7 +62,7 @@ pub(super) fn read(name: At<String>, field: &Field<'_>, base: &Path) -> Result<W
             marker: reader.take("marker").map(|f| f.flag()).transpose()?,
         };
         reader.table.finish()?;
-        return Ok(Written { name, place, encrypt });
+        return Ok(Written { name, place, encrypt, layout });
     }
     let address = match kind.as_str() {
         "s3" => Address::S3(reader.s3()?),
@@ -70,7 +72,14 @@ pub(super) fn read(name: At<String>, field: &Field<'_>, base: &Path) -> Result<W
     };
     let limits = reader.limits()?;
     reader.table.finish()?;
-    Ok(Written { name, place: Place::Remote { address: Box::new(address), limits, values: reader.values }, encrypt })
+    let place = Place::Remote { address: Box::new(address), limits, values: reader.values };
+    Ok(Written { name, place, encrypt, layout })
+}
+
+fn layout(field: &Field<'_>) -> Result<At<Layout>> {
+    let word = field.string()?;
+    let known = || field.wrong("is no layout").hint(format!("one of: {}", Layout::WORDS.join(" ")));
+    Ok(At { value: Layout::of(&word.value).ok_or_else(known)?, line: word.line, key: word.key })
 }
 
 impl Reader<'_> {

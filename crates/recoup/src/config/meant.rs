@@ -194,6 +194,9 @@ impl Meaning<'_> {
             }
             keys.lock = Some(encrypt.lock.clone());
         }
+        let origin = written.layout.as_ref().map_or(Origin::Default, |at| self.origin(at.line));
+        let layout = written.layout.as_ref().map(|at| at.value).unwrap_or_default();
+        self.note(format!("{}.layout", written.name.key), json!(layout.word()), None, origin);
         match &written.place {
             Place::Directory { path: at, marker } => {
                 let path = self.resolve(None, at)?;
@@ -207,13 +210,14 @@ impl Meaning<'_> {
                     address: Address::Directory { path, marker },
                     limits: Limits::default(),
                     keys,
+                    layout,
                 })
             }
             Place::Remote { address, limits, values } => {
                 for at in values {
                     self.note(at.key.clone(), at.value.clone(), None, self.origin(at.line));
                 }
-                Ok(DestinationSettings { name, address: *address.clone(), limits: limits.clone(), keys })
+                Ok(DestinationSettings { name, address: *address.clone(), limits: limits.clone(), keys, layout })
             }
         }
     }

@@ -190,6 +190,7 @@ impl Settings {
         let mut found = DestinationSettings::directory(path.display().to_string(), path.clone());
         // A folder that has a name is locked like it, whatever it is called.
         found.keys = known.map_or_else(|| self.unnamed.clone(), |known| known.keys.clone());
+        found.layout = known.map(|known| known.layout).unwrap_or_default();
         Ok(found)
     }
 

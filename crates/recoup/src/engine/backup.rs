@@ -259,7 +259,7 @@ impl Engine {
         let outcome = if warnings.is_empty() { stored.report.outcome } else { Outcome::Warnings };
         let told = BackupTold {
             id: manifest.id.to_string(),
-            name: manifest.stored().first().map_or_else(|| manifest.file_stem(), |object| object.name.clone()),
+            name: manifest.own().next().map_or_else(|| manifest.file_stem(), |object| object.name.clone()),
             bytes: manifest.stored_bytes(),
             verified: manifest.verified,
             places: stored.places.iter().map(|place| place.name.clone()).collect(),

@@ -77,7 +77,7 @@ impl Site {
     }
 
     /// Forgets downloads that were made an hour ago. Who reads one still has it open.
-    fn sweep_downloads(&self) {
+    pub(super) fn sweep_downloads(&self) {
         let Some(now) = self.file_time() else { return };
         for entry in std::fs::read_dir(self.downloads()).into_iter().flatten().flatten() {
             let age = modified(&entry.path()).and_then(|made| now.duration_since(made).ok());

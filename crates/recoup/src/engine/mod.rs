@@ -9,13 +9,16 @@ mod added;
 mod after;
 mod audit;
 mod backup;
+mod browse;
 mod charts;
 #[cfg(feature = "remote")]
 mod connect;
 mod copies;
 mod destinations;
 mod fence;
+mod interrupted;
 mod list;
+mod look;
 mod nearest;
 mod open;
 mod plans;
@@ -49,6 +52,7 @@ pub use charts::Filled;
 #[cfg(feature = "remote")]
 pub use connect::Connection;
 pub use destinations::{Adopted, TestStep};
+pub use look::{Looked, Sight};
 pub use request::Work;
 pub use standing::Standing;
 pub use status::PlanStatus;

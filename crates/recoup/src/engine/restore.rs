@@ -1,5 +1,6 @@
-//! Restores: previewed, confirmed, carried out, taken back; and what a crash interrupted. What replaces data is recorded
-//! before it happens, and does not happen when that fails. A restore is never tried again by itself.
+//! Restores: previewed, confirmed, carried out, taken back. What replaces data is recorded before it happens, and does not
+//! happen when that fails. A restore is never tried again by itself. Not here: what a crash interrupted
+//! ([`super::interrupted`]).
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,11 +15,10 @@ use super::nearest::{Copy, Skipped};
 use super::site::{Place, Site};
 use super::work::{Done, Task};
 use super::{Actor, Engine, Work, blocking};
-use crate::catalog::{BackupRow, Origin, PlanRow, RunRow, Runs};
+use crate::catalog::{BackupRow, Origin, PlanRow, RunRow};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hooks::Occasion;
 use crate::model::audit::Head;
-use crate::model::job::{RunKind, State};
 use crate::model::user::Role;
 use crate::model::{BackupId, Kind, Manifest, Outcome, Plan, RestoreRecord};
 use crate::progress::Context;
@@ -47,7 +47,13 @@ struct Act {
 impl Site {
     /// Where the parts of a backup go: where its plan has its sources now, else where they came from. What people without
     /// an admin's role, or an upload, say about other places does not count.
-    fn restore_places(&self, manifest: &Manifest, plan: Option<&Plan>, role: Role, undo: bool) -> Result<Places> {
+    pub(super) fn restore_places(
+        &self,
+        manifest: &Manifest,
+        plan: Option<&Plan>,
+        role: Role,
+        undo: bool,
+    ) -> Result<Places> {
         if undo {
             // The safety backup knows best where its parts were.
             let places = Places::origins(manifest);
@@ -125,7 +131,7 @@ impl Site {
     }
 
     /// Deals with interrupted restores around these places; tells how each ended.
-    fn recover_around(
+    pub(super) fn recover_around(
         &self,
         paths: &[PathBuf],
         stores: &[Arc<dyn Store>],
@@ -342,7 +348,7 @@ impl Engine {
         let (mut report, homes) = done?;
         report.warnings.extend(skipped.iter().map(Skipped::warning));
         if let Some(safety) = &report.safety {
-            self.note_safety(task, safety, homes).await?;
+            self.note_safety(&task.run, safety, homes).await?;
         }
         let restored: Vec<Value> =
             report.restored.iter().map(|part| json!({ "name": part.name, "path": part.path })).collect();
@@ -367,9 +373,8 @@ impl Engine {
     }
 
     /// The safety backup joins the list.
-    async fn note_safety(&self, task: &Task, safety: &BackupId, homes: Vec<Place>) -> Result<()> {
-        let (name, id) = (task.run.plan_name.clone(), safety.clone());
-        let owner = task.run.owner.clone();
+    pub(super) async fn note_safety(&self, run: &RunRow, safety: &BackupId, homes: Vec<Place>) -> Result<()> {
+        let (name, id, owner) = (run.plan_name.clone(), safety.clone(), run.owner.clone());
         let rows = blocking(move || {
             let mut rows = Vec::new();
             for home in homes {
@@ -384,71 +389,6 @@ impl Engine {
             self.catalog.put_backup(&row).await?;
         }
         Ok(())
-    }
-
-    /// At the start: restores of ours that a crash interrupted are finished or taken back before anybody works, and so is
-    /// whatever else waits around the plans of `recoup.toml`.
-    pub(super) async fn recover(&self) -> Result<()> {
-        let wanted = Runs { state: Some(State::Running), kind: Some(RunKind::Restore), limit: 1000, ..Runs::default() };
-        for run in self.catalog.runs(&wanted).await? {
-            if self.recover_one(&run).await
-                && let Some(run) = self.catalog.interrupt_run(&run.id, run.beat, self.clock().now()).await?
-            {
-                Box::pin(self.interrupted(run)).await?;
-            }
-        }
-        for plan in self.settings().plans.clone() {
-            let (site, name) = (self.site.clone(), plan.name.clone());
-            let done = blocking(move || {
-                let stores: Vec<_> = site.existing(&plan.destinations).into_iter().map(|place| place.store).collect();
-                let paths = recover::places_of(&plan.sources, &site.settings().base);
-                site.recover_around(&paths, &stores, &site.context())
-            });
-            if let Err(error) = done.await {
-                tracing::error!(plan = name, "An interrupted restore waits: {error}");
-            }
-        }
-        Ok(())
-    }
-
-    /// Deals with what a run left; tells whether its process is gone for certain.
-    pub(super) async fn recover_one(&self, run: &RunRow) -> bool {
-        let Ok(Work::Restore { backup, destination, undoes, .. }) = serde_json::from_value(run.request.clone()) else {
-            return false;
-        };
-        let plan = match self.catalog.plan(&run.plan, None).await {
-            Ok(Some(row)) => self.plan_of(&row).ok(),
-            _ => None,
-        };
-        let role = self.role_of(&run.owner).await.unwrap_or(Role::Viewer);
-        let site = self.site.clone();
-        let name = run.plan_name.clone();
-        let done = blocking(move || {
-            let names = plan.iter().flat_map(|plan| plan.destinations.iter().cloned());
-            let (homes, _) = site.places(&names.chain([destination.clone()]).collect::<Vec<_>>());
-            let stores: Vec<_> = homes.into_iter().map(|place| place.store).collect();
-            let mut paths = match &plan {
-                Some(plan) => recover::places_of(&plan.sources, &site.settings().base),
-                None => Vec::new(),
-            };
-            let listed = site.store(&destination).and_then(|store| {
-                let listing = store.list(Some(&name))?;
-                Ok(find(&listing, backup.as_str())?.manifest.clone())
-            });
-            if let Ok(manifest) = listed {
-                let places = site.restore_places(&manifest, plan.as_ref(), role, undoes.is_some());
-                paths.extend(places.iter().flat_map(Places::all).map(|(_, path)| path.clone()));
-            }
-            let context = site.context();
-            site.recover_around(&paths, &stores, &context)
-        });
-        match done.await {
-            Ok(recovered) => recovered.iter().any(|recovered| recovered.plan == run.plan_name),
-            Err(error) => {
-                tracing::error!(plan = run.plan_name, run = run.id, "An interrupted restore waits: {error}");
-                false
-            }
-        }
     }
 }
 

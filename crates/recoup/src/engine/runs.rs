@@ -11,9 +11,8 @@ use super::{Actor, Engine, Work};
 use crate::catalog::{NewRun, PlanRow, RunRow, Runs};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::job::{Cause, RunKind, State};
-use crate::model::notice::{ErrorTold, Notice};
 use crate::model::user::Role;
-use crate::model::{BackupId, Kind, Outcome, Plan, SourceSpec};
+use crate::model::{BackupId, Kind, Plan, SourceSpec};
 use crate::sqlite::location;
 
 /// Runs of one account that may wait.
@@ -170,44 +169,6 @@ impl Engine {
     /// The scheduler starts again.
     pub fn go_on(&self) {
         self.ending.store(false, Ordering::SeqCst);
-    }
-
-    /// What has to follow when the process of a run is gone: half of a restore is finished or taken back, the audit and
-    /// people are told, and a backup is tried once more.
-    pub async fn interrupted(&self, run: RunRow) -> Result<()> {
-        self.say(&run, None, None);
-        if run.kind == RunKind::Restore {
-            self.recover_one(&run).await;
-        }
-        let plan = self.catalog.plan(&run.plan, None).await?;
-        if run.kind == RunKind::Backup {
-            self.catalog.note_run(&run.plan, None, None, None, None, Some(Outcome::Interrupted)).await?;
-        }
-        let name = match run.kind {
-            RunKind::Backup => "backup_scheduler.backup_error",
-            RunKind::Verify => "backup.verified",
-            RunKind::Restore => "restore.failed",
-            RunKind::Prune => "backup_retention.error",
-            RunKind::Copy => "backup.copied",
-        };
-        let error = Error::new(ErrorKind::Failed, "interrupted", "The run was interrupted");
-        let details = json!({ "plan": run.plan_name, "code": error.code(), "message": error.message() });
-        self.record(&Actor::daemon(), event(name, ("run", &run.id), run.kind.word(), false, details)).await;
-        if plan.is_some() && run.kind == RunKind::Backup && run.retry_of.is_none() && !run.cancel {
-            return self.repeat(&run).await;
-        }
-        if let (Some(row), RunKind::Copy, false) = (&plan, run.kind, run.cancel) {
-            // Told already, and tried until it is there.
-            let meant = self.plan_of(row)?;
-            return self.queue_copies(row, &meant, &[]).await;
-        }
-        let mut notice = Notice::new(crate::model::notice::Event::Failure, &run.plan_name, self.clock().now());
-        (notice.work, notice.run, notice.outcome) = (run.kind, Some(run.id.clone()), Some(Outcome::Interrupted));
-        notice.host = self.site.host.clone();
-        notice.error = Some(ErrorTold::from(&error));
-        let previous = self.outcome_before(&run).await?;
-        self.tell_of(&notice, previous).await;
-        Ok(())
     }
 
     /// Queues an interrupted backup once more, whoever notices; nothing when somebody did so already.

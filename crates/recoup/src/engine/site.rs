@@ -12,6 +12,7 @@ use crate::destination::{self, Destination, Staging, mounted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hooks::{self, Hook, Occasion};
 use crate::model::Plan;
+use crate::model::destination::Layout;
 use crate::source::{SourceFactory, factory};
 use crate::store::{FilesStore, Keyring, Store};
 
@@ -114,7 +115,10 @@ impl Site {
     /// The backups at a destination; see [`Site::open`].
     pub fn store(&self, name: &str) -> Result<Arc<dyn Store>> {
         let settings = self.destination(name)?;
-        let store = FilesStore::new(self.open(&settings)?).with_clock(self.clock.clone());
+        let mut store = FilesStore::new(self.open(&settings)?).with_clock(self.clock.clone());
+        if settings.layout == Layout::History {
+            store = store.with_history(self.scratch_root(), Some(self.data.clone()));
+        }
         if settings.keys.is_empty() {
             return Ok(Arc::new(store));
         }

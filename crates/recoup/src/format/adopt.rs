@@ -225,6 +225,7 @@ fn manifest_of(path: &Path, file: &File, format: Format, context: &Context) -> R
         audit: None,
         local_only: false,
         encryption: None,
+        history: None,
     })
 }
 

@@ -204,6 +204,7 @@ impl Taking<'_> {
             audit: None,
             local_only: false,
             encryption: None,
+            history: None,
         };
         Ok((self.reader.with_lists(made), manifest))
     }

@@ -10,6 +10,7 @@ pub mod csv;
 pub mod foreign;
 mod foreign_files;
 mod fresh_file;
+pub mod history;
 pub mod json;
 pub mod pack;
 pub mod proof;

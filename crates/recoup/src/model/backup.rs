@@ -14,12 +14,15 @@ use super::Plan;
 use super::audit::Head;
 use super::encryption::Encryption;
 use super::entry::PathBytes;
+use super::history::History;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The manifest version that this build writes.
 pub const MANIFEST_VERSION: u32 = 1;
-/// The version of an encrypted one, and the newest that this build reads.
+/// The version of an encrypted one.
 pub const SEALED_VERSION: u32 = 2;
+/// The version of one whose bytes are in a history, and the newest that this build reads.
+pub const HISTORY_VERSION: u32 = 3;
 
 /// Identity of a backup: a ULID, 26 characters of Crockford base 32. Time-ordered and unique without
 /// coordination; file names carry its last six characters in lower case.
@@ -211,6 +214,9 @@ pub struct Manifest {
     /// How it is encrypted; absent when it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encryption: Option<Encryption>,
+    /// The pieces that its objects are made of; absent where they lie at the destination as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<History>,
 }
 
 /// Bytes at a destination.
@@ -370,9 +376,15 @@ impl Manifest {
         format!("{}-{}-{}", self.plan, utc.strftime("%Y%m%dT%H%M%SZ"), self.id.tail())
     }
 
-    /// Bytes at the destination, all objects together.
+    /// What lies at the destination for this backup alone: of a history only its own piece, if it has one.
+    pub fn own(&self) -> impl Iterator<Item = &Object> {
+        let stem = self.file_stem();
+        self.stored().iter().filter(move |object| object.name.starts_with(&stem))
+    }
+
+    /// Bytes that this backup adds at the destination.
     pub fn stored_bytes(&self) -> u64 {
-        self.stored().iter().map(|object| object.bytes).sum()
+        self.own().map(|object| object.bytes).sum()
     }
 
     /// Reads a manifest, strictly: every byte is covered by its last member, `manifest_sha256`, and a newer
@@ -388,13 +400,13 @@ impl Manifest {
             recoup_manifest: u32,
         }
         let version: Version = serde_json::from_slice(bytes).map_err(|e| bad(e.to_string()))?;
-        if version.recoup_manifest > SEALED_VERSION {
+        if version.recoup_manifest > HISTORY_VERSION {
             return Err(Error::new(
                 ErrorKind::Unsupported,
                 "version_newer",
                 "Backup from newer version, cannot restore",
             )
-            .because(format!("manifest version {}, this build reads up to {SEALED_VERSION}", version.recoup_manifest))
+            .because(format!("manifest version {}, this build reads up to {HISTORY_VERSION}", version.recoup_manifest))
             .hint("use a newer recoup"));
         }
         let manifest: Manifest = serde_json::from_slice(bytes).map_err(|e| bad(e.to_string()))?;
@@ -405,7 +417,8 @@ impl Manifest {
     /// Names become parts of paths: none may lead anywhere else. The seal proves nothing about who made it.
     fn check_names(&self) -> std::result::Result<(), String> {
         let names = self.parts.iter().map(|part| &part.name).chain(self.objects.iter().map(|object| &object.name));
-        for name in names {
+        let pieces = self.history.iter().flat_map(|history| &history.pieces).map(|piece| &piece.name);
+        for name in names.chain(pieces) {
             let leads_away = name.starts_with('.') || name.contains('/') || name.len() > 255;
             if name.is_empty() || leads_away || name.chars().any(char::is_control) {
                 return Err(format!("{name:?} is no name"));

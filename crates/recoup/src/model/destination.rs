@@ -19,6 +19,33 @@ pub struct DestinationSettings {
     pub limits: Limits,
     /// What its backups are locked with.
     pub keys: Keys,
+    /// How new backups lie there.
+    pub layout: Layout,
+}
+
+/// How backups lie at a destination. Reading needs nobody to say it: every manifest does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Layout {
+    /// Each backup is a few files of its own.
+    #[default]
+    Files,
+    /// Each backup adds what has changed since the one before.
+    History,
+}
+
+impl Layout {
+    /// The words for them.
+    pub const WORDS: [&str; 2] = ["files", "history"];
+
+    /// The word used in the configuration and on the command line.
+    pub fn word(self) -> &'static str {
+        Layout::WORDS[self as usize]
+    }
+
+    /// The layout of a word.
+    pub fn of(word: &str) -> Option<Self> {
+        [Layout::Files, Layout::History].into_iter().find(|layout| layout.word() == word)
+    }
 }
 
 impl DestinationSettings {
@@ -29,6 +56,7 @@ impl DestinationSettings {
             address: Address::Directory { path, marker: false },
             limits: Limits::default(),
             keys: Keys::default(),
+            layout: Layout::default(),
         }
     }
 

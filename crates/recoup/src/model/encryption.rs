@@ -120,13 +120,22 @@ impl Protection {
 }
 
 impl Manifest {
-    /// The objects as they lie at the destination. [`Manifest::objects`] of an encrypted manifest that has been opened are
-    /// what they hold.
+    /// The objects as they lie at the destination: encrypted ones, the pieces of a history, or those of the manifest.
     pub fn stored(&self) -> &[Object] {
         match &self.encryption {
             Some(encryption) if !encryption.stored.is_empty() => &encryption.stored,
-            _ => &self.objects,
+            _ => self.unsealed(),
         }
+    }
+
+    /// The same before anything is encrypted.
+    pub fn unsealed(&self) -> &[Object] {
+        self.history.as_ref().map_or(&self.objects, |history| &history.pieces)
+    }
+
+    /// Whether its objects have to be made from what lies at the destination.
+    pub fn is_made(&self) -> bool {
+        self.encryption.is_some() || self.history.is_some()
     }
 
     /// Whether secret settings are in it.

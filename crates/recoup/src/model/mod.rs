@@ -12,6 +12,7 @@ pub mod entry;
 pub mod forecast;
 pub mod growth;
 pub mod guard;
+pub mod history;
 pub mod hook;
 pub mod job;
 pub mod notice;

@@ -8,6 +8,7 @@ use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -25,6 +26,11 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 
 /// How long SQLite itself waits before it tells us busy; we loop around it to stay cancellable.
 const BUSY_SLICE: Duration = Duration::from_millis(100);
+
+/// The version of SQLite that is built in.
+pub fn version() -> &'static str {
+    rusqlite::version()
+}
 
 /// Fails when this process is linked to a SQLite that may corrupt a database. Called at program start.
 pub fn assert_version() -> Result<()> {
@@ -48,6 +54,33 @@ pub struct Opened {
     path: PathBuf,
     inode: Inode,
     sealed: Option<Stamp>,
+    _known: Option<Known>,
+}
+
+/// Databases that this process has open without locks. Their header was read then and must not be read again through a
+/// descriptor of its own, which would end the locks of whoever has any.
+static SEALED: Mutex<Vec<Inode>> = Mutex::new(Vec::new());
+
+struct Known(Inode);
+
+impl Known {
+    fn of(inode: Inode) -> Self {
+        SEALED.lock().unwrap_or_else(PoisonError::into_inner).push(inode);
+        Known(inode)
+    }
+
+    fn is(inode: Inode) -> bool {
+        SEALED.lock().unwrap_or_else(PoisonError::into_inner).contains(&inode)
+    }
+}
+
+impl Drop for Known {
+    fn drop(&mut self) {
+        let mut all = SEALED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = all.iter().position(|inode| *inode == self.0) {
+            all.swap_remove(at);
+        }
+    }
 }
 
 impl Opened {
@@ -67,7 +100,8 @@ impl Opened {
             Some((connection, stamp)) => (connection, Some(stamp)),
             None => (shared_with_others(&real, busy)?, None),
         };
-        let opened = Opened { connection, path: real, inode, sealed };
+        let known = sealed.is_some().then(|| Known::of(inode));
+        let opened = Opened { connection, path: real, inode, sealed, _known: known };
         // The file may have been exchanged between the look and the open; then SQLite has another one in hand.
         if opened.replaced() || place::openers_here(inode) == Some(0) {
             return Err(replaced(&opened.path));
@@ -137,7 +171,9 @@ fn sealed(path: &Path) -> Result<Option<(Connection, Stamp)>> {
     if place::has_sidecars(path) || place::network_filesystem(path).is_some() {
         return Ok(None);
     }
-    if place::header_says_wal(path) != Some(true) {
+    // One of ours that has it open without locks has seen that it is.
+    let known = || fs::metadata(path).is_ok_and(|meta| Known::is(place::inode(&meta))).then_some(true);
+    if place::header_says_wal(path).or_else(known) != Some(true) {
         return Ok(None);
     }
     // File systems stamp with a clock that ticks every 1 to 10 ms: only a stamp that is older than a tick changes

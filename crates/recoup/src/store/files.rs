@@ -31,6 +31,7 @@ use data_encoding::HEXLOWER;
 use jiff::SignedDuration;
 use sha2::{Digest, Sha256};
 
+use super::history::{Captured, Histories};
 use super::keyring::Writer;
 use super::name::{self, MANIFEST, PENDING, PROTECTED, StoredName};
 use super::seal::stored_form;
@@ -39,6 +40,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::destination::{Body, Destination, Lease, ObjectInfo, Stored};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Packed;
+use crate::model::backup::{HISTORY_VERSION, MANIFEST_VERSION};
 use crate::model::encryption::Protection;
 use crate::model::guard::Memory;
 use crate::model::{BackupId, Manifest, Object, Plan, RestoreRecord, Warning};
@@ -56,6 +58,8 @@ pub struct FilesStore {
     pub(super) clock: Arc<dyn Clock>,
     /// What opens and locks its backups.
     pub(super) keyring: Option<Arc<Keyring>>,
+    /// New backups become part of a history.
+    pub(super) history: Option<Histories>,
     /// Backups that are being put.
     working: Mutex<HashMap<BackupId, Working>>,
 }
@@ -66,6 +70,8 @@ struct Working {
     announced: Announced,
     /// What it is locked with.
     writer: Option<Writer>,
+    /// What the next backup will be compared with.
+    captured: Option<Captured>,
 }
 
 /// Says that data of a stem may lie here without a manifest.
@@ -77,7 +83,8 @@ pub(super) enum Announced {
 impl FilesStore {
     /// The backups at `destination`.
     pub fn new(destination: Arc<dyn Destination>) -> Self {
-        FilesStore { destination, clock: Arc::new(SystemClock::new()), keyring: None, working: Mutex::default() }
+        let clock = Arc::new(SystemClock::new());
+        FilesStore { destination, clock, keyring: None, history: None, working: Mutex::default() }
     }
 
     /// Asks another clock how old an announcement is.
@@ -89,6 +96,13 @@ impl FilesStore {
     /// Opens encrypted backups with these keys, and encrypts new ones where they say so.
     pub fn with_keys(mut self, keyring: Arc<Keyring>) -> Self {
         self.keyring = Some(keyring);
+        self
+    }
+
+    /// Puts new backups in a history: each takes only what has changed. `scratch` and `cache` are private folders of this
+    /// machine, for the run and for what the next one is compared with, where that may not lie at the destination.
+    pub fn with_history(mut self, scratch: PathBuf, cache: Option<PathBuf>) -> Self {
+        self.history = Some(Histories { scratch, cache });
         self
     }
 
@@ -129,7 +143,7 @@ impl FilesStore {
         self.unsealed(self.read_outer(stored)?).map_err(|error| error.while_("opening the manifest"))
     }
 
-    fn read_outer(&self, stored: &StoredName<'_>) -> Result<Manifest> {
+    pub(super) fn read_outer(&self, stored: &StoredName<'_>) -> Result<Manifest> {
         let mut bytes = Vec::new();
         let from = self.destination.get(&format!("{}{MANIFEST}", stored.base), 0)?;
         from.take(MANIFEST_LIMIT).read_to_end(&mut bytes).map_err(|e| Error::io("reading the manifest", e))?;
@@ -138,7 +152,8 @@ impl FilesStore {
         if base_of(&manifest)? != stored.base {
             return bad("it is the manifest of another backup".into());
         }
-        match manifest.objects.iter().find(|object| !belongs(object, stored.base)) {
+        let pieces = manifest.history.iter().flat_map(|history| &history.pieces);
+        match manifest.objects.iter().chain(pieces).find(|object| !belongs(object, stored.base)) {
             Some(object) => bad(format!("it names {:?}, which is not of this backup", object.name)),
             None => Ok(manifest),
         }
@@ -196,6 +211,24 @@ impl FilesStore {
         Ok((bytes, HEXLOWER.encode(&hasher.finalize())))
     }
 
+    /// Puts files as they are, or encrypted; fills the manifest with what was put.
+    pub(super) fn put_plain(
+        &self,
+        base: &str,
+        packed: &[Packed],
+        writer: Option<&Writer>,
+        manifest: &mut Manifest,
+        context: &Context,
+    ) -> Result<()> {
+        if let Some(writer) = writer {
+            return self.seal(base, packed, writer, manifest, context);
+        }
+        let mut put = Vec::new();
+        let result = self.put_all(base, packed, context, &mut put);
+        manifest.objects = put;
+        result
+    }
+
     fn put_all(&self, base: &str, packed: &[Packed], context: &Context, put: &mut Vec<Object>) -> Result<()> {
         for packed in packed {
             context.check()?;
@@ -216,9 +249,12 @@ pub(super) fn base_of(manifest: &Manifest) -> Result<String> {
     Ok(format!("{}/{}", manifest.plan, manifest.file_stem()))
 }
 
-/// Whether an object that a manifest names is data of that backup; a manifest must not lead elsewhere.
+/// Whether an object that a manifest names is data of that backup, or a piece of its plan's history; a manifest must not
+/// lead elsewhere.
 fn belongs(object: &Object, base: &str) -> bool {
+    let plan = base.split_once('/').map_or("", |(plan, _)| plan);
     object.name.strip_prefix(name::stem_of(base)).is_some_and(|extension| name::DATA.contains(&extension))
+        || name::is_piece(plan, &object.name)
 }
 
 impl Store for FilesStore {
@@ -238,6 +274,10 @@ impl Store for FilesStore {
         self.sealing(plan)
     }
 
+    fn compresses(&self) -> bool {
+        self.history.is_some()
+    }
+
     fn check_key(&self, plan: &str, context: &Context) -> Result<Vec<Warning>> {
         self.key_checked(plan, context)
     }
@@ -254,23 +294,27 @@ impl Store for FilesStore {
         let writer = self.writer(&manifest.plan, context)?;
         if !self.working().contains_key(&manifest.id) {
             let announced = self.announce(&base, context)?;
-            let writer = writer.clone();
-            self.working().insert(manifest.id.clone(), Working { base: base.clone(), announced, writer });
+            let working = Working { base: base.clone(), announced, writer: writer.clone(), captured: None };
+            self.working().insert(manifest.id.clone(), working);
         }
-        manifest.encryption = None;
-        let result = match writer {
-            None => {
-                let mut put = Vec::new();
-                let result = self.put_all(&base, packed, context, &mut put);
-                manifest.objects = put;
-                result
+        (manifest.encryption, manifest.history) = (None, None);
+        // It may come from a destination with the other layout.
+        manifest.recoup_manifest = if self.history.is_some() { HISTORY_VERSION } else { MANIFEST_VERSION };
+        let result = match &self.history {
+            None => self.put_plain(&base, packed, writer.as_ref(), manifest, context),
+            Some(histories) => {
+                let captured = self.put_piece(histories, &base, packed, writer.as_ref(), manifest, context);
+                captured.map(|captured| {
+                    if let Some(working) = self.working().get_mut(&manifest.id) {
+                        working.captured = captured;
+                    }
+                })
             }
-            Some(writer) => self.seal(&base, packed, &writer, manifest, context),
         };
         if result.is_err() {
             self.abandon(manifest);
             manifest.objects.clear();
-            manifest.encryption = None;
+            (manifest.encryption, manifest.history) = (None, None);
         }
         result
     }
@@ -283,7 +327,9 @@ impl Store for FilesStore {
             Some(writer) => FilesStore::outer(&plain, writer, manifest.stored().to_vec())?,
             None => plain,
         };
-        let there = self.destination.list(&base)?;
+        // Its pieces may have been put with other backups.
+        let shared = manifest.stored().iter().any(|object| name::is_piece(&manifest.plan, &object.name));
+        let there = self.destination.list(&if shared { format!("{}/", manifest.plan) } else { base.clone() })?;
         let present = there.iter().map(|object| (object.key.as_str(), object.bytes)).collect();
         let missing = FilesStore::missing(&base, manifest, &present);
         if manifest.objects.is_empty() || !missing.is_empty() {
@@ -291,8 +337,11 @@ impl Store for FilesStore {
             return Err(Error::corrupted(detail).while_("storing the manifest"));
         }
         self.destination.put(&format!("{base}{MANIFEST}"), Body::Bytes(&manifest.to_json()?), context)?;
-        let announced = self.working().remove(&manifest.id);
-        if let Some(Working { announced, .. }) = announced {
+        let worked = self.working().remove(&manifest.id);
+        if let Some(Working { announced, captured, .. }) = worked {
+            if let Some(captured) = captured {
+                captured.keep(&manifest.id, context);
+            }
             self.withdraw(announced, true);
         }
         Ok(())
@@ -304,7 +353,7 @@ impl Store for FilesStore {
         let Some(Working { base, announced, .. }) = announced else { return };
         let done = match self.has_manifest(&base) {
             Ok(true) => true,
-            Ok(false) => self.remove_data(&base, None).is_ok(),
+            Ok(false) => self.remove_data(&base, &[], None).is_ok(),
             Err(_) => false,
         };
         self.withdraw(announced, done);
@@ -337,7 +386,10 @@ impl Store for FilesStore {
             let mut missing = FilesStore::missing(stored.base, &manifest, &present);
             if !missing.is_empty() {
                 // A directory is not read in one moment: what was stored or deleted meanwhile is no damage.
-                let now = sizes(&self.destination.list(stored.base)?);
+                let mut now = sizes(&self.destination.list(stored.base)?);
+                if manifest.stored().iter().any(|object| name::is_piece(&manifest.plan, &object.name)) {
+                    now.extend(sizes(&self.destination.list(&format!("{}/", manifest.plan))?));
+                }
                 if !now.contains_key(&object.key) {
                     continue;
                 }
@@ -360,7 +412,7 @@ impl Store for FilesStore {
     }
 
     fn link(&self, manifest: &Manifest) -> Result<Option<String>> {
-        let Some(object) = manifest.stored().first() else { return Ok(None) };
+        let Some(object) = manifest.own().next() else { return Ok(None) };
         self.destination.link(&format!("{}/{}", manifest.plan, object.name))
     }
 
@@ -369,6 +421,9 @@ impl Store for FilesStore {
         let key = format!("{}/{}", manifest.plan, object.name);
         if !belongs(object, &base) {
             return Err(Error::corrupted(format!("the manifest names {:?}", object.name)));
+        }
+        if manifest.history.is_some() && manifest.objects.contains(object) {
+            return self.rebuild(manifest, object, scratch, context);
         }
         if let Some(stored) = stored_form(manifest, object) {
             return self.fetch_sealed(manifest, object, stored, scratch, context);

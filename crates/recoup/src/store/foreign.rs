@@ -77,6 +77,7 @@ fn listed(object: &ObjectInfo) -> Option<Listed> {
         audit: None,
         local_only: true,
         encryption: None,
+        history: None,
     };
     let (protected, missing, in_use) = (false, Vec::new(), false);
     Some(Listed { manifest, protected, missing, in_use, foreign: Some(object.key.clone()) })

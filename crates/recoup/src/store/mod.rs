@@ -1,5 +1,6 @@
-//! Backups at a destination: how they are committed, listed, opened, protected and deleted. One layout so
-//! far, `files`: data objects first, the manifest last; without a manifest there is no backup.
+//! Backups at a destination: how they are committed, listed, opened, protected and deleted. Data objects first, the manifest
+//! last; without a manifest there is no backup. Two layouts: in `files` the objects lie there as they are, in `history` they
+//! are made of pieces that several backups share. A manifest says which; both may lie side by side.
 //!
 //! Not here: how bytes become durable ([`crate::destination`]) and what retention decides.
 
@@ -8,11 +9,13 @@ mod cipher;
 mod files;
 mod find;
 mod foreign;
+mod history;
 mod hold;
 mod key_name;
 mod keyring;
 mod memory;
 mod name;
+mod pieces;
 mod records;
 mod removal;
 mod seal;
@@ -73,6 +76,10 @@ pub trait Store: Send + Sync {
     /// What becomes of backups of a plan that are put here.
     fn protection(&self, _plan: &str) -> Protection {
         Protection::Plain
+    }
+    /// Whether what is put here is made small on the way, and better be given as it is.
+    fn compresses(&self) -> bool {
+        false
     }
     /// Makes sure that backups of a plan can be locked here and opened again, before anything is made; makes a key where
     /// one is needed. Warnings are worth telling once.

@@ -15,9 +15,21 @@ pub(super) const PENDING: &str = ".pending";
 pub(crate) const PLAIN: &[&str] = &[".zip", ".db", ".json", ".csv.zip"];
 /// What is appended to them when they are encrypted.
 pub(super) const SEALED: &str = ".age";
+/// Extension of a piece of a history.
+pub(super) const PIECE: &str = ".history";
 /// All of them.
-pub(super) const DATA: &[&str] =
-    &[".zip", ".db", ".json", ".csv.zip", ".zip.age", ".db.age", ".json.age", ".csv.zip.age"];
+pub(super) const DATA: &[&str] = &[
+    ".zip",
+    ".db",
+    ".json",
+    ".csv.zip",
+    ".history",
+    ".zip.age",
+    ".db.age",
+    ".json.age",
+    ".csv.zip.age",
+    ".history.age",
+];
 
 /// A key of ours, taken apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +81,13 @@ fn is_stamp(text: &str) -> bool {
 /// The stem of a base `<plan>/<stem>`.
 pub(super) fn stem_of(base: &str) -> &str {
     base.split_once('/').map_or(base, |(_, stem)| stem)
+}
+
+/// Whether this is the name of a piece of a history of a plan: it may belong to several backups.
+pub(super) fn is_piece(plan: &str, name: &str) -> bool {
+    let plain = name.strip_suffix(SEALED).unwrap_or(name);
+    let base = plain.strip_suffix(PIECE).and_then(base_of_stem);
+    base.is_some_and(|base| base.split_once('/').is_some_and(|(of, _)| of == plan))
 }
 
 /// The base of a stem; `None` when it is not exactly a stem of this layout.

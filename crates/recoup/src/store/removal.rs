@@ -9,7 +9,7 @@ use super::name::{self, MANIFEST, PENDING, PROTECTED, StoredName};
 use super::{Store, hold, trash};
 use crate::destination::{Lease, Trash};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::BackupId;
+use crate::model::{BackupId, Object};
 use crate::progress::Context;
 
 impl FilesStore {
@@ -26,17 +26,31 @@ impl FilesStore {
         }
     }
 
-    /// Removes everything of one stem that has no manifest: the marker and the data.
-    pub(super) fn remove_data(&self, base: &str, folder: Option<&str>) -> Result<Vec<String>> {
-        let mut removed = Vec::new();
+    /// Removes everything of one stem that has no manifest: the marker and the data. Of pieces, those that no other backup
+    /// needs, and with them `others` of the same plan.
+    pub(super) fn remove_data(&self, base: &str, others: &[Object], folder: Option<&str>) -> Result<Vec<String>> {
+        let (plan, stem) = base.split_once('/').unwrap_or_default();
+        let mut keys = Vec::new();
         for object in self.destination.list(base)? {
             let ours = StoredName::parse(&object.key).is_some_and(|stored| stored.base == base);
             if ours && !object.key.ends_with(MANIFEST) && !object.key.ends_with(PENDING) {
-                self.take_away(&object.key, folder)?;
-                removed.push(object.key);
+                keys.push(object.key);
             }
         }
-        Ok(removed)
+        let shared = others.iter().filter(|object| name::is_piece(plan, &object.name));
+        keys.extend(shared.map(|object| format!("{plan}/{}", object.name)));
+        keys.sort();
+        keys.dedup();
+        let name = |key: &str| key.split_once('/').map_or(String::new(), |(_, name)| name.to_owned());
+        let is_piece = |key: &String| name::is_piece(plan, &name(key));
+        if keys.iter().any(is_piece) {
+            let needed = self.needed(plan, stem)?;
+            keys.retain(|key| !is_piece(key) || needed.lets_go(&name(key)));
+        }
+        for key in &keys {
+            self.take_away(key, folder)?;
+        }
+        Ok(keys)
     }
 
     pub(super) fn remove(&self, id: &BackupId, force: bool, folder: impl Fn(&str) -> Option<String>) -> Result<()> {
@@ -56,8 +70,9 @@ impl FilesStore {
         };
         let folder = folder(stem);
         let removed = self.not_held(stem).map_err(|error| (true, error)).and_then(|()| {
+            let stored = manifest.stored().to_vec();
             let manifest = self.take_away(&format!("{base}{MANIFEST}"), folder.as_deref());
-            manifest.and_then(|()| self.remove_data(&base, folder.as_deref())).map_err(|error| (false, error))
+            manifest.and_then(|()| self.remove_data(&base, &stored, folder.as_deref())).map_err(|error| (false, error))
         });
         if let Some(announced) = announced {
             // A backup that is whole needs no sweep.
@@ -111,8 +126,11 @@ impl FilesStore {
                 let folder = trashed.iter().rev().find(|trashed| trashed.stem == stem);
                 let folder = folder.map(|trashed| trash::folder(&stem, trashed.since));
                 // Looked at only now that nobody can be working on it.
-                let swept =
-                    if self.has_manifest(&base)? { Ok(Vec::new()) } else { self.remove_data(&base, folder.as_deref()) };
+                let swept = if self.has_manifest(&base)? {
+                    Ok(Vec::new())
+                } else {
+                    self.remove_data(&base, &[], folder.as_deref())
+                };
                 self.withdraw(Announced::Locally(lease), swept.is_ok());
                 removed.extend(swept?);
             }
@@ -124,11 +142,12 @@ impl FilesStore {
                     continue;
                 };
                 if !self.has_manifest(stored.base)? {
-                    removed.extend(self.remove_data(stored.base, None)?);
+                    removed.extend(self.remove_data(stored.base, &[], None)?);
                 }
                 self.destination.delete(&object.key)?;
             }
         }
+        removed.extend(self.sweep_pieces()?);
         removed.extend(self.remove_empty()?);
         removed.sort();
         Ok(removed)

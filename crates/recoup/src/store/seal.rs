@@ -121,13 +121,14 @@ impl FilesStore {
             stored: Vec::new(),
         };
         Ok(Manifest {
-            recoup_manifest: SEALED_VERSION,
+            recoup_manifest: plain.recoup_manifest.max(SEALED_VERSION),
             label: None,
             host: None,
             audit: None,
             parts: Vec::new(),
             warnings: Vec::new(),
             objects: stored,
+            history: None,
             encryption: Some(encryption),
             ..plain.clone()
         })
@@ -156,7 +157,7 @@ impl FilesStore {
         };
         let inner = Manifest::parse(&bytes)?;
         let facts = |m: &Manifest| (m.id.clone(), m.plan.clone(), m.kind, m.format, m.created_at, m.verified);
-        let objects = inner.objects.iter().map(|object| format!("{}{}", object.name, name::SEALED));
+        let objects = inner.unsealed().iter().map(|object| format!("{}{}", object.name, name::SEALED));
         if facts(&inner) != facts(&outer) || !objects.eq(outer.objects.iter().map(|object| object.name.clone())) {
             return Err(Error::corrupted("what is sealed in it describes another backup"));
         }
@@ -231,7 +232,7 @@ fn unproven() -> Error {
         .hint("this is a fault of the disk, the memory or of recoup; nothing was published")
 }
 
-fn create(path: &Path) -> Result<File> {
+pub(super) fn create(path: &Path) -> Result<File> {
     let mut options = OpenOptions::new();
     let opened = options.write(true).create(true).truncate(true).mode(0o600).open(path);
     opened.map_err(|e| Error::at("writing", path, e))

@@ -1,10 +1,14 @@
 //! `recoup demo`: a small shop that keeps selling while it is backed up, and the proof that the backup is one
 //! moment of it. Run again, it continues with what is there.
 //!
-//! The shop itself is in [`shop`], the process that sells in [`writer`].
+//! The shop itself is in [`shop`], the process that sells in [`writer`], the weeks before in [`past`].
 
+mod past;
 mod shop;
+mod visitor;
 pub mod writer;
+
+pub use visitor::{NAME, password};
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,6 +22,7 @@ use recoup::source::factory;
 use recoup::{Error, Result, verify};
 use serde_json::json;
 
+use super::engine;
 use crate::args::{Demo, Global};
 use crate::exit;
 use crate::output::{self, Mark, Reply, Screen};
@@ -25,11 +30,18 @@ use crate::places::Place;
 use crate::{session, signals, words};
 
 pub fn run(args: &Demo, screen: &Screen) -> Result<Reply> {
+    let directory = place(args)?;
+    let fresh = shop::open(&directory)?;
+    show(args, &directory, fresh, screen)
+}
+
+fn place(args: &Demo) -> Result<PathBuf> {
+    std::path::absolute(&args.directory).map_err(|error| Error::at("resolving", &args.directory, error))
+}
+
+fn show(args: &Demo, directory: &Path, fresh: bool, screen: &Screen) -> Result<Reply> {
     let cancel = Cancel::default();
     signals::watch(&cancel, screen)?;
-    let directory =
-        std::path::absolute(&args.directory).map_err(|error| Error::at("resolving", &args.directory, error))?;
-    let fresh = shop::open(&directory)?;
     let again = if fresh { "" } else { ", continued" };
     screen.say(screen.bold(&format!("A demo of Recoup in {}{again}", directory.display())));
     screen.say("");
@@ -38,10 +50,10 @@ pub fn run(args: &Demo, screen: &Screen) -> Result<Reply> {
     screen.say("");
 
     let selling = writer::Selling::start(&directory.join(shop::DATABASE))?;
-    let (report, place) = back_up(&directory, screen, &cancel)?;
+    let (report, place) = back_up(directory, screen, &cancel)?;
     test_restore(&report.manifest, &place, screen, &cancel)?;
     let sold = selling.stop()?;
-    let thumbnail = shop::add_thumbnail(&directory)?;
+    let thumbnail = shop::add_thumbnail(directory)?;
 
     let manifest = &report.manifest;
     let kept = rows(manifest, "orders");
@@ -98,16 +110,26 @@ pub fn run(args: &Demo, screen: &Screen) -> Result<Reply> {
     Ok(Reply { json, text: String::new(), quiet: manifest.id.to_string(), exit })
 }
 
-/// The demo, and then the daemon on it, which makes one more backup at once.
+/// The demo, and then the daemon on it, which makes one more backup at once. A new one has weeks behind it already.
 pub fn serve(args: &Demo, screen: &Screen) -> Result<Reply> {
-    let shown = run(args, screen)?;
+    let directory = place(args)?;
+    let fresh = shop::open(&directory)?;
+    let global = Global { config: Some(directory.join("recoup.toml")), json: false, quiet: false };
+    let session = session::Session::open(&global, screen.clone())?;
+    let server = &session.settings.server;
+    if server.catalog.is_none() && !server.data.join("catalog.db").exists() {
+        screen.say("The weeks before are made first, so that there is something to look at.");
+        let days = engine::runtime()?.block_on(past::make(&session, &directory))?;
+        screen
+            .say(format!("{} The shop was backed up for {days} days, as its schedule says.", screen.mark(Mark::Good)));
+        screen.say("");
+    }
+    let shown = show(args, &directory, fresh, screen)?;
     if shown.exit != exit::GOOD && shown.exit != exit::WARNINGS {
         return Ok(shown);
     }
-    let global = Global { config: Some(args.directory.join("recoup.toml")), json: false, quiet: false };
-    let session = session::Session::open(&global, screen.clone())?;
     screen.say("");
-    super::serve::with_plan(&session, shop::PLAN)
+    super::serve::with_demo(&session, shop::PLAN, args.listen)
 }
 
 /// Backs the shop up as its `recoup.toml` says, which the user may have changed.

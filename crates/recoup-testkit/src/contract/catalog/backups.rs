@@ -1,6 +1,6 @@
 //! The list of backups.
 
-use recoup::catalog::{BackupRow, Filter};
+use recoup::catalog::{BackupRow, Filter, Proof};
 use recoup::model::{Format, Kind, Level};
 
 use super::{Place, after, id, noon};
@@ -116,9 +116,43 @@ pub async fn backups_are_listed_by_what_is_asked_newest_first(place: Place) {
         until: Some(after(11)),
         after: Some((after(11), "23".into())),
         protected: Some(false),
+        destination: Some("disk".into()),
+        proof: Some(Proof::Unverified),
+        search: Some("ho".into()),
         limit: 10,
     };
     check(filter, &|row| row.id == "06").await;
+}
+
+pub async fn backups_are_found_by_their_copies_and_by_text(place: Place) {
+    let rows = [
+        BackupRow { verified: Some(Level::Restore), label: Some("Before 100%".into()), ..copy("A", "disk") },
+        copy("A", "s3"),
+        BackupRow { verified: Some(Level::Checksum), plan: "under_score".into(), ..copy("B", "disk") },
+        BackupRow { damaged: Some("cut off".into()), label: Some("1000".into()), ..copy("C", "s3") },
+    ];
+    place.catalog.put_backups(&rows).await.unwrap();
+    let any = Filter { limit: 100, ..Filter::default() };
+    let find = async |filter: Filter| {
+        let mut found: Vec<String> =
+            place.catalog.backups(&filter).await.unwrap().into_iter().map(|row| row.id + &row.destination).collect();
+        found.sort();
+        found.join(" ")
+    };
+    let at = |name: &str| Filter { destination: Some(name.into()), ..any.clone() };
+    assert_eq!(find(at("s3")).await, "Adisk As3 Cs3", "all copies of what has one there");
+    assert_eq!(find(at("dav")).await, "");
+    let known = |proof| Filter { proof: Some(proof), ..any.clone() };
+    assert_eq!(find(known(Proof::Damaged)).await, "Cs3");
+    assert_eq!(find(known(Proof::Unverified)).await, "Cs3");
+    assert_eq!(find(known(Proof::Verified)).await, "Adisk As3 Bdisk");
+    assert_eq!(find(known(Proof::Restored)).await, "Adisk As3");
+    let text = |words: &str| Filter { search: Some(words.into()), ..any.clone() };
+    assert_eq!(find(text("bEfOrE")).await, "Adisk");
+    assert_eq!(find(text("100%")).await, "Adisk", "a sign of LIKE is only a sign");
+    assert_eq!(find(text("r_s")).await, "Bdisk");
+    assert_eq!(find(text("c")).await, "Bdisk Cs3", "a plan's name and an id");
+    assert_eq!(find(text("'\\")).await, "");
 }
 
 pub async fn pages_show_every_backup_once(place: Place) {

@@ -62,6 +62,7 @@ macro_rules! catalog_contract {
             backups::a_copy_comes_back_as_it_went_in
             backups::what_was_proven_stays_proven
             backups::backups_are_listed_by_what_is_asked_newest_first
+            backups::backups_are_found_by_their_copies_and_by_text
             backups::pages_show_every_backup_once
             backups::a_copy_is_forgotten_at_one_place_or_at_all
             backups::sums_count_a_backup_once_and_its_copies_each

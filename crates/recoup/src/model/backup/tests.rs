@@ -22,6 +22,7 @@ fn sample() -> Manifest {
         audit: None,
         local_only: false,
         encryption: None,
+        history: None,
     }
 }
 

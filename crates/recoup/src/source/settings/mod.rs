@@ -33,6 +33,11 @@ use crate::model::{Content, Entry, PartKind, PathBytes, SettingsFacts, SettingsS
 /// Gives the environment of the application, name and value. The library never looks at its own.
 pub type Environment = Arc<dyn Fn() -> Vec<(OsString, OsString)> + Send + Sync>;
 
+/// Whether a setting, or a cell of a table, looks like a secret by its name or its value.
+pub fn looks_secret(name: &str, value: &Value) -> bool {
+    Secrets::new(&[], &[]).is_ok_and(|secrets| secrets.is(OsStr::new(name), value))
+}
+
 /// Settings are small; what is larger was not meant.
 const LARGEST: usize = 16 * 1024 * 1024;
 

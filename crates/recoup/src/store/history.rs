@@ -1,0 +1,323 @@
+//! The `history` layout: a backup is made of pieces, of which only the last is its own.
+//!
+//! ```text
+//! <plan>/<stem>.history         what this backup adds to the pieces of others
+//! <plan>/<stem>.manifest.json   names every piece that it is made of, with SHA-256
+//! ```
+//!
+//! Pieces are never changed and never moved. A piece goes when no manifest of its plan names it any more ([`super::pieces`]).
+//! What was captured last is kept on this machine, so that the next backup reads nothing from the destination.
+//!
+//! Not here: the bytes of a piece ([`crate::format::history`]) and which one continues which ([`crate::model::history`]).
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use data_encoding::HEXLOWER;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::files::{FilesStore, base_of};
+use super::keyring::Writer;
+use super::name::{self, PIECE};
+use super::seal::{create, stored_form};
+use super::{Listed, Store};
+use crate::destination::Staging;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::history::{Chain, Encoded, Kept, Past, write};
+use crate::format::{Packed, proof};
+use crate::model::history::History;
+use crate::model::{BackupId, Manifest, Object};
+use crate::progress::{Context, Phase};
+
+const LAST: &str = "last.json";
+
+/// How a store makes histories.
+pub(super) struct Histories {
+    /// A folder of this machine for the run, where the destination is not here.
+    pub scratch: PathBuf,
+    /// A private folder of this machine for the last captures of destinations that are not here or are encrypted; without
+    /// one the pieces themselves are read.
+    pub cache: Option<PathBuf>,
+}
+
+/// What was captured for a backup that is being put.
+pub(super) struct Captured {
+    folder: PathBuf,
+    files: Vec<(&'static str, PathBuf, Encoded)>,
+    /// The files may be moved.
+    ours: bool,
+}
+
+/// What is known of the capture that is kept.
+#[derive(Serialize, Deserialize)]
+struct Last {
+    id: BackupId,
+    objects: Vec<LastObject>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct LastObject {
+    extension: String,
+    sums: Vec<u32>,
+}
+
+/// The backup that is continued.
+struct Parent {
+    listed: Listed,
+    /// Its pieces that are continued: all of them, or the first ones.
+    pieces: Vec<Object>,
+    /// Those are all.
+    whole: bool,
+}
+
+impl FilesStore {
+    /// Encodes what was packed, puts what is new of it and fills the manifest.
+    pub(super) fn put_piece(
+        &self,
+        histories: &Histories,
+        base: &str,
+        packed: &[Packed],
+        writer: Option<&Writer>,
+        manifest: &mut Manifest,
+        context: &Context,
+    ) -> Result<Option<Captured>> {
+        let root = self.destination.staging_root();
+        let staging = Staging::create(root.as_deref().unwrap_or(&histories.scratch))?;
+        let piece = staging.path().join("piece");
+        let parent = self.parent(&manifest.plan, writer)?;
+        let folder = self.kept_in(histories, &manifest.plan, writer.is_some());
+        let sources: Vec<(&str, &Path)> = packed.iter().map(|one| (one.extension, one.path.as_path())).collect();
+        let (encoded, parent) = self.encode(&piece, &sources, parent, folder.as_deref(), &staging, context)?;
+
+        let stem = name::stem_of(base);
+        let object = |(one, encoded): (&Packed, &Encoded)| Object {
+            name: format!("{stem}{}", one.extension),
+            bytes: encoded.bytes,
+            sha256: encoded.sha256.clone(),
+        };
+        let objects: Vec<Object> = packed.iter().zip(&encoded).map(object).collect();
+        if let Some(empty) = objects.iter().find(|object| object.bytes == 0) {
+            let text = format!("an empty file is no backup: {}", empty.name);
+            return Err(Error::corrupted(text).while_("storing the backup"));
+        }
+        let unchanged = parent.as_ref().is_some_and(|parent| parent.whole && same(&parent.listed.manifest, &objects));
+        let own = Packed { extension: PIECE, path: piece };
+        let put: &[Packed] = if unchanged { &[] } else { std::slice::from_ref(&own) };
+        self.put_plain(base, put, writer, manifest, context)?;
+
+        let own = std::mem::replace(&mut manifest.objects, objects);
+        let number = parent.as_ref().and_then(|parent| parent.listed.manifest.history.as_ref()).map(|last| last.number);
+        let number = number.map_or(0, |number| number + u64::from(!unchanged));
+        let before = parent.as_ref().map(|parent| parent.pieces.clone()).unwrap_or_default();
+        if let Some(encryption) = &mut manifest.encryption {
+            let stored = before.iter().filter_map(|piece| stored_form(&parent.as_ref()?.listed.manifest, piece));
+            encryption.stored = stored.cloned().chain(encryption.stored.drain(..)).collect();
+        }
+        manifest.history = Some(History { number, pieces: before.into_iter().chain(own).collect() });
+        let ours = root.is_some_and(|root| packed.iter().all(|one| one.path.starts_with(&root)));
+        let files = packed.iter().zip(encoded).map(|(one, encoded)| (one.extension, one.path.clone(), encoded));
+        let files = files.collect();
+        Ok(folder.map(|folder| Captured { folder, files, ours }))
+    }
+
+    /// Writes the piece: against the capture that is kept, else against the pieces at the destination, else whole. Nothing
+    /// that is damaged is continued.
+    fn encode(
+        &self,
+        piece: &Path,
+        sources: &[(&str, &Path)],
+        parent: Option<Parent>,
+        folder: Option<&Path>,
+        staging: &Staging,
+        context: &Context,
+    ) -> Result<(Vec<Encoded>, Option<Parent>)> {
+        let total = sources.iter().filter_map(|(_, path)| Some(fs::metadata(path).ok()?.len())).sum();
+        let go = |past: Option<&mut dyn Past>| {
+            let _ = fs::remove_file(piece);
+            context.observer.phase(Phase::Pack, "history", Some(total));
+            write(piece, sources, past, context)
+        };
+        let Some(parent) = parent else { return Ok((go(None)?, None)) };
+        let is_damage = |error: &Error| matches!(error.kind(), ErrorKind::Corrupted | ErrorKind::NotFound);
+        if parent.whole
+            && let Some(mut kept) = folder.and_then(|folder| kept(folder, &parent.listed.manifest.id))
+        {
+            match go(Some(&mut kept)) {
+                Err(error) if is_damage(&error) => {
+                    context.observer.note(&format!("The last capture is not used: {error}: {}", error.detail()));
+                }
+                other => return Ok((other?, Some(parent))),
+            }
+        }
+        let chain = self.pieces_here(&parent.listed.manifest, &parent.pieces, staging.path(), context);
+        let written = chain.and_then(|paths| {
+            let mut chain = Chain::open(paths.iter().map(PathBuf::as_path))?;
+            go(Some(&mut chain))
+        });
+        match written {
+            Err(error) if is_damage(&error) => {
+                let text =
+                    format!("A new history begins, because the last one is damaged: {error}: {}", error.detail());
+                context.observer.note(&text);
+                Ok((go(None)?, None))
+            }
+            other => Ok((other?, Some(parent))),
+        }
+    }
+
+    /// The newest backup of the plan that a new one can continue.
+    fn parent(&self, plan: &str, writer: Option<&Writer>) -> Result<Option<Parent>> {
+        let keys = writer.map(|writer| writer.keys.as_slice()).unwrap_or_default();
+        let listing = self.list(Some(plan))?;
+        let newest = listing.backups.into_iter().find(|listed| {
+            let manifest = &listed.manifest;
+            let locked = manifest.encryption.as_ref().map(|encryption| encryption.keys.as_slice()).unwrap_or_default();
+            manifest.history.is_some() && listed.missing.is_empty() && manifest.opened().is_ok() && locked == keys
+        });
+        let Some(listed) = newest else { return Ok(None) };
+        let Some(history) = &listed.manifest.history else { return Ok(None) };
+        let Some(pieces) = history.continued().map(<[Object]>::to_vec) else { return Ok(None) };
+        let whole = pieces.len() == history.pieces.len();
+        Ok(Some(Parent { pieces, whole, listed }))
+    }
+
+    /// Makes one object of a backup from its pieces.
+    pub(super) fn rebuild(
+        &self,
+        manifest: &Manifest,
+        object: &Object,
+        scratch: &Path,
+        context: &Context,
+    ) -> Result<PathBuf> {
+        let base = base_of(manifest)?;
+        let extension = object.name.strip_prefix(name::stem_of(&base)).unwrap_or_default();
+        let pieces = manifest.history.as_ref().map(|history| history.pieces.as_slice()).unwrap_or_default();
+        let folder = scratch.join(format!(".pieces-{}", object.name));
+        let doing = |e| Error::at("making", &folder, e);
+        fs::DirBuilder::new().mode(0o700).recursive(true).create(&folder).map_err(doing)?;
+        let path = scratch.join(&object.name);
+        let made = self.pieces_here_unproven(manifest, pieces, &folder, context).and_then(|paths| {
+            let mut chain = Chain::open(paths.iter().map(PathBuf::as_path))?;
+            let file = create(&path)?;
+            let mut file = std::io::BufWriter::with_capacity(1 << 20, file);
+            let found = chain.extract(extension, &mut file, context)?;
+            file.into_inner().map_err(|e| Error::at("writing", &path, e.into_error()))?;
+            if found != (object.bytes, object.sha256.clone()) {
+                return Err(Error::corrupted("what its pieces give does not have the SHA-256 of the manifest"));
+            }
+            Ok(())
+        });
+        let _ = fs::remove_dir_all(&folder);
+        if let Err(error) = made {
+            let _ = fs::remove_file(&path);
+            // The next backup shall look at the pieces themselves.
+            if error.kind() == ErrorKind::Corrupted {
+                self.forget_capture(manifest);
+            }
+            return Err(error.while_(format!("putting {} together", object.name)));
+        }
+        Ok(path)
+    }
+
+    /// Pieces as files on this machine, each what the manifest says.
+    fn pieces_here(
+        &self,
+        manifest: &Manifest,
+        pieces: &[Object],
+        folder: &Path,
+        context: &Context,
+    ) -> Result<Vec<PathBuf>> {
+        let paths = self.pieces_here_unproven(manifest, pieces, folder, context)?;
+        for (path, piece) in paths.iter().zip(pieces) {
+            proof::is_object(path, piece, context)?;
+        }
+        Ok(paths)
+    }
+
+    /// Pieces as files on this machine. What was downloaded has been compared; what lies here has not.
+    fn pieces_here_unproven(
+        &self,
+        manifest: &Manifest,
+        pieces: &[Object],
+        folder: &Path,
+        context: &Context,
+    ) -> Result<Vec<PathBuf>> {
+        pieces.iter().map(|piece| self.fetch(manifest, piece, folder, context)).collect()
+    }
+
+    /// Where the last capture of a plan is kept: beside the backups, unless they are encrypted or not on this machine.
+    fn kept_in(&self, histories: &Histories, plan: &str, sealed: bool) -> Option<PathBuf> {
+        let here = self.destination.staging_root().filter(|_| !sealed).map(|root| root.join("history"));
+        let place = || HEXLOWER.encode(&Sha256::digest(self.destination.describe()));
+        let elsewhere = || histories.cache.as_ref().map(|cache| cache.join("history").join(&place()[..16]));
+        here.or_else(elsewhere).map(|root| root.join(plan))
+    }
+
+    /// Something is wrong with a history: the next backup is not to rely on what it knows of it.
+    pub(super) fn forget_capture(&self, manifest: &Manifest) {
+        if let Some(histories) = &self.history {
+            if let Some(folder) = self.kept_in(histories, &manifest.plan, manifest.encryption.is_some()) {
+                let _ = fs::remove_dir_all(folder);
+            }
+        }
+    }
+}
+
+/// Whether a backup holds exactly these bytes.
+fn same(manifest: &Manifest, objects: &[Object]) -> bool {
+    let content = |object: &Object| (object.bytes, object.sha256.clone());
+    manifest.objects.iter().map(content).eq(objects.iter().map(content))
+}
+
+/// The capture that is kept, when it is that of this backup.
+fn kept(folder: &Path, id: &BackupId) -> Option<Kept> {
+    let last: Last = serde_json::from_slice(&fs::read(folder.join(LAST)).ok()?).ok()?;
+    if last.id != *id {
+        return None;
+    }
+    let paths: Vec<PathBuf> =
+        last.objects.iter().map(|object| folder.join(format!("last{}", object.extension))).collect();
+    let files = last.objects.iter().zip(&paths);
+    Kept::open(files.map(|(object, path)| (object.extension.as_str(), path.as_path(), object.sums.as_slice()))).ok()
+}
+
+impl Captured {
+    /// Keeps it for the next backup, which can do without: where there is no room, nothing is kept.
+    pub(super) fn keep(self, id: &BackupId, context: &Context) {
+        let folder = self.folder.clone();
+        if let Err(error) = self.try_to_keep(id) {
+            let _ = fs::remove_dir_all(&folder);
+            context.observer.note(&format!("What was captured is not kept for the next backup: {error}"));
+        }
+    }
+
+    fn try_to_keep(self, id: &BackupId) -> Result<()> {
+        let doing = |e| Error::at("writing in", &self.folder, e);
+        fs::DirBuilder::new().mode(0o700).recursive(true).create(&self.folder).map_err(doing)?;
+        // Without this file the others mean nothing.
+        let last = self.folder.join(LAST);
+        match fs::remove_file(&last) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(doing(error)),
+            _ => {}
+        }
+        for (extension, path, _) in &self.files {
+            let to = self.folder.join(format!("last{extension}"));
+            let _ = fs::remove_file(&to);
+            let moved = self.ours && fs::rename(path, &to).is_ok();
+            if !moved {
+                fs::copy(path, &to).map_err(doing)?;
+            }
+        }
+        let object = |(extension, _, encoded): &(&str, PathBuf, Encoded)| LastObject {
+            extension: (*extension).to_owned(),
+            sums: encoded.sums.clone(),
+        };
+        let known = Last { id: id.clone(), objects: self.files.iter().map(object).collect() };
+        let known = serde_json::to_vec(&known).map_err(|e| Error::io("writing", e.into()))?;
+        let new = self.folder.join("last.json.part");
+        create(&new)?.write_all(&known).and_then(|()| fs::rename(&new, &last)).map_err(doing)
+    }
+}
