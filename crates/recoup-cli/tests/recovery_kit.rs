@@ -97,6 +97,12 @@ fn the_kit_brings_everything_back_from_a_folder() {
 }
 
 #[test]
+fn the_kit_brings_everything_back_from_a_history() {
+    let disk = tempfile::tempdir().unwrap();
+    back_from(&format!("[destination.offsite]\npath = \"{}\"\nlayout = \"history\"\n", disk.path().display()));
+}
+
+#[test]
 fn the_kit_brings_everything_back_from_s3() {
     let server = Moto::shared();
     let (bucket, port) = (server.bucket(), server.port());

@@ -295,6 +295,7 @@ fn the_page_restores_every_backup_of_a_history() {
     let text = page("docs/restore-by-hand.md");
     let script = blocks(&text, "<!-- run history -->").remove(0);
     assert!(script.lines().count() <= 82, "a page of Python and two lines of shell");
+    assert_eq!(script, page("crates/recoup/src/recovery_history.sh"), "the recovery kit carries the same");
     let folder = tempfile::tempdir().unwrap();
     let [app, plain, archives] = ["app", "plain", "archives"].map(|name| folder.path().join(name));
     fs::create_dir_all(app.join("tree")).unwrap();

@@ -11,9 +11,9 @@ use jiff::Timestamp;
 use crate::config::{DestinationSettings, Settings};
 use crate::error::{Error, Result};
 use crate::model::channel::Secret;
-use crate::model::destination::Address;
+use crate::model::destination::{Address, Layout};
 use crate::model::encryption::Lock;
-use crate::model::{Format, Kind, Manifest};
+use crate::model::{Format, Kind, Manifest, Object};
 use crate::store::{Listed, Listing};
 
 /// A destination, and what was found there.
@@ -165,7 +165,10 @@ fn what_there_is(page: &mut String, settings: &Settings, found: &[Found], names:
             }
         }
         for manifest in &found.newest {
-            let files: Vec<&str> = manifest.stored().iter().map(|object| object.name.as_str()).collect();
+            let files: Vec<&str> = match manifest.stored() {
+                [all @ .., _] if all.iter().any(is_piece) => vec!["of several pieces, which its manifest names"],
+                stored => stored.iter().map(|object| object.name.as_str()).collect(),
+            };
             let (plan, made) = (&manifest.plan, manifest.created_at.strftime("%Y-%m-%d %H:%M UTC"));
             let _ = writeln!(page, "  - newest of {plan}: {made}, {}", files.join(", "));
         }
@@ -263,6 +266,9 @@ fn table(settings: &DestinationSettings, name: &str, needed: &mut Vec<Needed>) -
             table.text("token_endpoint", &drive.token_endpoint);
         }
     }
+    if settings.layout != Layout::default() {
+        table.text("layout", settings.layout.word());
+    }
     let locks: Vec<&Lock> = settings.keys.all().collect();
     table.encrypt(&locks);
     table.text
@@ -353,7 +359,11 @@ fn by_hand(page: &mut String, found: &[Found]) {
         "\n## Without recoup\n\nFetch the newest `.manifest.json` of a plan, and the file beside it that has the same name.\n",
     );
     let all = || found.iter().flat_map(|found| &found.newest);
-    let sealed = all().find(|manifest| manifest.encryption.is_some());
+    let in_pieces = |manifest: &&Manifest| manifest.stored().iter().any(is_piece);
+    if let Some(manifest) = all().find(in_pieces) {
+        pieces_by_hand(page, manifest);
+    }
+    let sealed = all().find(|manifest| manifest.encryption.is_some() && !in_pieces(manifest));
     if let Some(manifest) = sealed {
         let locked = manifest.encryption.as_ref().is_some_and(|encryption| encryption.locked_key.is_some());
         let stem = manifest.file_stem();
@@ -373,4 +383,33 @@ fn by_hand(page: &mut String, found: &[Found]) {
              database.\n",
         );
     }
+}
+
+/// Puts a history together with Python alone; `docs/restore-by-hand.md` has the same.
+const PIECES: &str = include_str!("recovery_history.sh");
+
+fn is_piece(object: &Object) -> bool {
+    object.name.trim_end_matches(".age").ends_with(".history")
+}
+
+fn pieces_by_hand(page: &mut String, manifest: &Manifest) {
+    let stem = manifest.file_stem();
+    page.push_str(
+        "\nWhere a manifest names `.history` files, fetch all that it names. This needs Python and its zstd (`python3-zstandard`), \
+         and an empty folder in `SCRATCH`; what comes out is a `.zip` or a `.db`:\n\n",
+    );
+    let _ = writeln!(page, "    MANIFEST={stem}.manifest.json SCRATCH=by-hand; mkdir \"$SCRATCH\"");
+    if let Some(encryption) = &manifest.encryption {
+        match encryption.locked_key {
+            Some(_) => {
+                page.push_str("    jq -r .encryption.locked_key \"$MANIFEST\" > key.age\n");
+                page.push_str(
+                    "    age -d key.age > key.txt      # asks for the passphrase; remove key.txt afterwards\n",
+                );
+                page.push_str("    IDENTITY=key.txt\n");
+            }
+            None => page.push_str("    IDENTITY=FILE-WITH-THE-SECRET-KEY\n"),
+        }
+    }
+    let _ = write!(page, "\n```\n{PIECES}```\n");
 }

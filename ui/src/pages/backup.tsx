@@ -166,6 +166,7 @@ function Ladder({ backup }: { backup: BackupDetail }) {
 }
 
 function Facts({ backup }: { backup: BackupDetail }) {
+  const held = backup.parts.reduce((sum, part) => sum + part.bytes, 0);
   return (
     <section className="card">
       <h2>{t('backup.facts')}</h2>
@@ -183,7 +184,7 @@ function Facts({ backup }: { backup: BackupDetail }) {
         <dt>{t('plan.settings.format')}</dt>
         <dd>{t(`backup.format.${backup.format}`)}</dd>
         <dt>{t('backup.size')}</dt>
-        <dd>{size(backup.bytes)}</dd>
+        <dd>{held ? t('backup.takes', { taken: size(backup.bytes), held: size(held) }) : size(backup.bytes)}</dd>
         <dt>{t('backup.took')}</dt>
         <dd>{duration(backup.duration_ms)}</dd>
         <dt>{t('backup.made_by')}</dt>

@@ -96,6 +96,10 @@ pub fn unlock(locked: &str, passphrase: &str) -> Result<Option<Identity>> {
         Ok(from) => from,
         // Whether the passphrase is another one or the text was damaged cannot be told.
         Err(DecryptError::DecryptionFailed | DecryptError::KeyDecryptionFailed) => return Ok(None),
+        // Its own words for this do not hold on every machine: they overflow where much work is thought to be fine.
+        Err(DecryptError::ExcessiveWork { required, .. }) => {
+            return Err(bad(format!("it asks for 2^{required} of work")));
+        }
         Err(error) => return Err(bad(error.to_string())),
     };
     let mut text = String::new();

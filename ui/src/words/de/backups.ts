@@ -88,6 +88,7 @@ export const backups: Translated<typeof english> = {
   'backup.id': 'Id',
   'backup.took': 'Dauer',
   'backup.size': 'Größe einer Kopie',
+  'backup.takes': '{taken} für {held} Daten',
   'backup.warnings': 'Etwas zum Ansehen',
   'ladder.title': 'Was bewiesen ist',
   'ladder.checksum': 'Prüfsumme',

@@ -91,6 +91,7 @@ export const backups = {
   'backup.id': 'Id',
   'backup.took': 'Took',
   'backup.size': 'Size of a copy',
+  'backup.takes': '{taken} for {held} of data',
   'backup.warnings': 'Something to look at',
   'ladder.title': 'What is proven',
   'ladder.checksum': 'Checksum',
