@@ -35,9 +35,9 @@ impl Place {
     pub fn open(settings: &DestinationSettings, create: bool) -> Result<Self> {
         let keyring = Arc::new(Keyring::new(settings.keys.clone(), session::scratch_root(None)));
         let destination = recoup::destination::open(settings, create)?;
-        let mut store = FilesStore::new(destination).with_keys(Arc::clone(&keyring));
+        let mut store = FilesStore::new(destination).with_keys(Arc::clone(&keyring)).with_cache(session::cache_root());
         if settings.layout == Layout::History {
-            store = store.with_history(session::scratch_root(None), session::cache_root());
+            store = store.with_history(session::scratch_root(None));
         }
         let store = Arc::new(store);
         let mut settings = settings.clone();

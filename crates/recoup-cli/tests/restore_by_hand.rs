@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, FileTimes, Permissions};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -29,12 +29,17 @@ fn blocks(text: &str, mark: &str) -> Vec<String> {
         .collect()
 }
 
+/// Where a shell finds `recoup`, and the system's own Python, which has what the system's packages bring.
+fn path() -> OsString {
+    let bin = Path::new(env!("CARGO_BIN_EXE_recoup")).parent().unwrap().to_owned();
+    let first = [bin, PathBuf::from("/usr/bin")];
+    std::env::join_paths(first.into_iter().chain(std::env::split_paths(&std::env::var_os("PATH").unwrap()))).unwrap()
+}
+
 /// One shell for all of them, in an environment that holds nothing else and knows no UTF-8.
 fn type_in(script: &str, variables: &[(&str, &Path)]) -> Output {
-    let bin = Path::new(env!("CARGO_BIN_EXE_recoup")).parent().unwrap().to_owned();
-    let path = std::env::join_paths([bin].into_iter().chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())));
     let mut shell = Command::new("sh");
-    shell.args(["-e", "-c", script]).env_clear().env("PATH", path.unwrap()).env("LC_ALL", "C").current_dir("/");
+    shell.args(["-e", "-c", script]).env_clear().env("PATH", path()).env("LC_ALL", "C").current_dir("/");
     let output = shell.envs(variables.iter().copied()).output().unwrap();
     assert!(output.status.success(), "{script}\n{}", String::from_utf8_lossy(&output.stderr));
     output
@@ -271,6 +276,138 @@ fn the_page_opens_encrypted_backups_with_age_alone() {
     assert_eq!(found(&again), "by hand only\n");
     let whole = fs::read_to_string(again.join("manifest.json")).unwrap();
     assert!(whole.contains("\"origin\"") && whole.contains("manifest_sha256"), "{whole}");
+}
+
+/// Manifests of a plan, the oldest first.
+fn manifests(folder: &Path) -> Vec<PathBuf> {
+    let found = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut found: Vec<PathBuf> = found.filter(|path| path.to_str().unwrap().ends_with(".manifest.json")).collect();
+    let made = |path: &PathBuf| {
+        let manifest: serde_json::Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+        manifest["created_at"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap()
+    };
+    found.sort_by_key(made);
+    found
+}
+
+#[test]
+fn the_page_restores_every_backup_of_a_history() {
+    let text = page("docs/restore-by-hand.md");
+    let script = blocks(&text, "<!-- run history -->").remove(0);
+    assert!(script.lines().count() <= 82, "a page of Python and two lines of shell");
+    let folder = tempfile::tempdir().unwrap();
+    let [app, plain, archives] = ["app", "plain", "archives"].map(|name| folder.path().join(name));
+    fs::create_dir_all(app.join("tree")).unwrap();
+    let database = Connection::open(app.join("shop.db")).unwrap();
+    database
+        .execute_batch(
+            "PRAGMA journal_mode = WAL; CREATE TABLE t(id INTEGER PRIMARY KEY, note TEXT); CREATE TABLE photos(photo)",
+        )
+        .unwrap();
+    database.execute("INSERT INTO photos VALUES (randomblob(300000))", []).unwrap();
+    let grow = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+        INSERT INTO t(note) SELECT hex(randomblob(40)) FROM n";
+    let mut states = Vec::new();
+    for day in 0..4 {
+        // The first one takes more than one window.
+        database.execute(grow, [if day == 0 { 60_000 } else { 300 }]).unwrap();
+        database.execute("UPDATE t SET note = 'day ' || ?1 WHERE id % 97 = ?1", [day]).unwrap();
+        // Neither these nor what they replace compresses; nor does a text from which nothing can be taken over.
+        database.execute_batch("UPDATE photos SET photo = randomblob(300000)").unwrap();
+        database.execute_batch("UPDATE t SET note = hex(randomblob(40)) WHERE id BETWEEN 20000 AND 24000").unwrap();
+        fs::write(app.join(format!("tree/{}", 9 - day)), format!("file {day}\n").repeat(2000)).unwrap();
+        let backups = "recoup backup --database \"$APP/shop.db\" --format database --to \"$PLAIN\" --layout history >&2
+            recoup backup --database \"$APP/shop.db\" --directory \"$APP/tree\" --to \"$ARCHIVES\" --layout history >&2";
+        type_in(backups, &[("APP", &app), ("PLAIN", &plain), ("ARCHIVES", &archives)]);
+        database.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+        states.push((logical_digest(&app.join("shop.db"), &Context::quiet()).unwrap(), told(&app.join("tree"))));
+    }
+    for (kind, backups) in [("db", plain.join("shop")), ("zip", archives.join("shop"))] {
+        let manifests = manifests(&backups);
+        assert_eq!(manifests.len(), states.len());
+        for (manifest, (digest, tree)) in manifests.iter().zip(&states) {
+            let scratch = tempfile::tempdir().unwrap();
+            type_in(&script, &[("MANIFEST", manifest), ("SCRATCH", scratch.path())]);
+            let stem = manifest.file_name().unwrap().to_str().unwrap().strip_suffix(".manifest.json").unwrap();
+            let made: Vec<_> = fs::read_dir(scratch.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+            assert_eq!(made, [OsString::from(format!("{stem}.{kind}"))]);
+            let made = scratch.path().join(&made[0]);
+            if kind == "db" {
+                assert_eq!(logical_digest(&made, &Context::quiet()).unwrap(), *digest);
+                continue;
+            }
+            type_in("unzip -q \"$ZIP\" -d \"$SCRATCH\"", &[("ZIP", &made), ("SCRATCH", scratch.path())]);
+            assert_eq!(logical_digest(&scratch.path().join("database.db"), &Context::quiet()).unwrap(), *digest);
+            let content = |tree: &BTreeMap<Vec<u8>, Told>| -> Vec<(Vec<u8>, Vec<u8>)> {
+                tree.iter().map(|(name, entry)| (name.clone(), entry.6.clone())).collect()
+            };
+            assert_eq!(content(&told(&scratch.path().join("directories/tree"))), content(tree));
+        }
+    }
+    // One bit of the second piece: the first backup does not need it, the last one does.
+    let manifests = manifests(&plain.join("shop"));
+    let piece = manifests[1].to_str().unwrap().replace(".manifest.json", ".history");
+    let mut bytes = fs::read(&piece).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&piece, bytes).unwrap();
+    for (manifest, good) in [(&manifests[0], true), (&manifests[3], false)] {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut shell = Command::new("sh");
+        shell.args(["-e", "-c", &script]).env("PATH", path()).env("MANIFEST", manifest).env("SCRATCH", scratch.path());
+        let output = shell.output().unwrap();
+        assert_eq!(output.status.success(), good);
+        assert!(good || String::from_utf8_lossy(&output.stderr).contains(".history is damaged"));
+    }
+}
+
+#[test]
+fn the_page_opens_an_encrypted_history_with_age_and_python() {
+    let folder = tempfile::tempdir().unwrap();
+    let [app, backups, post] = ["app", "backups", "post"].map(|name| folder.path().join(name));
+    fs::create_dir(&app).unwrap();
+    fs::write(folder.path().join("passphrase"), "correct horse battery staple\n").unwrap();
+    let identity = folder.path().join("key.txt");
+    type_in("recoup keys new --quiet --out \"$KEY\" > \"$KEY.public\"", &[("KEY", &identity)]);
+    let database = Connection::open(app.join("shop.db")).unwrap();
+    database.execute_batch(ODD).unwrap();
+    let mut states = Vec::new();
+    for day in 0..3 {
+        database.execute("INSERT INTO log SELECT ?1 FROM sqlite_schema", [day]).unwrap();
+        let script = "what=\"--database $APP/shop.db --format database --layout history\"
+            recoup backup $what --to \"$BACKUPS\" --passphrase-file \"$HERE/passphrase\" >&2
+            recoup backup $what --to \"$POST\" --recipient \"$(cat \"$KEY.public\")\" --identity \"$KEY\" >&2";
+        let cache = folder.path().join("cache");
+        let variables = [("APP", app.as_path()), ("BACKUPS", &backups), ("POST", &post), ("HERE", folder.path())];
+        type_in(script, &[&variables[..], &[("KEY", &identity), ("XDG_CACHE_HOME", &cache)]].concat());
+        states.push(logical_digest(&app.join("shop.db"), &Context::quiet()).unwrap());
+    }
+    let text = page("docs/restore-by-hand.md");
+    let block = |mark: &str| blocks(&text, mark).remove(0);
+    let (key, script) = (block("<!-- run history key -->"), block("<!-- run history -->"));
+    let digest = |scratch: &Path, manifest: &Path| {
+        let name = manifest.file_name().unwrap().to_str().unwrap().replace(".manifest.json", ".db");
+        logical_digest(&scratch.join(name), &Context::quiet()).unwrap()
+    };
+
+    let made = manifests(&post.join("shop"));
+    assert_eq!(made.len(), states.len());
+    for (manifest, state) in made.iter().zip(&states) {
+        let scratch = tempfile::tempdir().unwrap();
+        type_in(&script, &[("MANIFEST", manifest), ("SCRATCH", scratch.path()), ("IDENTITY", &identity)]);
+        assert_eq!(digest(scratch.path(), manifest), *state);
+    }
+
+    let manifest = manifests(&backups.join("shop")).remove(2);
+    let scratch = tempfile::tempdir().unwrap();
+    let mut typist = Command::new("python3");
+    typist.args(["-c", TYPIST, &key, "correct horse battery staple"]).env("PATH", path());
+    typist.env("MANIFEST", &manifest).env("SCRATCH", scratch.path());
+    let output = typist.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let key = scratch.path().join("key.txt");
+    type_in(&script, &[("MANIFEST", &manifest), ("SCRATCH", scratch.path()), ("IDENTITY", &key)]);
+    assert_eq!(digest(scratch.path(), &manifest), states[2]);
 }
 
 #[test]

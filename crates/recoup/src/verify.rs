@@ -68,6 +68,9 @@ pub fn run(store: &dyn Store, backup: &Listed, level: Level, scratch: &Path, con
             problems.extend(proof::prove(manifest, &object.name, &path, level, scratch, context)?);
         }
     }
+    if !problems.is_empty() {
+        store.distrust(manifest);
+    }
     // Damage is told first; a key that was given and does not open it, at every level.
     match opened {
         Err(error) if problems.is_empty() && (level > Level::Checksum || error.code() == "wrong_key") => Err(error),

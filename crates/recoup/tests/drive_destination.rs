@@ -488,14 +488,9 @@ fn large_in_a_child() {
         token_endpoint: format!("{url}/token"),
         endpoint: url,
     };
-    let (address, limits) = (Address::Drive(drive), recoup::model::destination::Limits::default());
-    let destination = opened(&DestinationSettings {
-        name: "offsite".into(),
-        address,
-        limits,
-        keys: Default::default(),
-        layout: Default::default(),
-    });
+    let address = Address::Drive(drive);
+    let destination =
+        opened(&DestinationSettings { address, ..DestinationSettings::directory("offsite", folder.clone()) });
     let large = folder.join("large");
     let stored = destination.put("plan/large", Body::File(&large), &Context::quiet()).unwrap();
     assert_eq!(stored.bytes, fs::metadata(&large).unwrap().len());

@@ -33,14 +33,14 @@ mod remote {
     use super::*;
     fn fresh() -> Fixture<dyn Store> {
         let scratch = tempfile::tempdir().unwrap();
-        let store = FilesStore::new(Arc::new(Memory::default())).with_history(scratch.path().to_owned(), None);
+        let store = FilesStore::new(Arc::new(Memory::default())).with_history(scratch.path().to_owned());
         Fixture { subject: Arc::new(store), keep: Box::new(scratch) }
     }
     recoup_testkit::store_contract!(fresh);
 }
 
 fn on(root: &Path) -> FilesStore {
-    FilesStore::new(Arc::new(LocalDestination::open(root, true).unwrap())).with_history(std::env::temp_dir(), None)
+    FilesStore::new(Arc::new(LocalDestination::open(root, true).unwrap())).with_history(std::env::temp_dir())
 }
 
 /// Puts a file as the only object of a backup.
@@ -193,7 +193,7 @@ fn every_backup_survives_the_deletion_of_every_other() {
         let store = on(directory.path());
         let all: Vec<Manifest> = (0..).zip(&states).map(|(day, bytes)| put(&store, day, ".db", bytes)).collect();
         for (day, manifest) in all.iter().enumerate().filter(|(day, _)| *day != survivor) {
-            assert!(store.discard(&manifest.id, false).unwrap(), "{day} goes to the trash");
+            store.delete(&manifest.id, false).unwrap_or_else(|error| panic!("{day}: {error}"));
         }
         assert!(get(&store, &all[survivor]) == states[survivor]);
         // Its pieces and no others.
@@ -201,6 +201,23 @@ fn every_backup_survives_the_deletion_of_every_other() {
         store.delete(&all[survivor].id, false).unwrap();
         assert_eq!(pieces(directory.path()).len(), 0);
     }
+}
+
+#[test]
+fn what_waits_in_the_trash_can_come_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = on(directory.path());
+    let shop = Shop::new(4096, 500);
+    let first = put(&store, 0, ".db", &shop.bytes());
+    shop.change(10, 1);
+    let second = put(&store, 1, ".db", &shop.bytes());
+    assert!(store.discard(&second.id, false).unwrap());
+    store.delete(&first.id, false).unwrap();
+    let trashed = store.trash().unwrap().remove(0);
+    for file in fs::read_dir(&trashed.folder).unwrap().map(|entry| entry.unwrap().path()) {
+        fs::rename(&file, directory.path().join("shop").join(file.file_name().unwrap())).unwrap();
+    }
+    assert!(get(&store, &second) == shop.bytes());
 }
 
 #[test]
@@ -229,7 +246,7 @@ fn nothing_shared_goes_while_a_manifest_cannot_be_read() {
 fn pieces_that_nobody_names_are_swept_after_a_day() {
     let memory = Arc::new(Memory::default());
     let scratch = tempfile::tempdir().unwrap();
-    let store = FilesStore::new(memory.clone()).with_history(scratch.path().to_owned(), None);
+    let store = FilesStore::new(memory.clone()).with_history(scratch.path().to_owned());
     let shop = Shop::new(4096, 500);
     let first = put(&store, 0, ".db", &shop.bytes());
     shop.change(10, 1);
@@ -286,7 +303,11 @@ fn a_flipped_bit_is_found_named_and_healed() {
         }
         fs::write(&paths[hit], &bytes).unwrap();
     }
-    // The next backup begins a new chain, because the capture is gone and a piece is not what it was.
+    // The next backup begins a new chain, because verification found out and a piece is not what it was.
+    let kept = directory.path().join(".recoup/history/shop");
+    assert!(!kept.exists(), "damage was found, so nothing that is kept is relied upon");
+    put(&store, 8, ".db", &shop.bytes());
+    assert!(kept.exists());
     let mut bad = fs::read(&paths[0]).unwrap();
     let middle = bad.len() / 2;
     bad[middle] ^= 1;
@@ -435,5 +456,29 @@ proptest! {
             pieces(directory.path()).iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect()
         };
         prop_assert_eq!(there, named.into_iter().collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_damaged_copy_whose_piece_others_need_is_mended() {
+    let folder = tempfile::tempdir().unwrap();
+    let [good, damaged] = ["good", "damaged"].map(|name| folder.path().join(name));
+    let (from, to) = (on(&good), on(&damaged));
+    let scratch = tempfile::tempdir().unwrap();
+    let shop = Shop::new(4096, 300);
+    let mut states = Vec::new();
+    for second in 0..3 {
+        states.push((put(&from, second, ".db", &shop.bytes()), shop.bytes()));
+        let newest = listed(&from).remove(0);
+        recoup::copy::run(&from, &newest, &to, scratch.path(), &Context::quiet()).unwrap();
+        shop.change(20, second as u32 + 1);
+    }
+    fs::remove_file(&pieces(&damaged)[0]).unwrap();
+    for (at, backup) in listed(&from).iter().enumerate() {
+        let copied = recoup::copy::run(&from, backup, &to, scratch.path(), &Context::quiet()).unwrap();
+        assert_eq!(copied, recoup::copy::Copied::Mended, "{at}");
+    }
+    for (listed, (_, bytes)) in listed(&to).iter().rev().zip(&states) {
+        assert!(listed.missing.is_empty() && get(&to, &listed.manifest) == *bytes);
     }
 }

@@ -23,7 +23,7 @@ use recoup_testkit::hand_clock::HandClock;
 use recoup_testkit::tree::files;
 
 fn on(root: &Path) -> FilesStore {
-    FilesStore::new(Arc::new(LocalDestination::open(root, true).unwrap())).with_history(std::env::temp_dir(), None)
+    FilesStore::new(Arc::new(LocalDestination::open(root, true).unwrap())).with_history(std::env::temp_dir())
 }
 
 /// The state of a day: 40 blocks, of which every day changes some and adds one.

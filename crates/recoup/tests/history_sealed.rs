@@ -37,7 +37,8 @@ fn with(destination: Arc<dyn Destination>, folder: &Path, lock: Lock) -> FilesSt
     let keys = Keys { lock: Some(lock), ..Keys::default() };
     FilesStore::new(destination)
         .with_keys(Arc::new(Keyring::new(keys, folder.to_owned())))
-        .with_history(folder.to_owned(), Some(folder.join("cache")))
+        .with_history(folder.to_owned())
+        .with_cache(Some(folder.join("cache")))
 }
 
 fn directory(root: &Path) -> Arc<dyn Destination> {

@@ -115,9 +115,10 @@ impl Site {
     /// The backups at a destination; see [`Site::open`].
     pub fn store(&self, name: &str) -> Result<Arc<dyn Store>> {
         let settings = self.destination(name)?;
-        let mut store = FilesStore::new(self.open(&settings)?).with_clock(self.clock.clone());
+        let mut store =
+            FilesStore::new(self.open(&settings)?).with_clock(self.clock.clone()).with_cache(Some(self.data.clone()));
         if settings.layout == Layout::History {
-            store = store.with_history(self.scratch_root(), Some(self.data.clone()));
+            store = store.with_history(self.scratch_root());
         }
         if settings.keys.is_empty() {
             return Ok(Arc::new(store));

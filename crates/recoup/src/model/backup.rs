@@ -196,7 +196,8 @@ pub struct Manifest {
     pub host: Option<String>,
     /// What was captured, one per source.
     pub parts: Vec<Part>,
-    /// What lies at the destination. Empty in the copy inside an archive, which cannot contain its own hash.
+    /// Its files: they lie at the destination as they are, or are made of the pieces of its history. Empty in the copy inside
+    /// an archive, which cannot contain its own hash.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub objects: Vec<Object>,
     /// How much was proven before the manifest was written.

@@ -31,13 +31,18 @@ impl History {
         numbers
     }
 
+    /// Whether it names as many pieces as its number asks for.
+    pub fn is_whole(&self) -> bool {
+        History::numbers(self.number).len() == self.pieces.len()
+    }
+
     /// The pieces that the next backup continues; `None` when it begins a chain of its own: because this one is not what it
     /// should be, or because what changed since its beginning takes more than the beginning itself.
     pub fn continued(&self) -> Option<&[Object]> {
         let numbers = History::numbers(self.number);
         let parent = before(self.number.checked_add(1)?)?;
         let end = numbers.iter().position(|number| *number == parent)?;
-        let pieces = self.pieces.get(..=end).filter(|_| numbers.len() == self.pieces.len())?;
+        let pieces = self.pieces.get(..=end).filter(|_| self.is_whole())?;
         let (first, changes) = pieces.split_first()?;
         (changes.iter().map(|piece| piece.bytes).sum::<u64>() <= first.bytes).then_some(pieces)
     }

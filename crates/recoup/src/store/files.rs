@@ -21,19 +21,15 @@
 //! one away ([`super::removal`]).
 
 use std::collections::{HashMap, HashSet};
-use std::fs::OpenOptions;
-use std::io::{Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use data_encoding::HEXLOWER;
 use jiff::SignedDuration;
-use sha2::{Digest, Sha256};
 
 use super::history::{Captured, Histories};
 use super::keyring::Writer;
 use super::name::{self, MANIFEST, PENDING, PROTECTED, StoredName};
+use super::reading::{base_of, belongs};
 use super::seal::stored_form;
 use super::{Hold, Keyring, Listed, Listing, Store, Trashed, foreign, hold, memory, trash};
 use crate::clock::{Clock, SystemClock};
@@ -46,8 +42,6 @@ use crate::model::guard::Memory;
 use crate::model::{BackupId, Manifest, Object, Plan, RestoreRecord, Warning};
 use crate::progress::Context;
 
-/// Longest manifest that is read: far more than any real one, far less than memory.
-const MANIFEST_LIMIT: u64 = 256 << 20;
 const MARK: &[u8] = b"{\"protected\": true}\n";
 /// How old an announcement at a destination without locks must be before its run counts as dead.
 pub(super) const PENDING_AGE: SignedDuration = SignedDuration::from_hours(24);
@@ -60,6 +54,9 @@ pub struct FilesStore {
     pub(super) keyring: Option<Arc<Keyring>>,
     /// New backups become part of a history.
     pub(super) history: Option<Histories>,
+    /// A private folder of this machine for the last captures of destinations that are not here or are encrypted; without
+    /// one the pieces themselves are read.
+    pub(super) cache: Option<PathBuf>,
     /// Backups that are being put.
     working: Mutex<HashMap<BackupId, Working>>,
 }
@@ -84,7 +81,7 @@ impl FilesStore {
     /// The backups at `destination`.
     pub fn new(destination: Arc<dyn Destination>) -> Self {
         let clock = Arc::new(SystemClock::new());
-        FilesStore { destination, clock, keyring: None, history: None, working: Mutex::default() }
+        FilesStore { destination, clock, keyring: None, history: None, cache: None, working: Mutex::default() }
     }
 
     /// Asks another clock how old an announcement is.
@@ -99,10 +96,17 @@ impl FilesStore {
         self
     }
 
-    /// Puts new backups in a history: each takes only what has changed. `scratch` and `cache` are private folders of this
-    /// machine, for the run and for what the next one is compared with, where that may not lie at the destination.
-    pub fn with_history(mut self, scratch: PathBuf, cache: Option<PathBuf>) -> Self {
-        self.history = Some(Histories { scratch, cache });
+    /// Puts new backups in a history: each takes only what has changed. `scratch` is a private folder of this machine, for
+    /// the run.
+    pub fn with_history(mut self, scratch: PathBuf) -> Self {
+        self.history = Some(Histories { scratch });
+        self
+    }
+
+    /// Keeps what the next backup of a history is compared with in a private folder of this machine, where it may not lie
+    /// at the destination; and forgets it there when the history is damaged.
+    pub fn with_cache(mut self, cache: Option<PathBuf>) -> Self {
+        self.cache = cache;
         self
     }
 
@@ -138,50 +142,6 @@ impl FilesStore {
         Ok(self.destination.list(&key)?.iter().any(|object| object.key == key))
     }
 
-    /// A manifest, opened where that can be done.
-    fn read_manifest(&self, stored: &StoredName<'_>) -> Result<Manifest> {
-        self.unsealed(self.read_outer(stored)?).map_err(|error| error.while_("opening the manifest"))
-    }
-
-    pub(super) fn read_outer(&self, stored: &StoredName<'_>) -> Result<Manifest> {
-        let mut bytes = Vec::new();
-        let from = self.destination.get(&format!("{}{MANIFEST}", stored.base), 0)?;
-        from.take(MANIFEST_LIMIT).read_to_end(&mut bytes).map_err(|e| Error::io("reading the manifest", e))?;
-        let manifest = Manifest::parse(&bytes)?;
-        let bad = |text: String| Err(Error::corrupted(text).while_("reading the manifest"));
-        if base_of(&manifest)? != stored.base {
-            return bad("it is the manifest of another backup".into());
-        }
-        let pieces = manifest.history.iter().flat_map(|history| &history.pieces);
-        match manifest.objects.iter().chain(pieces).find(|object| !belongs(object, stored.base)) {
-            Some(object) => bad(format!("it names {:?}, which is not of this backup", object.name)),
-            None => Ok(manifest),
-        }
-    }
-
-    /// The base (`<plan>/<stem>`) and manifest of one backup.
-    pub(super) fn locate(&self, id: &BackupId) -> Result<(String, Manifest)> {
-        let mut lost = super::find::missing(id.as_str());
-        for object in self.destination.list("")? {
-            let Some(stored) = StoredName::parse(&object.key) else { continue };
-            if stored.extension == MANIFEST && stored.tail() == id.tail() {
-                match self.read_outer(&stored) {
-                    Ok(manifest) if manifest.id == *id => return Ok((stored.base.to_owned(), manifest)),
-                    Ok(_) => {}
-                    Err(error) => lost = error.while_(format!("reading {}", object.key)),
-                }
-            }
-        }
-        Err(lost)
-    }
-
-    /// Objects of a manifest that are not there or have another size.
-    fn missing(base: &str, manifest: &Manifest, present: &HashMap<&str, u64>) -> Vec<String> {
-        let (plan, _) = base.split_once('/').unwrap_or_default();
-        let lacks = |o: &&Object| present.get(format!("{plan}/{}", o.name).as_str()) != Some(&o.bytes);
-        manifest.stored().iter().filter(lacks).map(|object| object.name.clone()).collect()
-    }
-
     /// Puts one object, and makes room when there is none.
     pub(super) fn put_one(&self, key: &str, path: &Path, context: &Context) -> Result<Stored> {
         match self.destination.put(key, Body::File(path), context) {
@@ -191,24 +151,6 @@ impl FilesStore {
             }
             other => other,
         }
-    }
-
-    /// Writes an object to the new file `path` (0600); its length and SHA-256.
-    fn download(&self, key: &str, path: &Path, context: &Context) -> Result<(u64, String)> {
-        let doing = |e| Error::at("writing", path, e);
-        let mut options = OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path).map_err(doing)?;
-        let mut from = self.destination.get(key, 0)?;
-        let (mut hasher, mut bytes, mut buffer) = (Sha256::new(), 0, vec![0; 1 << 20]);
-        loop {
-            let n = from.read(&mut buffer).map_err(|e| Error::io(format!("downloading {key}"), e))?;
-            let Some(chunk) = buffer.get(..n).filter(|chunk| !chunk.is_empty()) else { break };
-            hasher.update(chunk);
-            file.write_all(chunk).map_err(doing)?;
-            bytes += n as u64;
-            context.advance(n as u64)?;
-        }
-        Ok((bytes, HEXLOWER.encode(&hasher.finalize())))
     }
 
     /// Puts files as they are, or encrypted; fills the manifest with what was put.
@@ -244,19 +186,6 @@ impl FilesStore {
     }
 }
 
-pub(super) fn base_of(manifest: &Manifest) -> Result<String> {
-    Plan::check_name(&manifest.plan)?;
-    Ok(format!("{}/{}", manifest.plan, manifest.file_stem()))
-}
-
-/// Whether an object that a manifest names is data of that backup, or a piece of its plan's history; a manifest must not
-/// lead elsewhere.
-fn belongs(object: &Object, base: &str) -> bool {
-    let plan = base.split_once('/').map_or("", |(plan, _)| plan);
-    object.name.strip_prefix(name::stem_of(base)).is_some_and(|extension| name::DATA.contains(&extension))
-        || name::is_piece(plan, &object.name)
-}
-
 impl Store for FilesStore {
     fn describe(&self) -> String {
         self.destination.describe()
@@ -276,6 +205,10 @@ impl Store for FilesStore {
 
     fn compresses(&self) -> bool {
         self.history.is_some()
+    }
+
+    fn distrust(&self, manifest: &Manifest) {
+        self.forget_capture(manifest);
     }
 
     fn check_key(&self, plan: &str, context: &Context) -> Result<Vec<Warning>> {

@@ -19,9 +19,10 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::files::{FilesStore, base_of};
+use super::files::FilesStore;
 use super::keyring::Writer;
-use super::name::{self, PIECE};
+use super::name::{self, PIECES, SEALED};
+use super::reading::base_of;
 use super::seal::{create, stored_form};
 use super::{Listed, Store};
 use crate::destination::Staging;
@@ -38,9 +39,6 @@ const LAST: &str = "last.json";
 pub(super) struct Histories {
     /// A folder of this machine for the run, where the destination is not here.
     pub scratch: PathBuf,
-    /// A private folder of this machine for the last captures of destinations that are not here or are encrypted; without
-    /// one the pieces themselves are read.
-    pub cache: Option<PathBuf>,
 }
 
 /// What was captured for a backup that is being put.
@@ -88,7 +86,9 @@ impl FilesStore {
         let staging = Staging::create(root.as_deref().unwrap_or(&histories.scratch))?;
         let piece = staging.path().join("piece");
         let parent = self.parent(&manifest.plan, writer)?;
-        let folder = self.kept_in(histories, &manifest.plan, writer.is_some());
+        let blind = writer.is_some_and(|writer| writer.identity.is_none());
+        // What cannot be read back here is not continued either.
+        let folder = self.kept_in(&manifest.plan, writer.is_some()).filter(|_| !blind);
         let sources: Vec<(&str, &Path)> = packed.iter().map(|one| (one.extension, one.path.as_path())).collect();
         let (encoded, parent) = self.encode(&piece, &sources, parent, folder.as_deref(), &staging, context)?;
 
@@ -104,7 +104,7 @@ impl FilesStore {
             return Err(Error::corrupted(text).while_("storing the backup"));
         }
         let unchanged = parent.as_ref().is_some_and(|parent| parent.whole && same(&parent.listed.manifest, &objects));
-        let own = Packed { extension: PIECE, path: piece };
+        let own = Packed { extension: self.free_name(base)?, path: piece };
         let put: &[Packed] = if unchanged { &[] } else { std::slice::from_ref(&own) };
         self.put_plain(base, put, writer, manifest, context)?;
 
@@ -168,6 +168,20 @@ impl FilesStore {
         }
     }
 
+    /// An extension that no piece of this backup has: of a damaged copy that is replaced the piece may still be needed.
+    fn free_name(&self, base: &str) -> Result<&'static str> {
+        let there = self.destination.list(base)?;
+        let is_free = |extension: &&&str| {
+            let key = format!("{base}{extension}");
+            !there.iter().any(|object| object.key == key || object.key == format!("{key}{SEALED}"))
+        };
+        let taken = || {
+            let text = format!("Too many pieces are called {}", name::stem_of(base));
+            Error::new(ErrorKind::WouldOverwrite, "would_overwrite", text)
+        };
+        PIECES.iter().find(is_free).copied().ok_or_else(taken)
+    }
+
     /// The newest backup of the plan that a new one can continue.
     fn parent(&self, plan: &str, writer: Option<&Writer>) -> Result<Option<Parent>> {
         let keys = writer.map(|writer| writer.keys.as_slice()).unwrap_or_default();
@@ -194,7 +208,9 @@ impl FilesStore {
     ) -> Result<PathBuf> {
         let base = base_of(manifest)?;
         let extension = object.name.strip_prefix(name::stem_of(&base)).unwrap_or_default();
-        let pieces = manifest.history.as_ref().map(|history| history.pieces.as_slice()).unwrap_or_default();
+        let history = manifest.history.as_ref().filter(|history| history.is_whole());
+        let pieces = history.map(|history| history.pieces.as_slice());
+        let pieces = pieces.ok_or_else(|| Error::corrupted("it names another number of pieces than it has"))?;
         let folder = scratch.join(format!(".pieces-{}", object.name));
         let doing = |e| Error::at("making", &folder, e);
         fs::DirBuilder::new().mode(0o700).recursive(true).create(&folder).map_err(doing)?;
@@ -249,19 +265,18 @@ impl FilesStore {
     }
 
     /// Where the last capture of a plan is kept: beside the backups, unless they are encrypted or not on this machine.
-    fn kept_in(&self, histories: &Histories, plan: &str, sealed: bool) -> Option<PathBuf> {
+    fn kept_in(&self, plan: &str, sealed: bool) -> Option<PathBuf> {
         let here = self.destination.staging_root().filter(|_| !sealed).map(|root| root.join("history"));
         let place = || HEXLOWER.encode(&Sha256::digest(self.destination.describe()));
-        let elsewhere = || histories.cache.as_ref().map(|cache| cache.join("history").join(&place()[..16]));
+        let elsewhere = || self.cache.as_ref().map(|cache| cache.join("history").join(&place()[..16]));
         here.or_else(elsewhere).map(|root| root.join(plan))
     }
 
     /// Something is wrong with a history: the next backup is not to rely on what it knows of it.
     pub(super) fn forget_capture(&self, manifest: &Manifest) {
-        if let Some(histories) = &self.history {
-            if let Some(folder) = self.kept_in(histories, &manifest.plan, manifest.encryption.is_some()) {
-                let _ = fs::remove_dir_all(folder);
-            }
+        let folder = self.kept_in(&manifest.plan, manifest.encryption.is_some());
+        if let Some(folder) = folder {
+            let _ = fs::remove_dir_all(folder);
         }
     }
 }

@@ -22,9 +22,8 @@ use super::key_name::{self, FOLDER, Named, named, stamp};
 use super::name::{MANIFEST, StoredName};
 use crate::destination::{Body, Destination};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::Manifest;
-use crate::model::channel::Secret;
 use crate::model::encryption::{Keys, Lock, Opening};
+use crate::model::{Manifest, channel::Secret};
 use crate::progress::Context;
 
 /// The longest secret and the longest locked key that are read.

@@ -16,6 +16,7 @@ mod keyring;
 mod memory;
 mod name;
 mod pieces;
+mod reading;
 mod records;
 mod removal;
 mod seal;
@@ -81,6 +82,8 @@ pub trait Store: Send + Sync {
     fn compresses(&self) -> bool {
         false
     }
+    /// This backup turned out to be damaged: nothing that was remembered of its plan is to be relied upon.
+    fn distrust(&self, _manifest: &Manifest) {}
     /// Makes sure that backups of a plan can be locked here and opened again, before anything is made; makes a key where
     /// one is needed. Warnings are worth telling once.
     ///

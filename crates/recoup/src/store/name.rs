@@ -1,4 +1,4 @@
-//! The names of the `files` layout, written and read: `<plan>/<plan>-<YYYYMMDDTHHMMSSZ>-<id6>.<ext>`. Reading
+//! The names of what lies at a destination, written and read: `<plan>/<plan>-<YYYYMMDDTHHMMSSZ>-<id6>.<ext>`. Reading
 //! is exact, because deleting depends on it: what does not match is somebody else's file.
 //!
 //! Not here: the time and id inside a name are cosmetic; the manifest is what counts.
@@ -15,8 +15,8 @@ pub(super) const PENDING: &str = ".pending";
 pub(crate) const PLAIN: &[&str] = &[".zip", ".db", ".json", ".csv.zip"];
 /// What is appended to them when they are encrypted.
 pub(super) const SEALED: &str = ".age";
-/// Extension of a piece of a history.
-pub(super) const PIECE: &str = ".history";
+/// Extensions of pieces of a history: the first, unless a piece of that name is there already and others need it.
+pub(super) const PIECES: [&str; 4] = [".history", ".1.history", ".2.history", ".3.history"];
 /// All of them.
 pub(super) const DATA: &[&str] = &[
     ".zip",
@@ -24,11 +24,17 @@ pub(super) const DATA: &[&str] = &[
     ".json",
     ".csv.zip",
     ".history",
+    ".1.history",
+    ".2.history",
+    ".3.history",
     ".zip.age",
     ".db.age",
     ".json.age",
     ".csv.zip.age",
     ".history.age",
+    ".1.history.age",
+    ".2.history.age",
+    ".3.history.age",
 ];
 
 /// A key of ours, taken apart.
@@ -86,8 +92,8 @@ pub(super) fn stem_of(base: &str) -> &str {
 /// Whether this is the name of a piece of a history of a plan: it may belong to several backups.
 pub(super) fn is_piece(plan: &str, name: &str) -> bool {
     let plain = name.strip_suffix(SEALED).unwrap_or(name);
-    let base = plain.strip_suffix(PIECE).and_then(base_of_stem);
-    base.is_some_and(|base| base.split_once('/').is_some_and(|(of, _)| of == plan))
+    let mut bases = PIECES.iter().filter_map(|extension| base_of_stem(plain.strip_suffix(extension)?));
+    bases.any(|base| base.split_once('/').is_some_and(|(of, _)| of == plan))
 }
 
 /// The base of a stem; `None` when it is not exactly a stem of this layout.

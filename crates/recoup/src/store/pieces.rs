@@ -7,10 +7,12 @@
 
 use std::collections::HashSet;
 
+use super::Store;
 use super::files::{FilesStore, PENDING_AGE};
 use super::name::{self, MANIFEST, PENDING, StoredName};
 use crate::destination::{Lease, ObjectInfo};
 use crate::error::{ErrorKind, Result};
+use crate::model::Manifest;
 
 /// The pieces of a plan that are needed.
 pub(super) enum Needed {
@@ -44,6 +46,15 @@ impl FilesStore {
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) if error.kind() == ErrorKind::Unreachable => return Err(error),
                 Err(_) => return Ok(Needed::Unknown),
+            }
+        }
+        // What waits in the trash can come back.
+        for trashed in self.trash()?.iter().filter(|trashed| trashed.plan == plan) {
+            let path = trashed.folder.join(format!("{}{MANIFEST}", trashed.stem));
+            match std::fs::read(&path).map(|bytes| Manifest::parse(&bytes)) {
+                Ok(Ok(manifest)) => named.extend(manifest.stored().iter().map(|object| object.name.clone())),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                _ => return Ok(Needed::Unknown),
             }
         }
         Ok(Needed::These(named))

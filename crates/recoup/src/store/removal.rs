@@ -1,4 +1,4 @@
-//! Taking away from the `files` layout: deleting a backup for good or into the trash, and sweeping what nobody needs.
+//! Taking away: deleting a backup for good or into the trash, and sweeping what nobody needs.
 //!
 //! Not here: when a backup may go; that is retention's business, or a person's.
 

@@ -1,5 +1,5 @@
-//! Encrypted backups of the `files` layout: objects are encrypted on their way to the destination and decrypted on their
-//! way back, and the manifest keeps in the clear only what listing, checksums and retention need.
+//! Encrypted backups: objects, or the pieces of a history, are encrypted on their way to the destination and decrypted on
+//! their way back, and the manifest keeps in the clear only what listing, checksums and retention need.
 //!
 //! Not here: ciphers ([`super::cipher`]) and keys ([`super::keyring`]).
 

@@ -29,8 +29,9 @@ const WINDOW: usize = 4 << 20;
 const NEW_GROUP: usize = 512 << 10;
 /// Raw bytes from which on a group of changed blocks is closed: smaller, since one block needs its whole group.
 const CHANGED_GROUP: usize = 64 << 10;
-/// The longest table, unpacked: no window has more ranges than bytes.
-const TABLE: usize = 32 << 20;
+/// The longest table, unpacked, and the most ranges that one has: far more than the members of any archive make.
+const TABLE: usize = 4 << 20;
+const RANGES: usize = 1 << 18;
 /// Compression level of zstd.
 const LEVEL: i32 = 3;
 /// Blocks of what is no database.

@@ -99,6 +99,9 @@ impl Table {
             from = rest;
             let shape = *Shape::ALL.get(usize::from(*shape)).ok_or_else(|| damaged("a group of an unknown shape"))?;
             let (raw, stored) = (size(&mut from)?, size(&mut from)?);
+            if table.groups.len() >= super::RANGES {
+                return Err(damaged("a table has too many groups"));
+            }
             table.groups.push(Group { shape, raw, stored });
         }
         let (mut at, mut shift) = (start, 0_i64);
@@ -125,7 +128,7 @@ impl Table {
                 From::New => new += length,
                 From::Changed => changed += length,
             }
-            if all > super::WINDOW {
+            if all > super::WINDOW || table.extents.len() > super::RANGES {
                 return Err(damaged("a window is too long"));
             }
         }
