@@ -8,7 +8,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fs;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -154,10 +154,8 @@ impl Bench {
         let back = self.work.join("back");
         sync();
         let begin = Instant::now();
-        // In pieces as large as those in which a backup is fetched.
-        let mut file = BufWriter::with_capacity(1 << 20, fs::File::create(&back).unwrap());
+        let mut file = fs::File::create(&back).unwrap();
         std::io::copy(&mut destination.get(key, 0).unwrap(), &mut file).unwrap();
-        file.into_inner().unwrap();
         let fetching = begin.elapsed();
         self.same(&back);
         destination.delete(key).unwrap();

@@ -4,7 +4,6 @@
 //!
 //! Not here: how a protocol does one step (a file each), and what the objects mean.
 
-mod ahead;
 pub(super) mod content;
 pub(super) mod drive;
 pub(super) mod failure;
@@ -127,7 +126,7 @@ impl<P: Protocol + 'static> Remote<P> {
         Ok(Stored { bytes, sha256 })
     }
 
-    fn reader(&self, key: &str, from: u64, context: &Context) -> Result<content::Paced<Box<dyn Read + Send>>> {
+    fn reader(&self, key: &str, from: u64, context: &Context) -> Result<content::Paced<Reading<P>>> {
         Reading::open(&self.protocol, &self.limits, key, from, context)
             .map_err(|error| error.while_(format!("reading {key} at {}", self.describe())))
     }

@@ -5,7 +5,6 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use super::Protocol;
-use super::ahead::Ahead;
 use super::content::Paced;
 use super::failure::{Failure, Step, attempt};
 use crate::error::{Error, ErrorKind, Result};
@@ -25,15 +24,9 @@ pub(super) struct Reading<P> {
     cuts: u32,
 }
 
-impl<P: Protocol + 'static> Reading<P> {
+impl<P: Protocol> Reading<P> {
     /// From byte `from` on.
-    pub fn open(
-        protocol: &Arc<P>,
-        limits: &Limits,
-        key: &str,
-        from: u64,
-        context: &Context,
-    ) -> Result<Paced<Box<dyn Read + Send>>> {
+    pub fn open(protocol: &Arc<P>, limits: &Limits, key: &str, from: u64, context: &Context) -> Result<Paced<Self>> {
         let mut reading = Reading {
             protocol: protocol.clone(),
             limits: limits.clone(),
@@ -54,11 +47,7 @@ impl<P: Protocol + 'static> Reading<P> {
         }
         // Progress is told by whoever uses the bytes.
         let quiet = Context { observer: Arc::new(crate::progress::Silent), ..context.clone() };
-        let from: Box<dyn Read + Send> = match limits.bandwidth {
-            Some(_) => Box::new(reading),
-            None => Box::new(Ahead::new(reading)),
-        };
-        Ok(Paced::new(from, None, limits.bandwidth, &quiet))
+        Ok(Paced::new(reading, None, limits.bandwidth, &quiet))
     }
 
     fn attempt<T>(&self, mut step: impl FnMut() -> Step<T>) -> Result<T> {
@@ -87,7 +76,7 @@ impl<P: Protocol + 'static> Reading<P> {
     }
 }
 
-impl<P: Protocol + 'static> Read for Reading<P> {
+impl<P: Protocol> Read for Reading<P> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.at < self.end && !buffer.is_empty() {
             self.context.check()?;
