@@ -219,7 +219,7 @@ fn a_newer_archive_is_refused_by_its_number() {
     writer.begin_part(PartKind::Settings, "settings").unwrap();
     writer.entry(&Entry::file("settings", 2), Content::Stream(&mut &b"{}"[..])).unwrap();
     let settings = part(&mut writer, PartKind::Settings, "settings");
-    let newer = Manifest { recoup_manifest: 3, ..manifest(vec![settings]) };
+    let newer = Manifest { recoup_manifest: recoup::model::backup::HISTORY_VERSION + 1, ..manifest(vec![settings]) };
     writer.finish(&newer).unwrap();
     let error = place.take(&path).map(drop).unwrap_err();
     assert_eq!((error.kind(), error.message()), (ErrorKind::Unsupported, "Backup from newer version, cannot restore"));
