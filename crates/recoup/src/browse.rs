@@ -33,7 +33,7 @@ const CELL: usize = 300;
 pub struct Item {
     /// Its own name. Bytes that are no text are written as in the archive: `caf%E9`.
     pub name: String,
-    /// Where it lies in the part, written the same way; what [`file`] takes.
+    /// Where it lies in the part, written the same way; what [`file()`] takes.
     pub path: String,
     /// What it is.
     pub kind: EntryKind,
