@@ -43,18 +43,23 @@ ui/node_modules/.of-lock: ui/package-lock.json
 ui-check: ui/node_modules/.of-lock
 	$(NPM) run --silent check
 
-# In Debian's Chromium, on a daemon with real data. What is about speed is measured by bench-ui.
-UI_TESTS ?= below clock crash data demo inside journeys live pace pages pairs sign-in size weight
+# In Debian's Chromium, on a daemon with real data. What is about speed is measured by bench-ui. The walk through all pages waits
+# for the browser most of the time, so it goes beside the others.
+UI_TESTS ?= below clock crash data demo inside journeys live pace pairs sign-in size weight
+UI_RUN = CARGO_TARGET_DIR="$(abspath $(TARGET))" node ui/test/run.mjs
 ui-test: ui packages
 	$(CARGO) build --quiet -p recoup-cli
-	CARGO_TARGET_DIR="$(abspath $(TARGET))" node ui/test/run.mjs $(UI_TESTS)
+	@$(UI_RUN) pages > "$(TARGET)/pages.log" 2>&1 & pages=$$!; $(UI_RUN) $(UI_TESTS); others=$$?; \
+	    wait $$pages; pages=$$?; cat "$(TARGET)/pages.log"; exit $$((others + pages))
 
-bench-ui: UI_TESTS := speed
-bench-ui: ui-test
+bench-ui: ui packages
+	$(CARGO) build --quiet -p recoup-cli
+	$(UI_RUN) speed
 
 # The pictures of the README and the docs, taken of the page as it is.
-pictures: UI_TESTS := pictures
-pictures: ui-test
+pictures: ui packages
+	$(CARGO) build --quiet -p recoup-cli
+	$(UI_RUN) pictures
 
 fmt:
 	$(CARGO) fmt --all --check
