@@ -145,11 +145,14 @@ impl Place {
         self.until(async || {
             // What waited for a run to end is queued by a look after it.
             handle.check_now().await.unwrap();
-            let open = |state| Runs { state: Some(state), limit: 1000, ..Runs::default() };
-            let catalog = self.engine.catalog();
-            let due = |run: &RunRow| run.due_at <= self.clock.now();
-            catalog.runs(&open(State::Running)).await.unwrap().is_empty()
-                && !catalog.runs(&open(State::Queued)).await.unwrap().iter().any(due)
+            // One question for both states: between two, a run could pass from the one to the other unseen.
+            let all = Runs { limit: 10_000, ..Runs::default() };
+            let runs = self.engine.catalog().runs(&all).await.unwrap();
+            !runs.iter().any(|run| match run.state {
+                State::Queued => run.due_at <= self.clock.now(),
+                State::Running => true,
+                State::Done => false,
+            })
         })
         .await;
     }
