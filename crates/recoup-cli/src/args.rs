@@ -168,6 +168,9 @@ pub struct Backup {
     /// How it lies at the destination: history adds only what has changed [default: what recoup.toml says of the destination, else files]
     #[arg(long, value_parser = PossibleValuesParser::new(Layout::WORDS))]
     pub layout: Option<String>,
+    /// Read everything, also what the file system says has not changed since the last backup of a history
+    #[arg(long)]
+    pub rescan: bool,
     /// Protect it from being removed
     #[arg(long)]
     pub protect: bool,

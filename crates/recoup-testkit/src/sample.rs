@@ -192,6 +192,7 @@ pub fn request(plan: &str, sources: Vec<SourceFactory>, format: Format, scratch:
         audit: None,
         local_only: false,
         secrets: true,
+        rescan: false,
         scratch: scratch.to_owned(),
     }
 }

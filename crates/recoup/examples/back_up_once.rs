@@ -39,6 +39,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             audit: None,
             local_only: false,
             secrets: true,
+            rescan: false,
         },
         &[store],
         &Context::quiet(),

@@ -5,6 +5,8 @@
 //!
 //! Not here: locking plans, recording runs, retention, telling people; the verbs know no catalog.
 
+mod unchanged;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -21,6 +23,7 @@ use crate::model::{
 use crate::progress::{Context, Phase};
 use crate::source::{FileId, Presence, Scope, Source, SourceFactory};
 use crate::store::Store;
+use unchanged::{again, look, unchanged};
 
 /// What is to be backed up and how.
 pub struct Request {
@@ -52,6 +55,8 @@ pub struct Request {
     /// Secret settings may be in it, if all these stores encrypt: so does every other place that it may come to, also one
     /// that is left out this time.
     pub secrets: bool,
+    /// Read everything, also what the file system says has not changed since the last backup of a history.
+    pub rescan: bool,
 }
 
 /// How a backup went.
@@ -97,6 +102,13 @@ pub fn run(request: &Request, stores: &[Arc<dyn Store>], context: &Context) -> R
     let sealed = |store: &Arc<dyn Store>| store.protection(&request.plan).is_sealed();
     scope.secrets = request.secrets && refused.is_empty() && stores.iter().all(sealed);
 
+    let looked = look(request, &mut sources, stores, &scope)?;
+    if let Some(looked) = looked.as_ref().filter(|_| !request.rescan)
+        && let Some(befores) = unchanged(request, stores, looked, context)?
+    {
+        return again(request, &befores, (stores.to_vec(), refused, keys), started, context);
+    }
+
     hooks::around(&request.hooks, Occasion::Backup, &request.plan, context, |resume| {
         let present = begin(&mut sources, &scope)?;
         let created_at = context.clock.now();
@@ -129,6 +141,8 @@ pub fn run(request: &Request, stores: &[Arc<dyn Store>], context: &Context) -> R
             local_only: request.local_only,
             encryption: None,
             history: None,
+            state: None,
+            same_as: None,
         };
         for (source, presence) in sources.iter_mut().zip(&present) {
             pack(source.as_mut(), *presence, &mut packer, &scope, &mut manifest)?;
@@ -141,15 +155,25 @@ pub fn run(request: &Request, stores: &[Arc<dyn Store>], context: &Context) -> R
             compare_with_previous(first.as_ref(), &mut manifest);
         }
         let packed = packer.finish(&manifest)?;
+        manifest.state = looked.filter(|looked| looked.settled).map(|looked| looked.digest);
         prove(&manifest, &packed, &staging, context)?;
 
         let mut report = Report { manifest, outcome: Outcome::Good, stored: Vec::new(), failed: refused };
-        store(request, stores, &packed, &mut report, started, context)?;
-        if !report.manifest.warnings.is_empty() || !report.failed.is_empty() {
-            report.outcome = Outcome::Warnings;
-        }
-        Ok(report)
+        store(stores, &mut report, |store, manifest| {
+            store.put_objects(manifest, &packed, context)?;
+            publish(store, request, manifest, started, context)
+        })?;
+        Ok(report.judged())
     })
+}
+
+impl Report {
+    fn judged(mut self) -> Self {
+        if !self.manifest.warnings.is_empty() || !self.failed.is_empty() {
+            self.outcome = Outcome::Warnings;
+        }
+        self
+    }
 }
 
 /// Makes sure that no other backup or restore of the plan runs with one of the stores on this machine, and that none
@@ -387,13 +411,11 @@ fn prove(manifest: &Manifest, packed: &[Packed], staging: &Staging, context: &Co
     Ok(())
 }
 
+/// Puts the backup at every store; one that fails is told as long as another one has it.
 fn store(
-    request: &Request,
     stores: &[Arc<dyn Store>],
-    packed: &[Packed],
     report: &mut Report,
-    started: std::time::Duration,
-    context: &Context,
+    put: impl Fn(&dyn Store, &mut Manifest) -> Result<()>,
 ) -> Result<()> {
     // The store on whose disk the files are staged moves them away, so the others have to have theirs first.
     let mut order: Vec<&Arc<dyn Store>> = stores.iter().collect();
@@ -401,10 +423,10 @@ fn store(
         let store = order.remove(at);
         order.push(store);
     }
+    let original = report.manifest.clone();
     for store in order {
-        let mut manifest = report.manifest.clone();
-        let put = put(store.as_ref(), request, &mut manifest, packed, started, context);
-        match put {
+        let mut manifest = original.clone();
+        match put(store.as_ref(), &mut manifest) {
             Ok(()) => {
                 report.manifest = manifest;
                 report.stored.push(store.describe());
@@ -425,15 +447,14 @@ fn store(
     Ok(())
 }
 
-fn put(
+/// Puts the manifest, once the data is there.
+fn publish(
     store: &dyn Store,
     request: &Request,
     manifest: &mut Manifest,
-    packed: &[Packed],
     started: std::time::Duration,
     context: &Context,
 ) -> Result<()> {
-    store.put_objects(manifest, packed, context)?;
     if manifest.format != Format::Archive
         && let (Some(part), Some(object)) = (manifest.parts.first_mut(), manifest.objects.first())
     {

@@ -34,6 +34,7 @@
 //!     audit: None,
 //!     local_only: false,
 //!     secrets: true,
+//!     rescan: false,
 //! };
 //! let destination = LocalDestination::open(&here.join("backups"), true)?;
 //! let store: Arc<dyn Store> = Arc::new(FilesStore::new(Arc::new(destination)));

@@ -404,7 +404,7 @@ async fn what_was_made_before_or_for_this_machine_only_is_left_where_it_is() {
 async fn a_backup_for_this_machine_only_leaves_the_network_out_once() {
     let two = Two::new(r#"["here", "offsite"]"#, "").await;
     let desk = &two.desk;
-    let only = || Work::Backup { kind: Kind::Manual, label: None, protect: false, local_only: true };
+    let only = || Work::Backup { kind: Kind::Manual, label: None, protect: false, local_only: true, rescan: false };
     desk.engine.enqueue(&Actor::daemon(), "shop", only()).await.unwrap();
     let run = desk.engine.work("worker").await.unwrap().unwrap();
     good(&run);

@@ -2228,6 +2228,11 @@ export interface components {
              * @default false
              */
             protect?: boolean;
+            /**
+             * @description Read everything, also what the file system says has not changed since the last backup of a history.
+             * @default false
+             */
+            rescan?: boolean;
         };
         /**
          * @description Where a run stands.

@@ -57,6 +57,7 @@ pub fn run(args: &Backup, session: &Session) -> Result<Reply> {
         audit: None,
         local_only: args.local_only,
         secrets: task.encrypted,
+        rescan: args.rescan,
     };
     let context = session.work()?;
     let (places, closed) = open(&task.destinations)?;
@@ -312,6 +313,9 @@ fn human(report: &Report, places: &[&Place], screen: &Screen) -> String {
             text.push_str(&format!("  {}\n", place.path_of(manifest, &object.name)));
         }
         text.extend(place.link(manifest).map(|link| format!("  {link}\n")));
+    }
+    if let Some(same) = &manifest.same_as {
+        text.push_str(&format!("  Nothing had changed since {same}: its bytes are used again, and were not read.\n"));
     }
     for part in manifest.parts.iter().filter(|part| part.absent) {
         text.push_str(&format!("  {} was not there (optional).\n", part.name));

@@ -92,7 +92,7 @@ async fn daemon(args: &Serve, session: &Session, first: Option<&str>) -> Result<
 
     tokio::spawn(runs::log(engine.clone()));
     if let Some(plan) = first {
-        let work = Work::Backup { kind: Kind::Manual, label: None, protect: false, local_only: false };
+        let work = Work::Backup { kind: Kind::Manual, label: None, protect: false, local_only: false, rescan: false };
         engine.enqueue(&Actor::daemon(), plan, work).await?;
         scheduler.wake();
     }

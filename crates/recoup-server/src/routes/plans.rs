@@ -232,6 +232,8 @@ struct RunRequest {
     protect: bool,
     /// To the plan's destinations on this machine only, and not copied elsewhere later.
     local_only: bool,
+    /// Read everything, also what the file system says has not changed since the last backup of a history.
+    rescan: bool,
     /// `manual`, or `pre_migration` before a deployment.
     kind: RunAs,
 }
@@ -263,7 +265,8 @@ async fn run(
         RunAs::Manual => Kind::Manual,
         RunAs::PreMigration => Kind::PreMigration,
     };
-    let work = Work::Backup { kind, label: given.label, protect: given.protect, local_only: given.local_only };
+    let RunRequest { label, protect, local_only, rescan, .. } = given;
+    let work = Work::Backup { kind, label, protect, local_only, rescan };
     Ok(accepted(app.engine().enqueue(&caller.actor(), &name, work).await?.id))
 }
 

@@ -59,6 +59,8 @@ pub fn manifest(plan: &str, created_at: Timestamp, kind: Kind) -> Manifest {
         local_only: false,
         encryption: None,
         history: None,
+        state: None,
+        same_as: None,
     }
 }
 

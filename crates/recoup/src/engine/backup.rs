@@ -38,6 +38,7 @@ pub(super) struct Job {
     pub label: Option<String>,
     pub protect: bool,
     pub local_only: bool,
+    pub rescan: bool,
     pub audit: Option<Head>,
     pub context: Context,
     pub guard: Guard,
@@ -112,6 +113,7 @@ impl Site {
             local_only: job.local_only,
             // It is copied to what cannot be opened now when it can.
             secrets: all.iter().all(|name| self.encrypts(name, &job.plan)),
+            rescan: job.rescan,
         };
         let (mut report, reused) = match job.kind {
             Kind::PreMigration => match migration::run(&request, &stores, &Terms::default(), &job.context)? {
@@ -192,6 +194,7 @@ impl Engine {
         label: Option<String>,
         protect: bool,
         local_only: bool,
+        rescan: bool,
     ) -> Result<Done> {
         let (plan_row, plan) = task.plan()?;
         let audit = match self.catalog.audit_head().await {
@@ -209,6 +212,7 @@ impl Engine {
             label,
             protect,
             local_only,
+            rescan,
             audit,
             context: task.context.clone(),
             guard: self.guard(task),

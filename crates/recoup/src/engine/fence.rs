@@ -139,6 +139,18 @@ impl Store for Guarded {
     fn link(&self, manifest: &Manifest) -> Result<Option<String>> {
         self.store.link(manifest)
     }
+    fn compresses(&self) -> bool {
+        self.store.compresses()
+    }
+    fn distrust(&self, manifest: &Manifest) {
+        self.store.distrust(manifest);
+    }
+    fn can_repeat(&self, before: &Listed, context: &Context) -> Result<bool> {
+        self.store.can_repeat(before, context)
+    }
+    fn put_again(&self, manifest: &mut Manifest, before: &Manifest, context: &Context) -> Result<()> {
+        self.store.put_again(manifest, before, context)
+    }
     fn protection(&self, plan: &str) -> Protection {
         self.store.protection(plan)
     }

@@ -199,6 +199,7 @@ impl Site {
             audit: None,
             local_only: false,
             secrets: true,
+            rescan: false,
         };
         let context = Context { observer: Arc::new(Silent), cancel: Cancel::default(), clock: self.clock.clone() };
         let store = self.store(&self.own_backups().display().to_string())?;

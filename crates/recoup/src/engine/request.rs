@@ -23,6 +23,9 @@ pub enum Work {
         /// To the plan's destinations on this machine only, and not copied elsewhere later.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         local_only: bool,
+        /// Read everything, also what the file system says has not changed.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        rescan: bool,
     },
     /// Prove every copy of a backup.
     Verify {

@@ -80,7 +80,8 @@ impl Engine {
 
     /// The run of a plan's schedule; occurrence, count of misses and time are the caller's.
     pub fn new_backup_run(&self, row: &PlanRow, cause: Cause, now: Timestamp) -> NewRun {
-        let work = Work::Backup { kind: Kind::Scheduled, label: None, protect: false, local_only: false };
+        let work =
+            Work::Backup { kind: Kind::Scheduled, label: None, protect: false, local_only: false, rescan: false };
         self.new_run(Some(row), &row.name, work, cause, now)
     }
 

@@ -200,8 +200,8 @@ impl Engine {
     async fn execute(&self, task: &Task) -> Result<Done> {
         let bad = |error| Error::new(ErrorKind::Unsupported, "bad_work", "This run cannot be read").because(error);
         match serde_json::from_value(task.run.request.clone()).map_err(bad)? {
-            Work::Backup { kind, label, protect, local_only } => {
-                self.run_backup(task, kind, label, protect, local_only).await
+            Work::Backup { kind, label, protect, local_only, rescan } => {
+                self.run_backup(task, kind, label, protect, local_only, rescan).await
             }
             Work::Verify { backup, level, also } => self.run_verify(task, backup, level, also).await,
             Work::Copy { destination, backup } => self.run_copy(task, destination, backup).await,

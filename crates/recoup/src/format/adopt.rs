@@ -226,6 +226,8 @@ fn manifest_of(path: &Path, file: &File, format: Format, context: &Context) -> R
         local_only: false,
         encryption: None,
         history: None,
+        state: None,
+        same_as: None,
     })
 }
 

@@ -205,6 +205,8 @@ impl Taking<'_> {
             local_only: false,
             encryption: None,
             history: None,
+            state: None,
+            same_as: None,
         };
         Ok((self.reader.with_lists(made), manifest))
     }

@@ -90,7 +90,7 @@ fn archive(manifest: &Manifest, path: &Path, level: Level, scratch: &Path, conte
     let mut reader = ArchiveReader::open(path)?;
     let mut problems = Vec::new();
     let inner = reader.manifest()?;
-    if inner.id != manifest.id || inner.parts != manifest.parts {
+    if inner.id != *manifest.same_as.as_ref().unwrap_or(&manifest.id) || inner.parts != manifest.parts {
         problems.push(Problem::new("manifest_differs", "metadata.json in the archive describes another backup"));
     }
     problems.extend(reader.check(manifest, context)?);

@@ -218,6 +218,13 @@ pub struct Manifest {
     /// The pieces that its objects are made of; absent where they lie at the destination as they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<History>,
+    /// What the file system said of its sources, as a digest ([`crate::source::state`]); where only reading tells, and outside
+    /// of a history, absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// Nothing had changed since this backup: the bytes are those of that one, and an archive calls itself by its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub same_as: Option<BackupId>,
 }
 
 /// Bytes at a destination.

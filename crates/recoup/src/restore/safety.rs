@@ -145,6 +145,7 @@ pub fn save(
         audit: purpose.audit.clone(),
         local_only: false,
         secrets: true,
+        rescan: false,
     };
     let report = backup::run(&request, purpose.stores, context).map_err(|e| e.while_("making the safety backup"))?;
     for (store, error) in &report.failed {

@@ -5,12 +5,14 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::directory::Findings;
 use super::directory::read::{self, Outcome, SQLITE_MAGIC};
+use super::state::State;
 use super::{Emitted, FileId, Presence, Scope, Source, SourceFactory};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{FileSpec, PartKind, PathBytes, Sink};
@@ -91,6 +93,12 @@ impl Source for FileSource {
 
     fn estimate(&self) -> u64 {
         self.size
+    }
+
+    fn look(&mut self, _scope: &Scope, state: &mut State) -> Result<bool> {
+        state.add(self.path.as_os_str().as_bytes());
+        state.add_path(&self.path).map_err(|error| self.failed(error))?;
+        Ok(true)
     }
 
     fn begin(&mut self, scope: &Scope) -> Result<Presence> {

@@ -9,6 +9,7 @@ pub mod directory;
 pub mod file;
 pub mod settings;
 pub mod sqlite;
+pub mod state;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -96,6 +97,11 @@ pub trait Source: Send {
     fn kind(&self) -> PartKind;
     /// Where it lies, absolute, when it lies in the file system.
     fn origin(&self) -> Option<PathBytes>;
+    /// Adds to `state` all that tells whether what would be read has changed since another look; false where only reading
+    /// tells. Before `begin`.
+    fn look(&mut self, _scope: &Scope, _state: &mut state::State) -> Result<bool> {
+        Ok(false)
+    }
     /// Bytes to expect, for the space check and the progress bar; cheap, 0 when unknown. After `begin`.
     fn estimate(&self) -> u64;
     /// Fixes the moment: a database opens its read transaction. Fails when the source is not there, unless

@@ -4,11 +4,13 @@
 //! Not here: how SQLite is opened, copied and checked without harming the application ([`crate::sqlite`]).
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::state::State;
 use super::{Emitted, FileId, Presence, Scope, Source, SourceFactory};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Content, DatabaseFacts, DatabaseSpec, Entry, PartKind, PathBytes, Sink, Warning};
@@ -252,6 +254,26 @@ impl Source for SqliteSource {
 
     fn estimate(&self) -> u64 {
         self.shape.map_or(0, |shape| shape.bytes)
+    }
+
+    fn look(&mut self, _scope: &Scope, state: &mut State) -> Result<bool> {
+        if self.ready.is_some() {
+            return Ok(false);
+        }
+        // The log lies beside what a link leads to.
+        let path = fs::canonicalize(&self.location.path).unwrap_or_else(|_| self.location.path.clone());
+        if place::network_filesystem(&path).is_some() {
+            return Ok(false);
+        }
+        let looking = |e| Error::at("looking at", &path, e);
+        state.add(path.as_os_str().as_bytes());
+        state.add(&[u8::from(self.compact)]);
+        // Every commit writes to one of these (<https://www.sqlite.org/tempfiles.html>); `-shm` belongs to readers, too.
+        state.add_path(&path).map_err(looking)?;
+        for suffix in ["-wal", "-journal"] {
+            state.add_sidecar(&place::sidecar(&path, suffix)).map_err(looking)?;
+        }
+        Ok(true)
     }
 
     fn begin(&mut self, scope: &Scope) -> Result<Presence> {

@@ -26,7 +26,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::SignedDuration;
 
-use super::history::{Captured, Histories};
+use super::history::{self, Captured, Histories};
 use super::keyring::Writer;
 use super::name::{self, MANIFEST, PENDING, PROTECTED, StoredName};
 use super::reading::{base_of, belongs};
@@ -108,6 +108,38 @@ impl FilesStore {
     pub fn with_cache(mut self, cache: Option<PathBuf>) -> Self {
         self.cache = cache;
         self
+    }
+
+    /// Announces a backup, has it put, and takes everything back when that fails.
+    fn working_on(
+        &self,
+        manifest: &mut Manifest,
+        context: &Context,
+        put: impl FnOnce(&str, Option<&Writer>, &mut Manifest) -> Result<Option<Captured>>,
+    ) -> Result<()> {
+        let base = base_of(manifest)?;
+        if self.has_manifest(&base)? {
+            let text = format!("Backup exists already: {}", name::stem_of(&base));
+            return Err(Error::new(ErrorKind::WouldOverwrite, "backup_exists", text));
+        }
+        let writer = self.writer(&manifest.plan, context)?;
+        if !self.working().contains_key(&manifest.id) {
+            let announced = self.announce(&base, context)?;
+            let working = Working { base: base.clone(), announced, writer: writer.clone(), captured: None };
+            self.working().insert(manifest.id.clone(), working);
+        }
+        (manifest.encryption, manifest.history) = (None, None);
+        // It may come from a destination with the other layout.
+        manifest.recoup_manifest = if self.history.is_some() { HISTORY_VERSION } else { MANIFEST_VERSION };
+        let captured = put(&base, writer.as_ref(), manifest).inspect_err(|_| {
+            self.abandon(manifest);
+            manifest.objects.clear();
+            (manifest.encryption, manifest.history) = (None, None);
+        })?;
+        if let Some(working) = self.working().get_mut(&manifest.id) {
+            working.captured = captured;
+        }
+        Ok(())
     }
 
     fn working(&self) -> MutexGuard<'_, HashMap<BackupId, Working>> {
@@ -216,40 +248,28 @@ impl Store for FilesStore {
     }
 
     fn put_objects(&self, manifest: &mut Manifest, packed: &[Packed], context: &Context) -> Result<()> {
-        let base = base_of(manifest)?;
         if packed.is_empty() || packed.iter().any(|packed| !name::PLAIN.contains(&packed.extension)) {
             return Err(Error::new(ErrorKind::Failed, "bad_objects", "This layout cannot store the backup's files"));
         }
-        if self.has_manifest(&base)? {
-            let text = format!("Backup exists already: {}", name::stem_of(&base));
-            return Err(Error::new(ErrorKind::WouldOverwrite, "backup_exists", text));
+        self.working_on(manifest, context, |base, writer, manifest| match &self.history {
+            None => self.put_plain(base, packed, writer, manifest, context).map(|()| None),
+            Some(histories) => self.put_piece(histories, base, packed, writer, manifest, context),
+        })
+    }
+
+    fn can_repeat(&self, before: &Listed, context: &Context) -> Result<bool> {
+        let manifest = &before.manifest;
+        if self.history.is_none() || manifest.history.is_none() || !before.missing.is_empty() {
+            return Ok(false);
         }
         let writer = self.writer(&manifest.plan, context)?;
-        if !self.working().contains_key(&manifest.id) {
-            let announced = self.announce(&base, context)?;
-            let working = Working { base: base.clone(), announced, writer: writer.clone(), captured: None };
-            self.working().insert(manifest.id.clone(), working);
-        }
-        (manifest.encryption, manifest.history) = (None, None);
-        // It may come from a destination with the other layout.
-        manifest.recoup_manifest = if self.history.is_some() { HISTORY_VERSION } else { MANIFEST_VERSION };
-        let result = match &self.history {
-            None => self.put_plain(&base, packed, writer.as_ref(), manifest, context),
-            Some(histories) => {
-                let captured = self.put_piece(histories, &base, packed, writer.as_ref(), manifest, context);
-                captured.map(|captured| {
-                    if let Some(working) = self.working().get_mut(&manifest.id) {
-                        working.captured = captured;
-                    }
-                })
-            }
-        };
-        if result.is_err() {
-            self.abandon(manifest);
-            manifest.objects.clear();
-            (manifest.encryption, manifest.history) = (None, None);
-        }
-        result
+        Ok(history::same_lock(manifest, writer.as_ref()))
+    }
+
+    fn put_again(&self, manifest: &mut Manifest, before: &Manifest, context: &Context) -> Result<()> {
+        self.working_on(manifest, context, |base, writer, manifest| {
+            self.put_pieces_of(before, base, writer, manifest, context).map(Some)
+        })
     }
 
     fn put_manifest(&self, manifest: &Manifest, context: &Context) -> Result<()> {

@@ -78,6 +78,8 @@ fn listed(object: &ObjectInfo) -> Option<Listed> {
         local_only: true,
         encryption: None,
         history: None,
+        state: None,
+        same_as: None,
     };
     let (protected, missing, in_use) = (false, Vec::new(), false);
     Some(Listed { manifest, protected, missing, in_use, foreign: Some(object.key.clone()) })

@@ -41,12 +41,12 @@ pub(super) struct Histories {
     pub scratch: PathBuf,
 }
 
-/// What was captured for a backup that is being put.
-pub(super) struct Captured {
-    folder: PathBuf,
-    files: Vec<(&'static str, PathBuf, Encoded)>,
-    /// The files may be moved.
-    ours: bool,
+/// What the backup after one that is being put will be compared with.
+pub(super) enum Captured {
+    /// These files, which may be moved if they are `ours`.
+    Now { folder: PathBuf, files: Vec<(&'static str, PathBuf, Encoded)>, ours: bool },
+    /// What is kept already for another backup of the same bytes.
+    Before { folder: PathBuf, id: BackupId },
 }
 
 /// What is known of the capture that is kept.
@@ -120,7 +120,33 @@ impl FilesStore {
         let ours = root.is_some_and(|root| packed.iter().all(|one| one.path.starts_with(&root)));
         let files = packed.iter().zip(encoded).map(|(one, encoded)| (one.extension, one.path.clone(), encoded));
         let files = files.collect();
-        Ok(folder.map(|folder| Captured { folder, files, ours }))
+        Ok(folder.map(|folder| Captured::Now { folder, files, ours }))
+    }
+
+    /// Puts a backup of the same bytes as another one: it is made of the same pieces, and nothing is added to them.
+    pub(super) fn put_pieces_of(
+        &self,
+        before: &Manifest,
+        base: &str,
+        writer: Option<&Writer>,
+        manifest: &mut Manifest,
+        context: &Context,
+    ) -> Result<Captured> {
+        let history = before.history.as_ref().filter(|_| same_lock(before, writer));
+        let history = history.ok_or_else(|| Error::corrupted("it is not made of pieces that can be used again"))?;
+        self.put_plain(base, &[], writer, manifest, context)?;
+        let (old, new) = (before.file_stem(), name::stem_of(base));
+        let renamed = |object: &Object| {
+            let extension = object.name.strip_prefix(&old).unwrap_or_default();
+            Object { name: format!("{new}{extension}"), ..object.clone() }
+        };
+        manifest.objects = before.objects.iter().map(renamed).collect();
+        if let Some(encryption) = &mut manifest.encryption {
+            encryption.stored = history.pieces.iter().filter_map(|piece| stored_form(before, piece)).cloned().collect();
+        }
+        manifest.history = Some(history.clone());
+        let folder = self.kept_in(&before.plan, writer.is_some()).unwrap_or_default();
+        Ok(Captured::Before { folder, id: before.id.clone() })
     }
 
     /// Writes the piece: against the capture that is kept, else against the pieces at the destination, else whole. Nothing
@@ -184,12 +210,10 @@ impl FilesStore {
 
     /// The newest backup of the plan that a new one can continue.
     fn parent(&self, plan: &str, writer: Option<&Writer>) -> Result<Option<Parent>> {
-        let keys = writer.map(|writer| writer.keys.as_slice()).unwrap_or_default();
         let listing = self.list(Some(plan))?;
         let newest = listing.backups.into_iter().find(|listed| {
             let manifest = &listed.manifest;
-            let locked = manifest.encryption.as_ref().map(|encryption| encryption.keys.as_slice()).unwrap_or_default();
-            manifest.history.is_some() && listed.missing.is_empty() && manifest.opened().is_ok() && locked == keys
+            manifest.history.is_some() && listed.missing.is_empty() && same_lock(manifest, writer)
         });
         let Some(listed) = newest else { return Ok(None) };
         let Some(history) = &listed.manifest.history else { return Ok(None) };
@@ -281,6 +305,13 @@ impl FilesStore {
     }
 }
 
+/// Whether a backup can be opened here, and what it is locked with is what a new one is.
+pub(super) fn same_lock(manifest: &Manifest, writer: Option<&Writer>) -> bool {
+    let keys = writer.map(|writer| writer.keys.as_slice()).unwrap_or_default();
+    let locked = manifest.encryption.as_ref().map(|encryption| encryption.keys.as_slice()).unwrap_or_default();
+    manifest.opened().is_ok() && locked == keys
+}
+
 /// Whether a backup holds exactly these bytes.
 fn same(manifest: &Manifest, objects: &[Object]) -> bool {
     let content = |object: &Object| (object.bytes, object.sha256.clone());
@@ -289,10 +320,7 @@ fn same(manifest: &Manifest, objects: &[Object]) -> bool {
 
 /// The capture that is kept, when it is that of this backup.
 fn kept(folder: &Path, id: &BackupId) -> Option<Kept> {
-    let last: Last = serde_json::from_slice(&fs::read(folder.join(LAST)).ok()?).ok()?;
-    if last.id != *id {
-        return None;
-    }
+    let last = read_last(folder).filter(|last| last.id == *id)?;
     let paths: Vec<PathBuf> =
         last.objects.iter().map(|object| folder.join(format!("last{}", object.extension))).collect();
     let files = last.objects.iter().zip(&paths);
@@ -302,37 +330,61 @@ fn kept(folder: &Path, id: &BackupId) -> Option<Kept> {
 impl Captured {
     /// Keeps it for the next backup, which can do without: where there is no room, nothing is kept.
     pub(super) fn keep(self, id: &BackupId, context: &Context) {
-        let folder = self.folder.clone();
-        if let Err(error) = self.try_to_keep(id) {
+        let (folder, kept) = match self {
+            Captured::Before { folder, id: before } => {
+                let kept = rename(&folder, &before, id);
+                (folder, kept)
+            }
+            Captured::Now { folder, files, ours } => {
+                let kept = replace(&folder, &files, ours, id);
+                (folder, kept)
+            }
+        };
+        if let Err(error) = kept {
             let _ = fs::remove_dir_all(&folder);
             context.observer.note(&format!("What was captured is not kept for the next backup: {error}"));
         }
     }
+}
 
-    fn try_to_keep(self, id: &BackupId) -> Result<()> {
-        let doing = |e| Error::at("writing in", &self.folder, e);
-        fs::DirBuilder::new().mode(0o700).recursive(true).create(&self.folder).map_err(doing)?;
-        // Without this file the others mean nothing.
-        let last = self.folder.join(LAST);
-        match fs::remove_file(&last) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(doing(error)),
-            _ => {}
-        }
-        for (extension, path, _) in &self.files {
-            let to = self.folder.join(format!("last{extension}"));
-            let _ = fs::remove_file(&to);
-            let moved = self.ours && fs::rename(path, &to).is_ok();
-            if !moved {
-                fs::copy(path, &to).map_err(doing)?;
-            }
-        }
-        let object = |(extension, _, encoded): &(&str, PathBuf, Encoded)| LastObject {
-            extension: (*extension).to_owned(),
-            sums: encoded.sums.clone(),
-        };
-        let known = Last { id: id.clone(), objects: self.files.iter().map(object).collect() };
-        let known = serde_json::to_vec(&known).map_err(|e| Error::io("writing", e.into()))?;
-        let new = self.folder.join("last.json.part");
-        create(&new)?.write_all(&known).and_then(|()| fs::rename(&new, &last)).map_err(doing)
+fn replace(folder: &Path, files: &[(&'static str, PathBuf, Encoded)], ours: bool, id: &BackupId) -> Result<()> {
+    let doing = |e| Error::at("writing in", folder, e);
+    fs::DirBuilder::new().mode(0o700).recursive(true).create(folder).map_err(doing)?;
+    // Without this file the others mean nothing.
+    match fs::remove_file(folder.join(LAST)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(doing(error)),
+        _ => {}
     }
+    for (extension, path, _) in files {
+        let to = folder.join(format!("last{extension}"));
+        let _ = fs::remove_file(&to);
+        let moved = ours && fs::rename(path, &to).is_ok();
+        if !moved {
+            fs::copy(path, &to).map_err(doing)?;
+        }
+    }
+    let object = |(extension, _, encoded): &(&str, PathBuf, Encoded)| LastObject {
+        extension: (*extension).to_owned(),
+        sums: encoded.sums.clone(),
+    };
+    write_last(folder, &Last { id: id.clone(), objects: files.iter().map(object).collect() })
+}
+
+/// What is kept for one backup serves another one of the same bytes.
+fn rename(folder: &Path, before: &BackupId, id: &BackupId) -> Result<()> {
+    match read_last(folder) {
+        Some(last) if last.id == *before => write_last(folder, &Last { id: id.clone(), ..last }),
+        _ => Ok(()),
+    }
+}
+
+fn read_last(folder: &Path) -> Option<Last> {
+    serde_json::from_slice(&fs::read(folder.join(LAST)).ok()?).ok()
+}
+
+fn write_last(folder: &Path, known: &Last) -> Result<()> {
+    let known = serde_json::to_vec(known).map_err(|e| Error::io("writing", e.into()))?;
+    let new = folder.join("last.json.part");
+    let written = create(&new)?.write_all(&known).and_then(|()| fs::rename(&new, folder.join(LAST)));
+    written.map_err(|e| Error::at("writing in", folder, e))
 }

@@ -75,25 +75,23 @@ pub trait Store: Send + Sync {
     /// Bytes that may still be written here; `None` when unknown.
     fn free_bytes(&self) -> Result<Option<u64>>;
     /// What becomes of backups of a plan that are put here.
-    fn protection(&self, _plan: &str) -> Protection {
-        Protection::Plain
-    }
+    fn protection(&self, plan: &str) -> Protection;
     /// Whether what is put here is made small on the way, and better be given as it is.
-    fn compresses(&self) -> bool {
-        false
-    }
+    fn compresses(&self) -> bool;
     /// This backup turned out to be damaged: nothing that was remembered of its plan is to be relied upon.
-    fn distrust(&self, _manifest: &Manifest) {}
+    fn distrust(&self, manifest: &Manifest);
     /// Makes sure that backups of a plan can be locked here and opened again, before anything is made; makes a key where
     /// one is needed. Warnings are worth telling once.
     ///
     /// Errors: `wrong_key` when what is configured does not fit the key that is there.
-    fn check_key(&self, _plan: &str, _context: &Context) -> Result<Vec<Warning>> {
-        Ok(Vec::new())
-    }
+    fn check_key(&self, plan: &str, context: &Context) -> Result<Vec<Warning>>;
     /// Puts the data objects, each read back and compared, and fills `manifest.objects`: as they are before encryption.
     /// Nothing is listed yet.
     fn put_objects(&self, manifest: &mut Manifest, packed: &[Packed], context: &Context) -> Result<()>;
+    /// Whether a backup of the same bytes as `before`, the newest of its plan here, is made by [`Store::put_again`].
+    fn can_repeat(&self, before: &Listed, context: &Context) -> Result<bool>;
+    /// Does what [`Store::put_objects`] does, with the bytes that `before` is made of: nothing is stored.
+    fn put_again(&self, manifest: &mut Manifest, before: &Manifest, context: &Context) -> Result<()>;
     /// Puts the manifest: now the backup exists.
     fn put_manifest(&self, manifest: &Manifest, context: &Context) -> Result<()>;
     /// Removes data objects of a manifest that was never put, after a failure.
@@ -104,13 +102,9 @@ pub trait Store: Send + Sync {
     /// [`Manifest::objects`], or of [`Manifest::stored`] for the bytes as they lie there.
     fn fetch(&self, manifest: &Manifest, object: &Object, scratch: &Path, context: &Context) -> Result<PathBuf>;
     /// A local path of somebody else's file, by its key: in place, or downloaded to `scratch`.
-    fn fetch_foreign(&self, key: &str, _scratch: &Path, _context: &Context) -> Result<PathBuf> {
-        Err(Error::new(crate::ErrorKind::Unsupported, "not_foreign", format!("This store has no such file: {key}")))
-    }
+    fn fetch_foreign(&self, key: &str, scratch: &Path, context: &Context) -> Result<PathBuf>;
     /// Where people can look at a backup; `None` for destinations without pages.
-    fn link(&self, _manifest: &Manifest) -> Result<Option<String>> {
-        Ok(None)
-    }
+    fn link(&self, manifest: &Manifest) -> Result<Option<String>>;
     /// Protects a backup from retention and from `delete` without force, or lifts that.
     fn set_protected(&self, id: &BackupId, protected: bool, context: &Context) -> Result<()>;
     /// Keeps a backup from being deleted until the hold is dropped; `None` where this cannot be said (a remote

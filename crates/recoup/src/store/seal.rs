@@ -129,6 +129,7 @@ impl FilesStore {
             warnings: Vec::new(),
             objects: stored,
             history: None,
+            state: None,
             encryption: Some(encryption),
             ..plain.clone()
         })

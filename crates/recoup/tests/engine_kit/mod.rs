@@ -166,7 +166,7 @@ impl Desk {
 }
 
 pub fn manual() -> Work {
-    Work::Backup { kind: Kind::Manual, label: None, protect: false, local_only: false }
+    Work::Backup { kind: Kind::Manual, label: None, protect: false, local_only: false, rescan: false }
 }
 pub fn verify(level: Level) -> Work {
     Work::Verify { backup: None, level, also: Vec::new() }

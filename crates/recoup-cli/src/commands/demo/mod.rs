@@ -157,6 +157,7 @@ fn back_up(directory: &Path, screen: &Screen, cancel: &Cancel) -> Result<(Report
         audit: None,
         local_only: false,
         secrets: true,
+        rescan: false,
     };
     let mut places = Vec::new();
     for destination in settings.destinations_of(plan)? {

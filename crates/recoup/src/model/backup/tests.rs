@@ -23,6 +23,8 @@ fn sample() -> Manifest {
         local_only: false,
         encryption: None,
         history: None,
+        state: None,
+        same_as: None,
     }
 }
 

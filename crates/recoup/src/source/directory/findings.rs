@@ -23,6 +23,11 @@ impl Findings {
         }
     }
 
+    /// Nothing was met.
+    pub fn is_empty(&self) -> bool {
+        self.met.is_empty()
+    }
+
     /// How often something was met.
     pub fn count(&self, code: &str) -> u64 {
         self.met.get(code).map_or(0, |(count, _)| *count)

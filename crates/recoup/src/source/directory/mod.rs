@@ -14,6 +14,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, Mode, OFlags};
@@ -21,6 +22,7 @@ use rustix::fs::{FileType, Mode, OFlags};
 use self::rules::{Rules, Verdict};
 use self::tree::Tree;
 use self::walk::{Step, Walk};
+use super::state::State;
 use super::{Emitted, Presence, Scope, Source};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Content, DirectorySpec, EntryKind, PartKind, PathBytes, Sink};
@@ -110,6 +112,25 @@ impl Source for DirectorySource {
 
     fn estimate(&self) -> u64 {
         self.estimate
+    }
+
+    fn look(&mut self, scope: &Scope, state: &mut State) -> Result<bool> {
+        state.add(self.path.as_os_str().as_bytes());
+        state.add(&[u8::from(self.cross_mounts)]);
+        for pattern in &self.exclude {
+            state.add(pattern.as_bytes());
+        }
+        let (mut walk, root) = match self.walk(scope) {
+            Err(error) if error.code() == "source_missing" && self.optional => return Ok(true),
+            other => other?,
+        };
+        root.seen.add_to(state);
+        while let Some(step) = walk.next()? {
+            state.add(&walk.path().0);
+            step.seen.add_to(state);
+        }
+        // What it could not look at may have changed.
+        Ok(walk.findings.is_empty())
     }
 
     fn begin(&mut self, scope: &Scope) -> Result<Presence> {

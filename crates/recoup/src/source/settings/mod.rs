@@ -26,6 +26,7 @@ use serde_json::{Map, Value, json};
 use self::document::{Origins, SETTINGS_VERSION};
 use self::secret::Secrets;
 use self::table::Table;
+use super::state::State;
 use super::{Emitted, Presence, Scope, Source};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Content, Entry, PartKind, PathBytes, SettingsFacts, SettingsSpec, Sink, Warning};
@@ -182,6 +183,14 @@ impl Source for SettingsSource {
 
     fn estimate(&self) -> u64 {
         self.document.as_ref().map_or(0, |document| document.len() as u64)
+    }
+
+    /// Settings are small: what would be stored is what tells.
+    fn look(&mut self, scope: &Scope, state: &mut State) -> Result<bool> {
+        self.begin(scope)?;
+        self.capture(scope)?;
+        state.add(&self.document.take().unwrap_or_default());
+        Ok(true)
     }
 
     fn begin(&mut self, scope: &Scope) -> Result<Presence> {
