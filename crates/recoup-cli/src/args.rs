@@ -6,6 +6,7 @@ mod daemon;
 mod drive;
 mod keys;
 mod plan;
+mod share;
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -21,6 +22,7 @@ pub use daemon::{Adopt, Audit, AuditWord, DataPlace, Run, Serve, User, UserWord}
 pub use drive::Drive;
 pub use keys::{Key, Keys, RecoveryKit};
 pub use plan::{Plan, PlanAdd, PlanDocument, PlanEdit, PlanNext, PlanWord, ScheduleArgs};
+use share::Share;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -244,6 +246,9 @@ pub struct Verify {
     /// Every backup
     #[arg(long, conflicts_with = "backups")]
     pub all: bool,
+    /// Of all, only the Kth of N parts: 1/7 today, 2/7 tomorrow … in a week everything
+    #[arg(long, value_name = "K/N", default_value = "1/1", hide_default_value = true, requires = "all")]
+    pub part: Share,
     /// How much to prove; each level includes the ones before it
     #[arg(long, default_value = "integrity", value_parser = level_parser())]
     pub level: Level,
@@ -403,6 +408,9 @@ pub struct PolicyArgs {
     /// Keep the newest N
     #[arg(long, value_name = "N", conflicts_with = "protected")]
     pub keep_count: Option<u32>,
+    /// Keep the newest of each of the last N minutes that have one
+    #[arg(long, value_name = "N", conflicts_with = "protected")]
+    pub minutely: Option<u32>,
     /// Keep the newest of each of the last N hours that have one
     #[arg(long, value_name = "N", conflicts_with = "protected")]
     pub hourly: Option<u32>,

@@ -157,3 +157,21 @@ fn the_demo_leaves_other_peoples_directories_alone() {
     assert_eq!(told.code, 17, "{told:?}");
     assert_eq!(fs::read_dir(shop.path("thumbs")).unwrap().count(), 3);
 }
+
+#[test]
+fn parts_of_a_week_are_all_backups_each_once() {
+    let shop = Shop::configured();
+    let ids: Vec<String> = (0..5).map(|_| shop.back_up("")).collect();
+    let mut seen = Vec::new();
+    for part in 1..=3 {
+        let told = shop.run(&format!("verify --all --part {part}/3 --level checksum --json")).good().json();
+        seen.extend(told["results"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap().to_owned()));
+    }
+    seen.sort();
+    assert_eq!(seen, ids, "ids are in order of time");
+    for bad in ["0/3", "4/3", "1/0", "half"] {
+        let told = shop.run(&format!("verify --all --part {bad}"));
+        assert!(told.code == 2 && told.err.contains("1/7"), "{told:?}");
+    }
+    assert_eq!(shop.run("verify --part 1/3").code, 2, "a part of what");
+}

@@ -103,6 +103,7 @@ impl History {
         for (key, most) in [
             ("days", 60),
             ("keep_count", 12),
+            ("minutely", 40),
             ("hourly", 30),
             ("daily", 14),
             ("weekly", 8),

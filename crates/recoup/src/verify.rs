@@ -3,11 +3,12 @@
 //!
 //! Not here: the proofs of each format ([`crate::format::proof`]); what happens to a damaged backup.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use crate::error::{ErrorKind, Result};
 use crate::format::proof;
-use crate::model::{BackupId, Level, Problem};
+use crate::model::{BackupId, Level, Manifest, Object, Problem};
 use crate::progress::{Context, Phase};
 use crate::store::{Listed, Store};
 
@@ -24,10 +25,26 @@ pub struct Report {
     pub problems: Vec<Problem>,
 }
 
+/// Pieces of histories that were looked at already, so that of several backups each is read once.
+#[derive(Debug, Default)]
+pub struct Looked(HashMap<(String, Object), Vec<Problem>>);
+
 /// Verifies one backup at `level`. `scratch` is a private directory on a disk with room for a restored copy.
 /// Errors are for what could not be looked at, such as an encrypted backup whose key does not fit; what is wrong with the
 /// backup is in the report.
 pub fn run(store: &dyn Store, backup: &Listed, level: Level, scratch: &Path, context: &Context) -> Result<Report> {
+    after(&mut Looked::default(), store, backup, level, scratch, context)
+}
+
+/// As [`run`], one after the other: a piece that several backups need is looked at once.
+pub fn after(
+    looked: &mut Looked,
+    store: &dyn Store,
+    backup: &Listed,
+    level: Level,
+    scratch: &Path,
+    context: &Context,
+) -> Result<Report> {
     let manifest = &backup.manifest;
     let _held = store.hold(manifest)?;
     let mut problems = Vec::new();
@@ -44,28 +61,15 @@ pub fn run(store: &dyn Store, backup: &Listed, level: Level, scratch: &Path, con
         if !raw && manifest.history.is_some() && !problems.is_empty() {
             break;
         }
-        let path = match store.fetch(manifest, object, scratch, context) {
-            Ok(path) => path,
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                problems.push(Problem::new("object_missing", format!("{} is missing", object.name)));
-                continue;
-            }
-            Err(error) if error.kind() == ErrorKind::Corrupted && manifest.is_made() => {
-                problems.push(Problem::new("hash_differs", format!("{}: {error}: {}", object.name, error.detail())));
-                continue;
-            }
-            Err(error) => return Err(error),
+        let key = (store.describe(), object.clone());
+        let known = looked.0.get(&key).filter(|_| raw);
+        let found = match known {
+            Some(known) => known.clone(),
+            None => look(store, manifest, (object, raw), level, scratch, context)?,
         };
-        context.observer.phase(Phase::Verify, &object.name, Some(object.bytes));
-        let (bytes, sha256) = proof::hash_file(&path, context)?;
-        if bytes != object.bytes {
-            let text = format!("{} has {bytes} bytes, the manifest says {}", object.name, object.bytes);
-            problems.push(Problem::new("size_differs", text));
-        } else if sha256 != object.sha256 {
-            let text = format!("{} does not have the SHA-256 that the manifest gives", object.name);
-            problems.push(Problem::new("hash_differs", text));
-        } else if !raw {
-            problems.extend(proof::prove(manifest, &object.name, &path, level, scratch, context)?);
+        problems.extend_from_slice(&found);
+        if raw && known.is_none() {
+            looked.0.insert(key, found);
         }
     }
     if !problems.is_empty() {
@@ -75,5 +79,39 @@ pub fn run(store: &dyn Store, backup: &Listed, level: Level, scratch: &Path, con
     match opened {
         Err(error) if problems.is_empty() && (level > Level::Checksum || error.code() == "wrong_key") => Err(error),
         _ => Ok(Report { id: manifest.id.clone(), level, ok: problems.is_empty(), problems }),
+    }
+}
+
+/// What is wrong with one object; a `raw` one is only compared with its SHA-256.
+fn look(
+    store: &dyn Store,
+    manifest: &Manifest,
+    (object, raw): (&Object, bool),
+    level: Level,
+    scratch: &Path,
+    context: &Context,
+) -> Result<Vec<Problem>> {
+    let found = |code: &str, text: String| Ok(vec![Problem::new(code, text)]);
+    let path = match store.fetch(manifest, object, scratch, context) {
+        Ok(path) => path,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return found("object_missing", format!("{} is missing", object.name));
+        }
+        Err(error) if error.kind() == ErrorKind::Corrupted && manifest.is_made() => {
+            return found("hash_differs", format!("{}: {error}: {}", object.name, error.detail()));
+        }
+        Err(error) => return Err(error),
+    };
+    context.observer.phase(Phase::Verify, &object.name, Some(object.bytes));
+    let (bytes, sha256) = proof::hash_file(&path, context)?;
+    if bytes != object.bytes {
+        let text = format!("{} has {bytes} bytes, the manifest says {}", object.name, object.bytes);
+        found("size_differs", text)
+    } else if sha256 != object.sha256 {
+        found("hash_differs", format!("{} does not have the SHA-256 that the manifest gives", object.name))
+    } else if raw {
+        Ok(Vec::new())
+    } else {
+        proof::prove(manifest, &object.name, &path, level, scratch, context)
     }
 }

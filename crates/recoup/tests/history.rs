@@ -1,27 +1,26 @@
-//! The `history` layout: the contract of stores, chains over random histories of real databases and archives, retention,
-//! damage. Crashes and kills: `history_crashes.rs`.
+//! The `history` layout: the contract of stores, chains over random histories of real databases and archives, retention.
+//! Damage: `history_damage.rs`; crashes and kills: `history_crashes.rs`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod history_kit;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use history_kit::{Shop, get, listed, on, pieces, put};
 use jiff::SignedDuration;
 use proptest::prelude::*;
-use recoup::ErrorKind;
 use recoup::destination::LocalDestination;
-use recoup::format::Packed;
-use recoup::model::{BackupId, Kind, Level, Manifest};
+use recoup::model::{BackupId, Kind, Manifest};
 use recoup::progress::Context;
-use recoup::store::{FilesStore, Listed, Store};
-use recoup::verify;
+use recoup::store::{FilesStore, Store};
 use recoup_testkit::contract::Fixture;
 use recoup_testkit::contract::destination::{noise, sha256};
 use recoup_testkit::contract::store::{at, commit, manifest};
 use recoup_testkit::memory::Memory;
-use rusqlite::Connection;
 
 fn fresh() -> Fixture<dyn Store> {
     let directory = tempfile::tempdir().unwrap();
@@ -39,81 +38,7 @@ mod remote {
     recoup_testkit::store_contract!(fresh);
 }
 
-fn on(root: &Path) -> FilesStore {
-    FilesStore::new(Arc::new(LocalDestination::open(root, true).unwrap())).with_history(std::env::temp_dir())
-}
-
-/// Puts a file as the only object of a backup.
-fn put(store: &dyn Store, second: i64, extension: &'static str, bytes: &[u8]) -> Manifest {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("packed");
-    fs::write(&path, bytes).unwrap();
-    let mut manifest = manifest("shop", at(second), Kind::Manual);
-    store.put_objects(&mut manifest, &[Packed { extension, path }], &Context::quiet()).unwrap();
-    store.put_manifest(&manifest, &Context::quiet()).unwrap();
-    manifest
-}
-
-fn get(store: &dyn Store, manifest: &Manifest) -> Vec<u8> {
-    let scratch = tempfile::tempdir().unwrap();
-    fs::read(store.fetch(manifest, &manifest.objects[0], scratch.path(), &Context::quiet()).unwrap()).unwrap()
-}
-
-fn listed(store: &dyn Store) -> Vec<Listed> {
-    let listing = store.list(None).unwrap();
-    assert!(listing.damaged.is_empty(), "{:?}", listing.damaged);
-    listing.backups
-}
-
-fn pieces(root: &Path) -> Vec<PathBuf> {
-    let mut found: Vec<PathBuf> = fs::read_dir(root.join("shop")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    found.retain(|path| path.to_string_lossy().contains(".history"));
-    found.sort();
-    found
-}
-
 // --- what it is for ---
-
-/// A database with `rows` rows, of which `changed` are changed afterwards, as the bytes of its file.
-struct Shop {
-    _folder: tempfile::TempDir,
-    path: PathBuf,
-    connection: Connection,
-}
-
-impl Shop {
-    fn new(page_size: u32, rows: u32) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("shop.db");
-        let connection = Connection::open(&path).unwrap();
-        connection.execute_batch(&format!("PRAGMA page_size = {page_size}; CREATE TABLE orders (id INTEGER PRIMARY KEY, at INTEGER, note TEXT); CREATE INDEX by_note ON orders (note);")).unwrap();
-        let shop = Shop { _folder: folder, path, connection };
-        shop.grow(rows, 1);
-        shop
-    }
-
-    fn grow(&self, rows: u32, seed: u32) {
-        self.connection
-            .execute_batch(&format!(
-                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
-                 INSERT INTO orders (at, note) SELECT i * {seed}, hex(i * 7919 * {seed} % 1000003) || ' ordered something' FROM n"
-            ))
-            .unwrap();
-    }
-
-    fn change(&self, every: u32, seed: u32) {
-        self.connection
-            .execute(
-                &format!("UPDATE orders SET note = hex(id * {seed} % 99991) WHERE (id * 31 + {seed}) % {every} = 0"),
-                [],
-            )
-            .unwrap();
-    }
-
-    fn bytes(&self) -> Vec<u8> {
-        fs::read(&self.path).unwrap()
-    }
-}
 
 #[test]
 fn thirty_days_take_less_than_two_copies() {
@@ -261,94 +186,6 @@ fn pieces_that_nobody_names_are_swept_after_a_day() {
     get(&store, &first);
 }
 
-// --- damage ---
-
-#[test]
-fn a_flipped_bit_is_found_named_and_healed() {
-    let shop = Shop::new(4096, 1500);
-    let states: Vec<Vec<u8>> = (0..4)
-        .map(|day| {
-            shop.change(40, day + 1);
-            shop.bytes()
-        })
-        .collect();
-    let directory = tempfile::tempdir().unwrap();
-    let store = on(directory.path());
-    let all: Vec<Manifest> = (0..).zip(&states).map(|(day, bytes)| put(&store, day, ".db", bytes)).collect();
-    let scratch = tempfile::tempdir().unwrap();
-    let paths = pieces(directory.path());
-    for flip in 0..100_u64 {
-        let hit = flip as usize % paths.len();
-        let bytes = fs::read(&paths[hit]).unwrap();
-        let mut bad = bytes.clone();
-        let place = (flip * 7919 + 13) as usize % bad.len();
-        bad[place] ^= 1 << (flip % 8);
-        fs::write(&paths[hit], &bad).unwrap();
-        for (day, listed) in listed(&store).iter().rev().enumerate() {
-            let report = verify::run(&store, listed, Level::Checksum, scratch.path(), &Context::quiet()).unwrap();
-            // Every backup that is made of it, and none of the others.
-            assert_eq!(report.ok, day < hit, "{flip} in {hit}, day {day}: {:?}", report.problems);
-            if !report.ok {
-                assert!(report.problems[0].text.contains(paths[hit].file_name().unwrap().to_str().unwrap()));
-            }
-            if day >= hit && flip < 8 {
-                let error =
-                    store.fetch(&listed.manifest, &listed.manifest.objects[0], scratch.path(), &Context::quiet());
-                match error {
-                    Err(error) => assert_eq!(error.kind(), ErrorKind::Corrupted),
-                    // The byte is not one that this state needs.
-                    Ok(path) => assert!(fs::read(path).unwrap() == states[day]),
-                }
-            }
-        }
-        fs::write(&paths[hit], &bytes).unwrap();
-    }
-    // The next backup begins a new chain, because verification found out and a piece is not what it was.
-    let kept = directory.path().join(".recoup/history/shop");
-    assert!(!kept.exists(), "damage was found, so nothing that is kept is relied upon");
-    put(&store, 8, ".db", &shop.bytes());
-    assert!(kept.exists());
-    let mut bad = fs::read(&paths[0]).unwrap();
-    let middle = bad.len() / 2;
-    bad[middle] ^= 1;
-    fs::write(&paths[0], &bad).unwrap();
-    assert!(store.fetch(&all[3], &all[3].objects[0], scratch.path(), &Context::quiet()).is_err());
-    shop.change(9, 77);
-    let healed = put(&store, 9, ".db", &shop.bytes());
-    assert_eq!(healed.history.as_ref().unwrap().number, 0);
-    assert!(get(&store, &healed) == shop.bytes());
-}
-
-#[test]
-fn a_capture_that_a_disk_has_changed_is_not_relied_upon() {
-    let directory = tempfile::tempdir().unwrap();
-    let store = on(directory.path());
-    let shop = Shop::new(4096, 1500);
-    put(&store, 0, ".db", &shop.bytes());
-    let kept = directory.path().join(".recoup/history/shop/last.db");
-    let mut bytes = fs::read(&kept).unwrap();
-    bytes[20_000] ^= 4;
-    fs::write(&kept, bytes).unwrap();
-    shop.change(40, 1);
-    let second = put(&store, 1, ".db", &shop.bytes());
-    assert_eq!(second.history.as_ref().unwrap().number, 1);
-    assert!(get(&store, &second) == shop.bytes());
-}
-
-#[test]
-fn a_piece_that_is_missing_is_told_by_the_list_and_not_continued() {
-    let directory = tempfile::tempdir().unwrap();
-    let store = on(directory.path());
-    let shop = Shop::new(4096, 300);
-    let first = put(&store, 0, ".db", &shop.bytes());
-    shop.change(4, 1);
-    put(&store, 1, ".db", &shop.bytes());
-    fs::remove_file(&pieces(directory.path())[0]).unwrap();
-    let gone = format!("{}.history", first.file_stem());
-    assert!(listed(&store).iter().all(|listed| listed.missing == [gone.clone()]));
-    assert_eq!(put(&store, 2, ".db", &shop.bytes()).history.unwrap().number, 0);
-}
-
 #[test]
 fn both_layouts_lie_side_by_side() {
     let directory = tempfile::tempdir().unwrap();
@@ -456,29 +293,5 @@ proptest! {
             pieces(directory.path()).iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect()
         };
         prop_assert_eq!(there, named.into_iter().collect::<Vec<_>>());
-    }
-}
-
-#[test]
-fn a_damaged_copy_whose_piece_others_need_is_mended() {
-    let folder = tempfile::tempdir().unwrap();
-    let [good, damaged] = ["good", "damaged"].map(|name| folder.path().join(name));
-    let (from, to) = (on(&good), on(&damaged));
-    let scratch = tempfile::tempdir().unwrap();
-    let shop = Shop::new(4096, 300);
-    let mut states = Vec::new();
-    for second in 0..3 {
-        states.push((put(&from, second, ".db", &shop.bytes()), shop.bytes()));
-        let newest = listed(&from).remove(0);
-        recoup::copy::run(&from, &newest, &to, scratch.path(), &Context::quiet()).unwrap();
-        shop.change(20, second as u32 + 1);
-    }
-    fs::remove_file(&pieces(&damaged)[0]).unwrap();
-    for (at, backup) in listed(&from).iter().enumerate() {
-        let copied = recoup::copy::run(&from, backup, &to, scratch.path(), &Context::quiet()).unwrap();
-        assert_eq!(copied, recoup::copy::Copied::Mended, "{at}");
-    }
-    for (listed, (_, bytes)) in listed(&to).iter().rev().zip(&states) {
-        assert!(listed.missing.is_empty() && get(&to, &listed.manifest) == *bytes);
     }
 }

@@ -176,7 +176,7 @@ fn who_cannot_be_sure_reads() {
     let rescanned = run(&sample, &Request { rescan: true, ..request(&sample) }).manifest;
     assert!(rescanned.same_as.is_none() && rescanned.state.is_some());
     // Only running a command tells what it says.
-    let mut run_twice = || run(&sample, &sample.request(&sample.sources(), Format::Archive)).manifest.same_as;
+    let run_twice = || run(&sample, &sample.request(&sample.sources(), Format::Archive)).manifest.same_as;
     assert_eq!((run_twice(), run_twice()), (None, None));
     // Outside of a history every backup has its own bytes.
     let files = tempfile::tempdir().unwrap();

@@ -37,6 +37,7 @@ fn policy(random: &mut Random) -> Policy {
     Policy {
         days: rule(random, 60),
         keep_count: rule(random, 12),
+        minutely: if random.one_in(4) { rule(random, 60) } else { 0 },
         hourly: if random.one_in(3) { rule(random, 30) } else { 0 },
         daily: rule(random, 14),
         weekly: rule(random, 8),
@@ -236,7 +237,7 @@ fn p9_a_larger_policy_keeps_a_superset() {
             return;
         }
         for _ in 0..1 + case.random.below(3) {
-            let field = match case.random.below(8) {
+            let field = match case.random.below(9) {
                 0 => &mut larger.days,
                 1 => &mut larger.keep_count,
                 2 => &mut larger.hourly,
@@ -244,6 +245,7 @@ fn p9_a_larger_policy_keeps_a_superset() {
                 4 => &mut larger.weekly,
                 5 => &mut larger.monthly,
                 6 => &mut larger.yearly,
+                7 => &mut larger.minutely,
                 _ => &mut larger.min_keep,
             };
             *field += 1 + case.random.below(5) as u32;

@@ -90,6 +90,20 @@ fn a_backup_exactly_as_old_as_the_limit_is_kept_and_goes_with_the_next_one() {
 }
 
 #[test]
+fn the_last_hour_by_the_minute_and_the_day_by_the_hour() {
+    let policy = Policy { minutely: 60, hourly: 3, ..Policy::default() };
+    // Every half minute for three hours.
+    let first = at("2026-03-31T00:00:10Z");
+    let items: Vec<_> = (0..360).map(|n| item(first + SignedDuration::from_secs(n * 30), Class::Good)).collect();
+    let kept = kept(&policy, &items, "2026-03-31T03:00:00Z");
+    assert_eq!(kept.len(), 60 + 2, "{kept:?}");
+    let decisions = decide(&policy, &items, at("2026-03-31T03:00:00Z")).unwrap();
+    assert_eq!(decisions[0].reasons, ["minutely 1 of 60", "hourly 1 of 3"]);
+    assert_eq!(decisions[1].reasons, ["its minute has a newer one", "its hour has a newer one"]);
+    assert_eq!(decisions[120].reasons, ["hourly 2 of 3"]);
+}
+
+#[test]
 fn rules_add_up_and_never_cancel_each_other() {
     let policy = Policy { days: 14, keep_count: 7, ..Policy::default() };
     let items = dailies("2026-03-01", 31);

@@ -6,7 +6,7 @@ export const SOURCES = ['database', 'directory', 'file'] as const;
 export type Kind = (typeof SOURCES)[number];
 export type Source = { key: number; kind: Kind; path: string; exclude: string; optional: boolean; rest: Document };
 export const EVERY = ['daily', 'weekly', 'monthly', 'rolling-weekly', 'rolling-monthly', 'cron'] as const;
-export const NUMBERS = ['days', 'keep_count', 'hourly', 'daily', 'weekly', 'monthly', 'yearly', 'min_keep'] as const;
+export const NUMBERS = ['days', 'keep_count', 'minutely', 'hourly', 'daily', 'weekly', 'monthly', 'yearly', 'min_keep'] as const;
 export const PRESETS = { all: 'everything', days: '30-days', newest: 'last-7', grandfather: '7-4-12' } as const;
 export const WEEKDAYS = ['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday'] as const;
 

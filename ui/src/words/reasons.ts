@@ -16,14 +16,14 @@ const PHRASES: [RegExp, Key, ...string[]][] = [
   [/^not among the newest (\d+)$/, 'reason.not_newest', 'n'],
   [/^its (\w+) has a newer one$/, 'reason.replaced', 'unit'],
   [/^older than the (\d+) (\w+)$/, 'reason.older_than', 'n', 'tier'],
-  [/^(hourly|daily|weekly|monthly|yearly) (\d+) of (\d+)$/, 'reason.tier', 'tier', 'at', 'n'],
+  [/^(minutely|hourly|daily|weekly|monthly|yearly) (\d+) of (\d+)$/, 'reason.tier', 'tier', 'at', 'n'],
   [/^the newest good one$/, 'reason.newest_good'],
   [/^the newest one$/, 'reason.newest'],
   [/^never fewer than the floor$/, 'reason.floor'],
   [/^the newest that a test restore proved$/, 'reason.newest_proven'],
 ];
-const UNITS = ['hour', 'day', 'week', 'month', 'year'] as const;
-const TIERS = ['hourly', 'daily', 'weekly', 'monthly', 'yearly'] as const;
+const UNITS = ['minute', 'hour', 'day', 'week', 'month', 'year'] as const;
+const TIERS = ['minutely', 'hourly', 'daily', 'weekly', 'monthly', 'yearly'] as const;
 
 /** One reason in the language of the page. */
 export function reason(said: string): string {

@@ -16,20 +16,20 @@ pub fn run(args: &Verify, session: &Session) -> Result<Reply> {
     let shelf = Shelf::open(session, args.at.at.as_deref())?;
     let latest = ["latest".to_owned()];
     let backups: Vec<&Listed> = match (args.all, args.backups.as_slice()) {
-        (true, _) => shelf.listing.backups.iter().collect(),
+        (true, _) => shelf.listing.backups.iter().filter(|listed| args.part.holds(&listed.manifest.id)).collect(),
         (false, []) => shelf.find_all(&latest)?,
         (false, named) => shelf.find_all(named)?,
     };
     let context = session.work()?;
-    let mut tally = Tally::default();
+    let (mut tally, mut looked) = (Tally::default(), verify::Looked::default());
     for listed in backups {
         for copy in shelf.copies(&listed.manifest.id) {
             let scratch = session::scratch(args.scratch.as_deref())?;
             let started = context.clock.monotonic();
-            let looked = copy.ready(scratch.path(), &context).and_then(|ready| {
-                verify::run(ready.store.as_ref(), &ready.listed, args.level, scratch.path(), &context)
+            let report = copy.ready(scratch.path(), &context).and_then(|ready| {
+                verify::after(&mut looked, ready.store.as_ref(), &ready.listed, args.level, scratch.path(), &context)
             });
-            let result = match looked {
+            let result = match report {
                 Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
                 Err(error) => Err(error),
                 Ok(report) => Ok(report.problems),
@@ -49,7 +49,9 @@ pub fn run(args: &Verify, session: &Session) -> Result<Reply> {
             session.screen.say(format!("{} {name}: {}", session.screen.mark(Mark::Bad), error_line(error)));
             tally.worse(exit::of(error.kind()));
         }
-        if tally.results.is_empty() {
+        if tally.results.is_empty() && !shelf.listing.backups.is_empty() {
+            session.screen.say("No backup is in this part.");
+        } else if tally.results.is_empty() {
             // Proving nothing is not a proof: a script must not take it for one.
             session.screen.say("No backups yet.");
             tally.worse(exit::of(ErrorKind::NotFound));

@@ -38,11 +38,12 @@ pub(super) fn read(field: &Field<'_>) -> Result<Retention> {
         policy.check().map_err(|error| field.refused(&error))?;
         values.push(noted(&field, json!(policy.zone)));
     }
-    for key in ["days", "keep_count", "hourly", "daily", "weekly", "monthly", "yearly", "min_keep"] {
+    for key in ["days", "keep_count", "minutely", "hourly", "daily", "weekly", "monthly", "yearly", "min_keep"] {
         let Some(field) = table.take(key) else { continue };
         let number = match key {
             "days" => &mut policy.days,
             "keep_count" => &mut policy.keep_count,
+            "minutely" => &mut policy.minutely,
             "hourly" => &mut policy.hourly,
             "daily" => &mut policy.daily,
             "weekly" => &mut policy.weekly,

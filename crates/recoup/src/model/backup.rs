@@ -228,7 +228,7 @@ pub struct Manifest {
 }
 
 /// Bytes at a destination.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Object {
     /// File name below the plan's directory.
     pub name: String,

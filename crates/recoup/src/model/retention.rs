@@ -27,6 +27,8 @@ pub struct Policy {
     pub days: u32,
     /// The newest so many, 1 to 30.
     pub keep_count: u32,
+    /// The newest of each of the last so many minutes that have one, at most 366.
+    pub minutely: u32,
     /// The newest of each of the last so many hours that have one, at most 366.
     pub hourly: u32,
     /// The newest of each of the last so many days that have one, at most 366; see also
@@ -42,7 +44,7 @@ pub struct Policy {
     pub min_keep: u32,
     /// Whether `daily` keeps every backup of the last so many days and not only the newest of each.
     pub every_of_recent_days: bool,
-    /// Time zone of hours, days, weeks, months and years, by IANA name.
+    /// Time zone of minutes, hours, days, weeks, months and years, by IANA name.
     pub zone: String,
     /// Lets `days` exceed 365 and `keep_count` exceed 30, on purpose.
     pub allow_large: bool,
@@ -53,6 +55,7 @@ impl Default for Policy {
         Policy {
             days: 0,
             keep_count: 0,
+            minutely: 0,
             hourly: 0,
             daily: 0,
             weekly: 0,
@@ -116,10 +119,11 @@ impl Policy {
             .map_err(|e| Error::usage("bad_zone", format!("Unknown time zone: {}", self.zone)).because(e))
     }
 
-    fn tiers(&self) -> [Tier; 5] {
+    fn tiers(&self) -> [Tier; 6] {
         // One number per period: two backups share it exactly when the number is equal.
         [
-            Tier { name: "hourly", period: "hour", count: self.hourly, bucket: hour },
+            Tier { name: "minutely", period: "minute", count: self.minutely, bucket: |at| seconds(at).div_euclid(60) },
+            Tier { name: "hourly", period: "hour", count: self.hourly, bucket: |at| seconds(at).div_euclid(3600) },
             Tier {
                 name: "daily",
                 period: "day",
@@ -162,8 +166,9 @@ impl FromStr for Policy {
     }
 }
 
-fn hour(at: &Zoned) -> i64 {
-    (at.timestamp().as_second() + i64::from(at.offset().seconds())).div_euclid(3600)
+/// Of the local clock: an hour that a night has twice is one.
+fn seconds(at: &Zoned) -> i64 {
+    at.timestamp().as_second() + i64::from(at.offset().seconds())
 }
 
 struct Tier {

@@ -61,6 +61,7 @@ export const editor: Translated<typeof english> = {
   'editor.numbers': 'Einzelne Zahlen ändern',
   'editor.keep.days': 'Alles der letzten Tage',
   'editor.keep.keep_count': 'Die neuesten',
+  'editor.keep.minutely': 'Minütliche',
   'editor.keep.hourly': 'Stündliche',
   'editor.keep.daily': 'Tägliche',
   'editor.keep.weekly': 'Wöchentliche',

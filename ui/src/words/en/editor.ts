@@ -60,6 +60,7 @@ export const editor = {
   'editor.numbers': 'Change single numbers',
   'editor.keep.days': 'Everything of the last days',
   'editor.keep.keep_count': 'The newest',
+  'editor.keep.minutely': 'Minutely',
   'editor.keep.hourly': 'Hourly',
   'editor.keep.daily': 'Daily',
   'editor.keep.weekly': 'Weekly',

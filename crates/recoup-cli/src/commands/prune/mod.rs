@@ -164,6 +164,7 @@ fn policy(args: &PolicyArgs) -> Result<Option<Policy>> {
     for (given, field) in [
         (args.days, (|policy| &mut policy.days) as fn(&mut Policy) -> &mut u32),
         (args.keep_count, |policy| &mut policy.keep_count),
+        (args.minutely, |policy| &mut policy.minutely),
         (args.hourly, |policy| &mut policy.hourly),
         (args.daily, |policy| &mut policy.daily),
         (args.weekly, |policy| &mut policy.weekly),

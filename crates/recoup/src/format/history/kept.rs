@@ -4,6 +4,7 @@
 //! Not here: where the files are kept.
 
 use std::fs::File;
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -25,6 +26,21 @@ struct Object {
     length: u64,
     /// Of each window; empty where nothing has to be compared.
     sums: Vec<u32>,
+}
+
+impl Object {
+    /// Fills `to` with a whole window, compared with its checksum.
+    fn read(&self, number: usize, to: &mut [u8]) -> Result<()> {
+        self.file.read_exact_at(to, number as u64 * WINDOW as u64).map_err(unread)?;
+        if self.sums.get(number) != Some(&sum(to)) {
+            return Err(damaged("the last capture is not what it was"));
+        }
+        Ok(())
+    }
+}
+
+fn unread(error: io::Error) -> Error {
+    Error::io("reading the last capture", error)
 }
 
 /// The checksum of a window.
@@ -60,24 +76,29 @@ impl Past for Kept {
     }
 
     fn read_at(&mut self, extension: &str, mut offset: u64, mut to: &mut [u8]) -> Result<()> {
-        let doing = |e| Error::io("reading the last capture", e);
         let found = self.find(extension).and_then(|at| Some((at, self.files.get(at)?)));
         let (at, object) = found.ok_or_else(|| damaged(&format!("it has no {extension}")))?;
         if object.sums.is_empty() {
-            return object.file.read_exact_at(to, offset).map_err(doing);
+            return object.file.read_exact_at(to, offset).map_err(unread);
         }
         while !to.is_empty() {
             let number = usize::try_from(offset / WINDOW as u64).unwrap_or(usize::MAX);
             let into = (offset % WINDOW as u64) as usize;
+            let whole = usize::try_from(object.length.saturating_sub(offset)).unwrap_or(WINDOW).min(WINDOW);
+            // Mostly somebody wants a whole window, which needs no second buffer.
+            if into == 0 && to.len() >= whole && whole > 0 {
+                let (now, rest) = to.split_at_mut(whole);
+                object.read(number, now)?;
+                offset += whole as u64;
+                to = rest;
+                continue;
+            }
             if self.window.as_ref().is_none_or(|(file, window, _)| (*file, *window) != (at, number)) {
                 let start = offset - into as u64;
                 let length = usize::try_from(object.length.saturating_sub(start)).unwrap_or(WINDOW).min(WINDOW);
                 let mut bytes = self.window.take().map(|(.., bytes)| bytes).unwrap_or_default();
                 bytes.resize(length, 0);
-                object.file.read_exact_at(&mut bytes, start).map_err(doing)?;
-                if object.sums.get(number) != Some(&sum(&bytes)) {
-                    return Err(damaged("the last capture is not what it was"));
-                }
+                object.read(number, &mut bytes)?;
                 self.window = Some((at, number, bytes));
             }
             let window = self.window.as_ref().map_or(&[][..], |(.., bytes)| bytes);
