@@ -90,12 +90,15 @@ fn nothing_is_read_and_nothing_is_stored() {
     proven(&sample, &changed);
 }
 
+/// What somebody does, and how.
+type Change<'a> = (&'static str, Box<dyn Fn() + 'a>);
+
 #[test]
 fn whatever_changes_is_noticed() {
     let sample = Sample::new();
     let picture = sample.app().join("pictures/000.jpg");
     let live = rusqlite::Connection::open(sample.database()).unwrap();
-    let changes: Vec<(&str, Box<dyn Fn()>)> = vec![
+    let changes: Vec<Change<'_>> = vec![
         (
             "a commit that is in the log alone",
             Box::new(|| {
@@ -183,7 +186,8 @@ fn who_cannot_be_sure_reads() {
     let plain: Arc<dyn Store> =
         Arc::new(FilesStore::new(Arc::new(LocalDestination::open(files.path(), true).unwrap())));
     for _ in 0..2 {
-        let manifest = backup::run(&request(&sample), &[plain.clone()], &Context::quiet()).unwrap().manifest;
+        let manifest =
+            backup::run(&request(&sample), std::slice::from_ref(&plain), &Context::quiet()).unwrap().manifest;
         assert!(manifest.state.is_none() && manifest.same_as.is_none());
     }
 }

@@ -116,18 +116,21 @@ impl Catalog {
             Ok(RunBrief { id, plan, kind: row.word("kind")?, outcome: row.word("outcome")?, at, backup, gone: false })
         };
         let mut runs: Vec<RunBrief> = rows.iter().map(one).collect::<Result<_>>()?;
-        let left = self.ids_left(owner).await?;
-        for run in &mut runs {
-            run.gone = run.backup.as_ref().is_some_and(|backup| !left.contains(backup));
+        let named = || runs.iter().filter_map(|run| run.backup.as_deref());
+        if let (Some(first), Some(last)) = (named().min(), named().max()) {
+            let left = self.ids_between(first, last).await?;
+            for run in &mut runs {
+                run.gone = run.backup.as_ref().is_some_and(|backup| !left.contains(backup));
+            }
         }
         Ok(runs)
     }
 
-    /// Every backup of which there is a copy.
-    async fn ids_left(&self, owner: Option<&str>) -> Result<HashSet<String>> {
-        let mut sql = Statement::all("SELECT DISTINCT id FROM backup WHERE 1 = 1");
-        sql.also("owner =", owner);
-        let rows = sql.query().fetch_all(&self.pool).await.map_err(|error| failed("reading the backups", error))?;
+    /// The backups of a span of time of which there is a copy: ids sort by time.
+    async fn ids_between(&self, first: &str, last: &str) -> Result<HashSet<String>> {
+        let sql = "SELECT DISTINCT id FROM backup WHERE id >= $1 AND id <= $2";
+        let rows = sqlx::query(sql).bind(first).bind(last).fetch_all(&self.pool).await;
+        let rows = rows.map_err(|error| failed("reading the backups", error))?;
         rows.iter().map(|row| Columns(row).text("id")).collect()
     }
 }
