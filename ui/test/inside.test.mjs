@@ -1,7 +1,7 @@
 // The list of backups and what is inside one: search and filters that are in the address, several at once, folders, files
 // and tables. What comes out is what went in; hostile names are text; secrets are hidden.
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { axe, NARROW, page, settled } from './browser.mjs';
 import { PASSWORD, Stand, until } from './stand.mjs';
@@ -85,6 +85,33 @@ export default async function ({ browser, criterion }) {
       await tab.waitForSelector('.dialog:has-text("last verified backup of shop")');
       await tab.click('.dialog >> text=Keep them');
       if ((await all()).length !== 1) wrong.push('the last one is gone');
+      return wrong;
+    });
+    await criterion('S7', 'what was deleted waits in the trash and is put back, protected', async () => {
+      const wrong = [];
+      await tab.go('/backups');
+      await tab.click('main >> text=Trash: what was deleted');
+      await tab.waitForSelector('main tbody tr');
+      if ((await rows()) !== 2) wrong.push(`${await rows()} rows in the trash, two were deleted`);
+      await tab.getByRole('button', { name: 'Put back' }).first().press('Enter');
+      await tab.waitForSelector('.note.good:has-text("is back at")');
+      await shows(1);
+      wrong.push(...(await axe(tab)));
+      const back = (await all()).find((backup) => backup.id !== newest.id);
+      if (![middle.id, oldest.id].includes(back?.id) || !back.protected) wrong.push(`back is ${JSON.stringify(back)}`);
+      await tab.click('.note.good a');
+      await tab.waitForSelector('h1:has-text("shop")');
+      // A destination that is not there does not hide what others have.
+      const place = join(stand.folder, 'backups');
+      renameSync(place, `${place}.away`);
+      mkdirSync(place);
+      await tab.go('/backups/trash');
+      await tab.waitForSelector('text=could not be looked at');
+      wrong.push(...(await axe(tab)));
+      rmSync(place, { recursive: true });
+      renameSync(`${place}.away`, place);
+      await tab.click('text=Try again');
+      await shows(1);
       return wrong;
     });
     await criterion('S7', 'on a phone the bar of chosen backups is a menu that stays in sight', async () => {

@@ -6,6 +6,7 @@ mod daemon;
 mod drive;
 mod keys;
 mod plan;
+mod trash;
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -21,6 +22,7 @@ pub use daemon::{Adopt, Audit, AuditWord, DataPlace, Run, Serve, User, UserWord}
 pub use drive::Drive;
 pub use keys::{Key, Keys, RecoveryKit};
 pub use plan::{Plan, PlanAdd, PlanDocument, PlanEdit, PlanNext, PlanWord, ScheduleArgs};
+pub use trash::{PutBack, Trash};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -84,6 +86,9 @@ pub enum Command {
     Delete(Delete),
     /// Remove what the retention policy does not keep, and say why
     Prune(Prune),
+    /// What was deleted and waits for a day: list it, put it back
+    #[command(subcommand)]
+    Trash(Trash),
     /// Plans and when they run
     Plan(Plan),
     /// Run the daemon: schedules, users, the REST API

@@ -214,6 +214,7 @@ fn operations(daemon: &Daemon) -> Vec<String> {
         "/backups/{id}/file",
         "/backups/{id}/tables/{table}",
         "/look",
+        "/put-back",
     ];
     let paths = document["paths"].as_object().unwrap().iter();
     let paths = paths.filter(|(path, _)| !others.iter().any(|end| path.ends_with(end)));

@@ -115,7 +115,7 @@ export function useBackupAct() {
     mutationFn: carryOut,
     onSettled: (_, error, act) => {
       if ('remove' in act && !error) client.removeQueries({ queryKey: ['backups', act.id], exact: true });
-      for (const key of ['backups', 'overview', 'runs']) void client.invalidateQueries({ queryKey: [key] });
+      for (const key of ['backups', 'overview', 'runs', 'trash']) void client.invalidateQueries({ queryKey: [key] });
     },
   });
 }
@@ -136,7 +136,7 @@ export function useBulk() {
       return { done: backups.length - failed.length, failed };
     },
     onSettled: () => {
-      for (const key of ['backups', 'overview', 'runs']) void client.invalidateQueries({ queryKey: [key] });
+      for (const key of ['backups', 'overview', 'runs', 'trash']) void client.invalidateQueries({ queryKey: [key] });
     },
   });
 }

@@ -79,7 +79,10 @@ export interface paths {
         get: operations["backups_read"];
         put?: never;
         post?: never;
-        /** Deletes a backup for good, everywhere. The last good one of a plan only with force. */
+        /**
+         * Deletes a backup everywhere. In a folder it waits in the trash for a day, elsewhere it is gone. The last good one of a plan
+         *     only with force.
+         */
         delete: operations["backups_remove"];
         options?: never;
         head?: never;
@@ -1063,6 +1066,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/trash": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists what lies in the trash, what was deleted last first: one's own, an admin's list has everybody's. The destinations are
+         *     asked.
+         */
+        get: operations["trash_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/trash/{backup}/put-back": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Puts a backup back from the trash, every copy of it. Its id, or its name there. Again, it is as it should be. */
+        post: operations["trash_put_back"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/uploads": {
         parameters: {
             query?: never;
@@ -1584,6 +1624,11 @@ export interface components {
         Ended: {
             /** Format: int64 */
             ended: number;
+        };
+        /** @description A destination at which something was not done. */
+        FailedView: {
+            destination: string;
+            problem: components["schemas"]["Document"];
         };
         /**
          * @description What a thing in a tree is.
@@ -2151,6 +2196,20 @@ export interface components {
             /** Format: password */
             password: string;
         };
+        /** @description How a backup is put back. */
+        PutBackRequest: {
+            /** @description Protects it, so that retention does not take it again; true when absent. */
+            protect?: boolean | null;
+        };
+        /** @description What was put back. */
+        PutBackView: {
+            /** @description Where it lies again. */
+            destinations: string[];
+            /** @description Where it could not be put back, or could not be looked for. */
+            failed: components["schemas"]["FailedView"][];
+            /** @description The backup: GET /api/v1/backups/{id} has it again. */
+            id: string;
+        };
         /** @description If the disk with the data were lost now. */
         Recovery: {
             /**
@@ -2551,6 +2610,47 @@ export interface components {
             /** @description Id of the user whose it is. */
             user: string;
         };
+        /** @description A copy in the trash. */
+        TrashedCopyView: {
+            /** Format: int64 */
+            bytes: number;
+            /** Format: date-time */
+            deleted_at: string;
+            destination: string;
+            /**
+             * Format: date-time
+             * @description When it is removed for good; earlier, when a backup needs the space.
+             */
+            until: string;
+        };
+        /** @description A backup in the trash. */
+        TrashedView: {
+            copies: components["schemas"]["TrashedCopyView"][];
+            /**
+             * Format: date-time
+             * @description The consistent moment.
+             */
+            created_at?: string | null;
+            format?: components["schemas"]["Format"] | null;
+            /** @description Absent when its manifest cannot be read; then it cannot be put back here. */
+            id?: string | null;
+            kind?: components["schemas"]["Kind"] | null;
+            label?: string | null;
+            /** @description Its file name without extension. */
+            name: string;
+            /** @description Name of the plan. */
+            plan: string;
+        };
+        /** @description What lies in the trash. */
+        TrashView: {
+            /** @description Destinations that could not be looked at: there may be more. */
+            failed: components["schemas"]["FailedView"][];
+            items: components["schemas"]["TrashedView"][];
+            /** @description Gives the next page as `cursor`; absent on the last. */
+            next?: string | null;
+            /** @description Destinations without a trash: what is deleted there is gone at once. */
+            without: string[];
+        };
         /** @description How telling somebody went. */
         TriedView: {
             hint?: string | null;
@@ -2822,6 +2922,8 @@ export interface operations {
     backups_remove: {
         parameters: {
             query?: {
+                /** @description At once, without a day in the trash. */
+                at_once?: boolean;
                 /** @description Also when it is protected; needs the password of just now. */
                 force?: boolean;
             };
@@ -5196,6 +5298,73 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    trash_list: {
+        parameters: {
+            query?: {
+                /** @description Where the page before ended. */
+                cursor?: string;
+                /** @description At most so many; 100 when absent. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrashView"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    trash_put_back: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                backup: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["PutBackRequest"] | null;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PutBackView"];
+                };
             };
             /** @description A problem */
             default: {

@@ -46,7 +46,7 @@ export function BackupMenu({ backup, here = false, onDeleted }: { backup: Backup
       {
         onSuccess: () => {
           ask('');
-          toast(t('backup.deleted'), { icon: 'trash' });
+          toast(t('backup.deleted'), { icon: 'trash', action: { label: t('trash.title'), act: () => go('/backups/trash') } });
           onDeleted?.();
         },
         onError: (error) => {

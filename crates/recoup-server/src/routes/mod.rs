@@ -22,6 +22,7 @@ mod session;
 mod settings;
 mod standing;
 mod tokens;
+mod trash;
 mod users;
 
 use std::sync::OnceLock;
@@ -59,6 +60,7 @@ fn quick() -> OpenApiRouter<App> {
         .merge(health::routes())
         .merge(overview::routes())
         .merge(look::routes())
+        .merge(trash::routes())
         .merge(starting())
 }
 

@@ -33,6 +33,7 @@ mod spread;
 mod standing;
 mod status;
 mod tell;
+mod trash;
 mod upload;
 mod verify;
 mod watch;
@@ -56,6 +57,7 @@ pub use look::{Looked, Sight};
 pub use request::Work;
 pub use standing::Standing;
 pub use status::PlanStatus;
+pub use trash::{PutBack, Trash, TrashedBackup, TrashedCopy};
 pub use watch::{Progress, RunEvent};
 
 use crate::catalog::{AddedRow, Catalog, holder};
