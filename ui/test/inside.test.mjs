@@ -124,6 +124,33 @@ export default async function ({ browser, criterion }) {
       await phone.context().close();
       return wrong;
     });
+    await criterion('S14', 'a backup is copied to one more destination, and what a destination lacks is copied at once', async () => {
+      const wrong = [];
+      const attic = join(stand.folder, 'attic');
+      writeFileSync(attic, 'no folder yet');
+      await stand.api('POST', '/destinations/attic', { path: attic });
+      await stand.api('POST', '/plans', { name: 'books', plan: { databases: [join(stand.folder, 'shop.db')], destinations: ['here', 'attic'] } });
+      await stand.backUp('books');
+      rmSync(attic);
+      await tab.go('/destinations');
+      await tab.waitForSelector('.note:has-text("1 backup of books is missing here.")');
+      wrong.push(...(await axe(tab)));
+      await tab.getByRole('button', { name: /Copy now.*books/ }).press('Enter');
+      await tab.waitForURL('**/runs/*');
+      await until('the copy', async () => (await stand.json('GET', '/backups?plan=books')).items[0].copies.length === 2);
+
+      await tab.go('/backups?plan=shop');
+      await tab.getByRole('button', { name: 'Actions for shop' }).first().click();
+      await tab.click('[role=menu]:popover-open >> text=Copy to…');
+      await tab.waitForSelector('.dialog select');
+      wrong.push(...(await axe(tab)));
+      const offered = await tab.$$eval('.dialog option', (all) => all.map((one) => one.textContent));
+      if (String(offered) !== 'attic') wrong.push(`offered are ${offered}`);
+      await tab.click('.dialog button[type=submit]');
+      await tab.waitForURL('**/runs/*');
+      await until('the copy', async () => (await all())[0].copies.some((copy) => copy.destination === 'attic'));
+      return wrong;
+    });
     await criterion('S8', 'folders are walked by links, files are found by name, and come out as they went in', async () => {
       const wrong = [];
       await tab.go(`/backups/${newest.id}`);

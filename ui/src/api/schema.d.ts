@@ -368,6 +368,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/destinations/{name}/copy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Copies to a destination now what it lacks of a plan; it would be done later by itself. Gives the run that waits for that, if
+         *     one does.
+         */
+        post: operations["destinations_copy_missing"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/destinations/{name}/sign-in": {
         parameters: {
             query?: never;
@@ -1490,6 +1510,11 @@ export interface components {
         /** @description What is in a backup. */
         Contents: {
             parts: components["schemas"]["PartView"][];
+        };
+        /** @description Of which plan something is to be copied. */
+        CopyMissingRequest: {
+            /** @description Name of a plan that uses the destination. */
+            plan: string;
         };
         /** @description Where a backup is to be copied to. */
         CopyRequest: {
@@ -3753,6 +3778,43 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AdoptedView"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    destinations_copy_missing: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same request with the same key is done once; for 24 hours its first answer is given again */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CopyMissingRequest"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Accepted"];
                 };
             };
             /** @description A problem */

@@ -72,6 +72,7 @@ fn starting() -> OpenApiRouter<App> {
         .merge(backups::routes())
         .merge(retention::routes())
         .merge(restores::routes())
+        .merge(places::starting())
         .layer(middleware::from_fn(idempotency::once))
 }
 
