@@ -151,6 +151,27 @@ export default async function ({ browser, criterion }) {
       await until('the copy', async () => (await all())[0].copies.some((copy) => copy.destination === 'attic'));
       return wrong;
     });
+    await criterion('S16', 'the diagnostics that are kept are those that were shown; everything is paused and resumed', async () => {
+      const wrong = [];
+      await tab.go('/settings/system');
+      await tab.click('text=Show what is inside');
+      const shown = await tab.textContent('pre.log');
+      if (!shown.includes('SELF-CHECKS') || !shown.includes('plan.shop.databases.shop')) wrong.push(shown.slice(0, 300));
+      wrong.push(...(await axe(tab)));
+      const [kept] = await Promise.all([tab.waitForEvent('download'), tab.click('text=Download this text')]);
+      if (readFileSync(await kept.path(), 'utf8') !== shown) wrong.push('what was kept is another text');
+      await tab.go('/settings/danger');
+      await tab.getByRole('button', { name: 'Pause everything' }).press('Enter');
+      await tab.waitForSelector('text=admin paused everything');
+      await tab.go('/plans');
+      await tab.waitForSelector('.banner:has-text("Everything is paused since")');
+      wrong.push(...(await axe(tab)));
+      await tab.click('.banner >> text=Resume…');
+      await tab.getByRole('button', { name: 'Resume everything' }).press('Enter');
+      await tab.getByRole('button', { name: 'Pause everything' }).waitFor();
+      if ((await stand.json('GET', '/scheduler')).paused !== null) wrong.push('it is still paused');
+      return wrong;
+    });
     await criterion('S8', 'folders are walked by links, files are found by name, and come out as they went in', async () => {
       const wrong = [];
       await tab.go(`/backups/${newest.id}`);

@@ -444,6 +444,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/diagnostics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Everything that helps somebody to find out what is wrong, as one text: version, machine, self-checks, settings, how the
+         *     destinations stand, runs that went wrong with the end of their log. Without secrets. For admins.
+         */
+        get: operations["system_diagnostics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events": {
         parameters: {
             query?: never;
@@ -980,6 +1000,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/scheduler/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Pauses everything: no schedule starts a run until it is resumed. What people start runs all the same. For admins. */
+        post: operations["scheduler_pause"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scheduler/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Resumes everything: what was due meanwhile runs once. For admins. */
+        post: operations["scheduler_resume"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/session": {
         parameters: {
             query?: never;
@@ -1033,6 +1087,40 @@ export interface paths {
         patch: operations["settings_change"];
         trace?: never;
     };
+    "/api/v1/settings/defaults": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists what holds for a plan that does not say otherwise, and where that comes from. */
+        get: operations["settings_defaults"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/settings/values": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists every setting in effect and where it comes from. For admins. */
+        get: operations["settings_values"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/setup": {
         parameters: {
             query?: never;
@@ -1045,6 +1133,23 @@ export interface paths {
         put?: never;
         /** Makes the first admin and signs them in. The code that the daemon printed works once. */
         post: operations["session_set_up"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/system": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Reads what the daemon says of itself and of the machine. For admins. */
+        get: operations["system_read"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1485,6 +1590,20 @@ export interface components {
             ok: boolean;
             problems: components["schemas"]["Found"][];
         };
+        /** @description A self-check. */
+        CheckView: {
+            /** @description Of how many things. */
+            count: number;
+            name: components["schemas"]["CheckWord"];
+            ok: boolean;
+            /** @description Those that are not well. */
+            wrong: string[];
+        };
+        /**
+         * @description What is checked.
+         * @enum {string}
+         */
+        CheckWord: "catalog" | "scheduler" | "plans" | "destinations" | "disk" | "clock";
         /** @description How a destination in Google Drive stands. */
         ConnectionView: {
             /** @description Why the last try came to nothing. */
@@ -1877,6 +1996,11 @@ export interface components {
          */
         Origin: "file" | "catalog" | "default";
         /**
+         * @description Where a setting comes from.
+         * @enum {string}
+         */
+        OriginWord: "default" | "file" | "environment" | "command_line";
+        /**
          * @description How a run ended.
          * @enum {string}
          */
@@ -1898,6 +2022,11 @@ export interface components {
              * @description The server's clock.
              */
             now: string;
+            /**
+             * Format: date-time
+             * @description Since when no schedule starts a run, because somebody paused everything.
+             */
+            paused_since?: string | null;
             /** @description Those that need somebody first. */
             plans: components["schemas"]["Card"][];
             recovery: components["schemas"]["Recovery"];
@@ -2080,6 +2209,21 @@ export interface components {
             sha256: string;
             /** @description Tables of a database with their rows. */
             tables: components["schemas"]["TableView"][];
+        };
+        /** @description Where the daemon's own things lie. */
+        PathsView: {
+            /** @description The catalog's file; null when it is a server. */
+            catalog?: string | null;
+            /** @description recoup.toml, when there is one. */
+            config?: string | null;
+            data: string;
+        };
+        /** @description Everything is paused. */
+        PauseView: {
+            /** @description Name of who did it. */
+            by?: string | null;
+            /** Format: date-time */
+            since: string;
         };
         /** @description Whether a plan is backed up. */
         PlanHealth: {
@@ -2393,6 +2537,7 @@ export interface components {
              * @description The next time of any plan.
              */
             next_due?: string | null;
+            paused?: components["schemas"]["PauseView"] | null;
             /**
              * Format: int64
              * @description All plans.
@@ -2604,6 +2749,35 @@ export interface components {
             ok: boolean;
             text: string;
         };
+        /** @description The daemon and the machine below it. */
+        SystemView: {
+            /** @description `release` or `debug`. */
+            build: string;
+            /** Format: int64 */
+            catalog_bytes?: number | null;
+            checks: components["schemas"]["CheckView"][];
+            /**
+             * Format: int64
+             * @description Bytes that the disk has there.
+             */
+            disk_bytes?: number | null;
+            /**
+             * Format: int64
+             * @description Bytes that may still be written where the daemon's data lies.
+             */
+            free_bytes?: number | null;
+            host?: string | null;
+            paths: components["schemas"]["PathsView"];
+            /** @description As in `linux x86_64`. */
+            platform: string;
+            /** @description The version of SQLite that is built in. */
+            sqlite: string;
+            /** Format: date-time */
+            started_at: string;
+            /** Format: int64 */
+            uptime_seconds: number;
+            version: string;
+        };
         /** @description A table. */
         TableView: {
             name: string;
@@ -2742,6 +2916,20 @@ export interface components {
         /** @description Everybody. */
         Users: {
             items: components["schemas"]["User"][];
+        };
+        /** @description Settings in effect. */
+        ValuesView: {
+            items: components["schemas"]["ValueView"][];
+        };
+        /** @description A setting in effect. */
+        ValueView: {
+            /** @description As in recoup.toml, with dots. */
+            key: string;
+            origin: components["schemas"]["OriginWord"];
+            /** @description The line of the file, the variable or the option; null for a default. */
+            place?: string | null;
+            /** @description What is secret shows as dots, or as `(set)`. */
+            value: unknown;
         };
         /** @description What is proven. */
         VerifyRequest: {
@@ -3980,6 +4168,34 @@ export interface operations {
             };
         };
     };
+    system_diagnostics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     runs_all_events: {
         parameters: {
             query?: never;
@@ -5071,6 +5287,62 @@ export interface operations {
             };
         };
     };
+    scheduler_pause: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SchedulerView"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    scheduler_resume: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SchedulerView"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     session_sign_in: {
         parameters: {
             query?: never;
@@ -5224,6 +5496,62 @@ export interface operations {
             };
         };
     };
+    settings_defaults: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ValuesView"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    settings_values: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ValuesView"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     session_setup_state: {
         parameters: {
             query?: never;
@@ -5271,6 +5599,34 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    system_read: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SystemView"];
                 };
             };
             /** @description A problem */

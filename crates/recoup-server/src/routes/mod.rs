@@ -21,6 +21,7 @@ mod scheduler;
 mod session;
 mod settings;
 mod standing;
+mod system;
 mod tokens;
 mod trash;
 mod users;
@@ -61,6 +62,7 @@ fn quick() -> OpenApiRouter<App> {
         .merge(overview::routes())
         .merge(look::routes())
         .merge(trash::routes())
+        .merge(system::routes())
         .merge(starting())
 }
 
