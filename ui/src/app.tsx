@@ -26,6 +26,7 @@ const PlanPage = later(() => import('./pages/plan').then((page) => page.PlanPage
 const Runs = later(() => import('./pages/runs').then((page) => page.Runs));
 const RunPage = later(() => import('./pages/run').then((page) => page.RunPage));
 const Backups = later(() => import('./pages/backups').then((page) => page.Backups));
+const Trash = later(() => import('./pages/trash').then((page) => page.Trash));
 const BackupPage = later(() => import('./pages/backup').then((page) => page.BackupPage));
 const BackupFiles = later(() => import('./pages/backup-files').then((page) => page.BackupFiles));
 const RestorePage = later(() => import('./pages/restore').then((page) => page.RestorePage));
@@ -113,6 +114,7 @@ function Doors() {
           <Route path="/runs" component={Runs} />
           <Route path="/runs/:id">{({ id }) => <RunPage key={id} id={decode(id)} />}</Route>
           <Route path="/backups" component={Backups} />
+          <Route path="/backups/trash" component={Trash} />
           <Route path="/backups/:id">{({ id }) => <BackupPage key={id} id={decode(id)} />}</Route>
           <Route path="/backups/:id/files">{({ id }) => <BackupFiles key={id} id={decode(id)} />}</Route>
           <Route path="/restore/upload" component={RestoreUpload} />

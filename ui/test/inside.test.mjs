@@ -1,7 +1,7 @@
 // The list of backups and what is inside one: search and filters that are in the address, several at once, folders, files
 // and tables. What comes out is what went in; hostile names are text; secrets are hidden.
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { axe, NARROW, page, settled } from './browser.mjs';
 import { PASSWORD, Stand, until } from './stand.mjs';
@@ -87,6 +87,33 @@ export default async function ({ browser, criterion }) {
       if ((await all()).length !== 1) wrong.push('the last one is gone');
       return wrong;
     });
+    await criterion('S7', 'what was deleted waits in the trash and is put back, protected', async () => {
+      const wrong = [];
+      await tab.go('/backups');
+      await tab.click('main >> text=Trash: what was deleted');
+      await tab.waitForSelector('main tbody tr');
+      if ((await rows()) !== 2) wrong.push(`${await rows()} rows in the trash, two were deleted`);
+      await tab.getByRole('button', { name: 'Put back' }).first().press('Enter');
+      await tab.waitForSelector('.note.good:has-text("is back at")');
+      await shows(1);
+      wrong.push(...(await axe(tab)));
+      const back = (await all()).find((backup) => backup.id !== newest.id);
+      if (![middle.id, oldest.id].includes(back?.id) || !back.protected) wrong.push(`back is ${JSON.stringify(back)}`);
+      await tab.click('.note.good a');
+      await tab.waitForSelector('h1:has-text("shop")');
+      // A destination that is not there does not hide what others have.
+      const place = join(stand.folder, 'backups');
+      renameSync(place, `${place}.away`);
+      mkdirSync(place);
+      await tab.go('/backups/trash');
+      await tab.waitForSelector('text=could not be looked at');
+      wrong.push(...(await axe(tab)));
+      rmSync(place, { recursive: true });
+      renameSync(`${place}.away`, place);
+      await tab.click('text=Try again');
+      await shows(1);
+      return wrong;
+    });
     await criterion('S7', 'on a phone the bar of chosen backups is a menu that stays in sight', async () => {
       const phone = await page(browser, stand, { size: NARROW });
       await phone.go('/backups');
@@ -95,6 +122,54 @@ export default async function ({ browser, criterion }) {
       await phone.waitForSelector('[role=menu]:popover-open');
       const wrong = await axe(phone);
       await phone.context().close();
+      return wrong;
+    });
+    await criterion('S14', 'a backup is copied to one more destination, and what a destination lacks is copied at once', async () => {
+      const wrong = [];
+      const attic = join(stand.folder, 'attic');
+      writeFileSync(attic, 'no folder yet');
+      await stand.api('POST', '/destinations/attic', { path: attic });
+      await stand.api('POST', '/plans', { name: 'books', plan: { databases: [join(stand.folder, 'shop.db')], destinations: ['here', 'attic'] } });
+      await stand.backUp('books');
+      rmSync(attic);
+      await tab.go('/destinations');
+      await tab.waitForSelector('.note:has-text("1 backup of books is missing here.")');
+      wrong.push(...(await axe(tab)));
+      await tab.getByRole('button', { name: /Copy now.*books/ }).press('Enter');
+      await tab.waitForURL('**/runs/*');
+      await until('the copy', async () => (await stand.json('GET', '/backups?plan=books')).items[0].copies.length === 2);
+
+      await tab.go('/backups?plan=shop');
+      await tab.getByRole('button', { name: 'Actions for shop' }).first().click();
+      await tab.click('[role=menu]:popover-open >> text=Copy to…');
+      await tab.waitForSelector('.dialog select');
+      wrong.push(...(await axe(tab)));
+      const offered = await tab.$$eval('.dialog option', (all) => all.map((one) => one.textContent));
+      if (String(offered) !== 'attic') wrong.push(`offered are ${offered}`);
+      await tab.click('.dialog button[type=submit]');
+      await tab.waitForURL('**/runs/*');
+      await until('the copy', async () => (await all())[0].copies.some((copy) => copy.destination === 'attic'));
+      return wrong;
+    });
+    await criterion('S16', 'the diagnostics that are kept are those that were shown; everything is paused and resumed', async () => {
+      const wrong = [];
+      await tab.go('/settings/system');
+      await tab.click('text=Show what is inside');
+      const shown = await tab.textContent('pre.log');
+      if (!shown.includes('SELF-CHECKS') || !shown.includes('plan.shop.databases.shop')) wrong.push(shown.slice(0, 300));
+      wrong.push(...(await axe(tab)));
+      const [kept] = await Promise.all([tab.waitForEvent('download'), tab.click('text=Download this text')]);
+      if (readFileSync(await kept.path(), 'utf8') !== shown) wrong.push('what was kept is another text');
+      await tab.go('/settings/danger');
+      await tab.getByRole('button', { name: 'Pause everything' }).press('Enter');
+      await tab.waitForSelector('text=admin paused everything');
+      await tab.go('/plans');
+      await tab.waitForSelector('.banner:has-text("Everything is paused since")');
+      wrong.push(...(await axe(tab)));
+      await tab.click('.banner >> text=Resume…');
+      await tab.getByRole('button', { name: 'Resume everything' }).press('Enter');
+      await tab.getByRole('button', { name: 'Pause everything' }).waitFor();
+      if ((await stand.json('GET', '/scheduler')).paused !== null) wrong.push('it is still paused');
       return wrong;
     });
     await criterion('S8', 'folders are walked by links, files are found by name, and come out as they went in', async () => {

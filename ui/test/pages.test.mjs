@@ -4,7 +4,7 @@ import { axe, NARROW, page, settled, WIDE } from './browser.mjs';
 import { Stand } from './stand.mjs';
 
 /** Addresses and what has to be there. `RUN` and `FAILED` are runs of the stand, `BACKUP` its backup, `own` a plan made there. */
-export const ROUTES = ['/', '/plans', '/plans?state=paused', '/plans/shop', '/plans/shop/runs', '/plans/shop/settings', '/plans/missing', '/runs', '/runs?kind=restore', '/runs/RUN', '/runs/FAILED', '/runs/nothing', '/profile', '/more', '/no/such/page', '/backups', '/backups?kind=upload', '/backups/BACKUP', '/backups/nothing', '/backups?state=damaged&kind=upload', '/backups/BACKUP/files', '/backups/BACKUP/files?part=pictures', '/backups/BACKUP/files?part=pictures&file=1.txt', '/backups/BACKUP/files?part=shop', '/backups/BACKUP/files?part=shop&table=orders', '/backups/BACKUP/files?part=gone', '/restore/BACKUP', '/restore/BACKUP?stale=yes', '/restore/upload', '/plans/new', '/plans/shop/edit', '/plans/own/edit', '/destinations', '/destinations/new', '/destinations/here', '/calendar', '/activity', '/activity?kind=tokens', '/settings', '/settings/notifications', '/settings/users', '/settings/tokens', '/settings/integrations', '/settings/system', '/welcome', '/welcome?way=start', '/welcome?way=restore'];
+export const ROUTES = ['/', '/plans', '/plans?state=paused', '/plans/shop', '/plans/shop/runs', '/plans/shop/settings', '/plans/missing', '/runs', '/runs?kind=restore', '/runs/RUN', '/runs/FAILED', '/runs/nothing', '/profile', '/more', '/no/such/page', '/backups', '/backups?kind=upload', '/backups/trash', '/backups/BACKUP', '/backups/nothing', '/backups?state=damaged&kind=upload', '/backups/BACKUP/files', '/backups/BACKUP/files?part=pictures', '/backups/BACKUP/files?part=pictures&file=1.txt', '/backups/BACKUP/files?part=shop', '/backups/BACKUP/files?part=shop&table=orders', '/backups/BACKUP/files?part=gone', '/restore/BACKUP', '/restore/BACKUP?stale=yes', '/restore/upload', '/plans/new', '/plans/shop/edit', '/plans/own/edit', '/destinations', '/destinations/new', '/destinations/here', '/calendar', '/activity', '/activity?kind=tokens', '/settings', '/settings/defaults', '/settings/danger', '/settings/notifications', '/settings/users', '/settings/tokens', '/settings/integrations', '/settings/system', '/welcome', '/welcome?way=start', '/welcome?way=restore'];
 const OUTSIDE = ['/sign-in', '/sign-in?next=%2Fplans'];
 
 const LOOKS = [
@@ -31,7 +31,7 @@ export default async function ({ browser, criterion }) {
     // Every page is opened once in each look, and everything is asked of it then.
     const found = { heads: [], small: [], walk: [], moves: [] };
     const titles = new Map();
-    const places = [[stand, ROUTES, stand.cookie], [stand, OUTSIDE, ''], [empty, ['/', '/plans', '/runs', '/backups', '/calendar', '/destinations', '/settings/notifications', '/welcome?way=start', '/welcome?way=restore'], empty.cookie], [fresh, ['/setup'], '']];
+    const places = [[stand, ROUTES, stand.cookie], [stand, OUTSIDE, ''], [empty, ['/', '/plans', '/runs', '/backups', '/backups/trash', '/calendar', '/destinations', '/settings/notifications', '/welcome?way=start', '/welcome?way=restore'], empty.cookie], [fresh, ['/setup'], '']];
     const everywhere = async (look, act) => {
       for (const [where, paths, cookie] of places) {
         const tab = await page(browser, where, { ...look, cookie });

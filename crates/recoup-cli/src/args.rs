@@ -7,6 +7,7 @@ mod drive;
 mod keys;
 mod plan;
 mod share;
+mod trash;
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -23,6 +24,7 @@ pub use drive::Drive;
 pub use keys::{Key, Keys, RecoveryKit};
 pub use plan::{Plan, PlanAdd, PlanDocument, PlanEdit, PlanNext, PlanWord, ScheduleArgs};
 use share::Share;
+pub use trash::{PutBack, Trash};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -86,6 +88,9 @@ pub enum Command {
     Delete(Delete),
     /// Remove what the retention policy does not keep, and say why
     Prune(Prune),
+    /// What was deleted and waits for a day: list it, put it back
+    #[command(subcommand)]
+    Trash(Trash),
     /// Plans and when they run
     Plan(Plan),
     /// Run the daemon: schedules, users, the REST API

@@ -185,6 +185,25 @@ fn what_went_waits_in_the_trash_and_comes_back_with_the_line_that_is_told() {
 }
 
 #[test]
+fn what_went_is_put_back_by_the_end_of_its_name_and_is_protected() {
+    let (shop, all) = keeping("keep_count = 2", 4);
+    assert_eq!(shop.run("trash list").good().out, "The trash is empty.\n");
+    assert!(shop.run("prune").good().out.contains("recoup trash list"));
+    let json = shop.run("trash list --json").good().json();
+    assert_eq!((json["trash"].as_array().unwrap().len(), listed(&shop).len()), (2, 2));
+    let tail = all[0][20..].to_lowercase();
+    let told = shop.run(&format!("trash put-back {tail} --json")).good().json();
+    assert_eq!(told["backups"][0]["id"], json!(all[0]));
+    assert_eq!(listed(&shop), [all[0].clone(), all[2].clone(), all[3].clone()]);
+    shop.run(&format!("trash put-back {} --unprotected", all[1])).good();
+    assert_eq!(listed(&shop), all);
+    let told = shop.run(&format!("trash put-back {tail} --json"));
+    assert_eq!((told.code, &told.json()["error"]["code"]), (10, &json!("trash_missing")), "{told:?}");
+    shop.run("prune --yes").good();
+    assert_eq!(listed(&shop), [all[0].clone(), all[2].clone(), all[3].clone()], "the protected one stays");
+}
+
+#[test]
 fn old_protected_backups_go_only_by_name_of_the_option_and_with_a_yes() {
     let (shop, all) = keeping("keep_count = 1", 1);
     let old = put(&shop, 200, |manifest| manifest.kind = Kind::PreRestore);

@@ -176,7 +176,7 @@ fn furnish(daemon: &Daemon, name: &str, person: &mut Person) {
         if gone.is_empty() {
             person.has(&["runs.id"], &run["id"]);
             person.has(&["restores.backup"], &backup);
-            person.has(&["uploads.plan"], &json!(plan));
+            person.has(&["uploads.plan", "destinations.plan"], &json!(plan));
             let preview = ask("POST", "/api/v1/restores/preview", json!({"backup": backup}));
             person.has(&["restores.preview"], &preview["preview"]);
             let preview = ask("POST", &format!("/api/v1/plans/{plan}/retention"), json!({}));
@@ -214,6 +214,7 @@ fn operations(daemon: &Daemon) -> Vec<String> {
         "/backups/{id}/file",
         "/backups/{id}/tables/{table}",
         "/look",
+        "/put-back",
     ];
     let paths = document["paths"].as_object().unwrap().iter();
     let paths = paths.filter(|(path, _)| !others.iter().any(|end| path.ends_with(end)));

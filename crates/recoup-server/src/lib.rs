@@ -54,6 +54,8 @@ struct Inner {
     passwords: Semaphore,
     closing: watch::Sender<bool>,
     scheduler: OnceLock<scheduler::Handle>,
+    /// The clock's elapsed time when this began.
+    began: std::time::Duration,
 }
 
 impl App {
@@ -62,7 +64,8 @@ impl App {
         let limits = limits::Limits::new(options.rate);
         let passwords = Semaphore::new(PASSWORDS_AT_ONCE);
         let (closing, scheduler) = (watch::Sender::new(false), OnceLock::new());
-        App(Arc::new(Inner { engine, options, limits, passwords, closing, scheduler }))
+        let began = engine.clock().elapsed();
+        App(Arc::new(Inner { engine, options, limits, passwords, closing, scheduler, began }))
     }
 
     /// With the scheduler that works on this engine; only the first is taken.
@@ -94,6 +97,11 @@ impl App {
     /// The present instant.
     pub fn now(&self) -> Timestamp {
         self.0.engine.clock().now()
+    }
+
+    /// For how long this has been running.
+    pub fn uptime(&self) -> std::time::Duration {
+        self.0.engine.clock().elapsed().saturating_sub(self.0.began)
     }
 
     /// A new ULID.

@@ -102,6 +102,32 @@ fn a_plan_and_the_list_of_destinations_tell_what_is_missing_where_and_why() {
 }
 
 #[test]
+fn what_is_missing_is_copied_at_once_when_somebody_asks() {
+    let shop = Shop::new();
+    let backup = shop.back_up();
+    let of = |plan: &str| Some(json!({ "plan": plan }));
+    let (nas, away) = shop.nas();
+    std::fs::rename(away, nas).unwrap();
+    // What waits for its minute begins now, however often somebody asks.
+    let first = shop.by("POST", "/destinations/nas/copy", of("shop"), 202);
+    assert_eq!(shop.by("POST", "/destinations/nas/copy", of("shop"), 202), first);
+    shop.work();
+    let run = shop.by("GET", &format!("/runs/{}", first["run"].as_str().unwrap()), None, 200);
+    assert_eq!((&run["outcome"], &run["result"]["copied"]), (&json!("good"), &json!([backup])), "{run:#}");
+    let status = shop.by("GET", "/plans/shop/status", None, 200);
+    assert_eq!(status["destinations"][1]["missing"], json!([]));
+    // With nothing missing it is done soon.
+    let run = shop.by("POST", "/destinations/nas/copy", of("shop"), 202);
+    shop.work();
+    let run = shop.by("GET", &format!("/runs/{}", run["run"].as_str().unwrap()), None, 200);
+    assert_eq!((&run["outcome"], &run["result"]["copied"]), (&json!("good"), &json!([])), "{run:#}");
+    assert_eq!(shop.by("POST", "/destinations/attic/copy", of("shop"), 404)["code"], "destination_missing");
+    let other = shop.stand.token(&shop.stand.user("otto", Role::Operator), Scope::Admin);
+    let theirs = shop.stand.by(&other, "POST", "/api/v1/destinations/nas/copy", of("shop").as_ref()).is(404);
+    assert_eq!(theirs.code(), "plan_missing");
+}
+
+#[test]
 fn a_backup_is_copied_where_somebody_wants_it_and_the_last_good_one_stays() {
     let shop = Shop::new();
     let backup = shop.back_up();

@@ -63,6 +63,13 @@ fn make(stand: &Stand) -> Hers {
     let token = text(&ask("POST", "/api/v1/tokens", json!({"name": "hers", "scope": "read"}))["id"]);
     let restore = text(&ask("POST", "/api/v1/restores/preview", json!({"backup": backup}))["preview"]);
     let prune = text(&ask("POST", "/api/v1/plans/secret-shop/retention", json!({}))["preview"]);
+    // One more, in the trash.
+    ask("POST", "/api/v1/plans/secret-shop/run", json!({}));
+    while stand.runtime.block_on(stand.app.engine().work("worker")).unwrap().is_some() {}
+    let all = stand.by(&bearer, "GET", "/api/v1/backups", None).is(200).json();
+    let ids = all["items"].as_array().unwrap().iter().map(|one| text(&one["id"]));
+    let trashed = ids.into_iter().find(|id| *id != backup).unwrap();
+    stand.by(&bearer, "DELETE", &format!("/api/v1/backups/{trashed}"), None).is(204);
     let upload = ask("POST", "/api/v1/uploads/pieces", json!({"plan": "secret-shop", "bytes": 10}));
     let upload = text(&upload["id"]);
     let ids = BTreeMap::from([
@@ -73,6 +80,7 @@ fn make(stand: &Stand) -> Hers {
         ("restore", restore),
         ("prune", prune),
         ("upload", upload),
+        ("trashed", trashed),
         ("user", ada.id),
     ]);
     Hers { ids }
@@ -91,6 +99,7 @@ impl Hers {
             ("tokens", _) => "token",
             ("uploads", _) => "upload",
             ("retention", _) => "prune",
+            ("trash", _) => "trashed",
             other => panic!("{template}: whose is {other:?}?"),
         };
         self.ids[kind].clone()
@@ -234,6 +243,7 @@ fn unchanged(stand: &Stand, hers: &Hers, before: &[u8]) {
         stand.by(&bearer, "GET", &format!("/api/v1/{path}/{}", hers.ids[kind]), None).is(200);
     }
     assert!(stand.by(&bearer, "GET", "/api/v1/tokens", None).text.contains(&hers.ids["token"]));
+    assert!(stand.by(&bearer, "GET", "/api/v1/trash", None).text.contains(&hers.ids["trashed"]));
     assert!(!ada.disabled && ada.role == Role::Operator);
     let (queued, running) = stand.runtime.block_on(stand.catalog().queue()).unwrap();
     assert_eq!((queued, running), (0, 0));

@@ -115,7 +115,7 @@ async fn everything(destination: &str, sign_in: bool) {
         let (_, _, bytes) = desk.engine.open_object(&daemon, &row.id).await.unwrap();
         assert!(bytes > 0);
         for refused in [
-            desk.engine.delete_backup(&daemon, &row.id, true).await,
+            desk.engine.delete_backup(&daemon, &row.id, true, false).await,
             desk.engine.set_protected(&daemon, &row.id, true).await,
             desk.engine.copy(&daemon, &row.id, "there").await.map(drop),
         ] {

@@ -314,7 +314,7 @@ async fn the_last_good_backup_goes_only_by_force_and_a_damaged_newer_one_does_no
     let two = Two::new(r#"["here", "offsite"]"#, "retention = { keep_count = 1 }").await;
     let (desk, daemon) = (&two.desk, Actor::daemon());
     let first = id(&desk.back_up("shop").await);
-    let refused = desk.engine.delete_backup(&daemon, &first, false).await.unwrap_err();
+    let refused = desk.engine.delete_backup(&daemon, &first, false, false).await.unwrap_err();
     assert_eq!((refused.code(), places(desk, &first).await.len()), ("last_good_backup", 2));
 
     // A newer one that is good nowhere takes no place: nothing is removed for it.
@@ -335,13 +335,13 @@ async fn the_last_good_backup_goes_only_by_force_and_a_damaged_newer_one_does_no
     assert!(
         fresh.result.as_ref().unwrap()["retention"].as_array().unwrap().iter().all(|at| at["deleted"] == json!([]))
     );
-    desk.engine.delete_backup(&daemon, &newer[0], false).await.unwrap();
+    desk.engine.delete_backup(&daemon, &newer[0], false, false).await.unwrap();
     assert_eq!(
-        desk.engine.delete_backup(&daemon, &id(&fresh), false).await.unwrap_err().code(),
+        desk.engine.delete_backup(&daemon, &id(&fresh), false, false).await.unwrap_err().code(),
         "last_good_backup",
         "the other one is damaged"
     );
-    desk.engine.delete_backup(&daemon, &id(&fresh), true).await.unwrap();
+    desk.engine.delete_backup(&daemon, &id(&fresh), true, false).await.unwrap();
 }
 
 #[tokio::test]

@@ -119,7 +119,7 @@ async fn what_cannot_be_recorded_is_not_destroyed_and_a_backup_goes_on_with_an_a
     without_audit(&desk);
     let engine = &desk.engine;
     let refused = |error: Error| assert_eq!(error.code(), "catalog_failed", "{error} {}", error.detail());
-    refused(engine.delete_backup(&daemon, &id, true).await.unwrap_err());
+    refused(engine.delete_backup(&daemon, &id, true, false).await.unwrap_err());
     refused(engine.set_protected(&daemon, &id, false).await.unwrap_err());
     refused(engine.remove_plan(&daemon, "mine").await.unwrap_err());
     assert_eq!(desk.plan("mine").await.name, "mine");
@@ -135,7 +135,7 @@ async fn what_cannot_be_recorded_is_not_destroyed_and_a_backup_goes_on_with_an_a
     assert_eq!(result["retention"][0]["deleted"], json!([]));
     assert_eq!(engine.store("here").unwrap().list(None).unwrap().backups.len(), 2, "retention removed nothing");
     desk.catalog().execute_batch("DROP TRIGGER full").unwrap();
-    engine.delete_backup(&daemon, &id, false).await.unwrap();
+    engine.delete_backup(&daemon, &id, false, false).await.unwrap();
 }
 
 #[tokio::test]
@@ -144,10 +144,10 @@ async fn a_protected_backup_goes_with_force_only_and_its_end_is_recorded_first()
     let daemon = Actor::daemon();
     desk.engine.set_protected(&daemon, &id, true).await.unwrap();
     assert!(desk.engine.backup(&daemon, &id).await.unwrap()[0].protected);
-    let error = desk.engine.delete_backup(&daemon, &id, false).await.unwrap_err();
+    let error = desk.engine.delete_backup(&daemon, &id, false, false).await.unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Denied, "backup_protected"));
     assert!(!desk.events().await.contains(&"backup.deleted".to_owned()));
-    desk.engine.delete_backup(&daemon, &id, true).await.unwrap();
+    desk.engine.delete_backup(&daemon, &id, true, false).await.unwrap();
     assert!(desk.listed().await.is_empty());
     assert!(desk.engine.store("here").unwrap().list(None).unwrap().backups.is_empty());
     let links = desk.engine.catalog().audit_before(i64::MAX, Some("backup.deleted"), None, None, 9).await.unwrap();

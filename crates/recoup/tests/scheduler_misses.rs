@@ -8,6 +8,7 @@ mod scheduler_kit;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use recoup::engine::Actor;
 use recoup::model::Outcome;
 use recoup::model::job::Cause;
 use scheduler_kit::{Gate, Place, stop};
@@ -30,6 +31,31 @@ async fn times_missed_while_off_become_one_run() {
     assert_eq!(runs[0].occurrence.as_deref(), Some("2026-10-25T03:00[Europe/Berlin]"));
     assert_eq!(runs[0].started_at.unwrap().to_string(), "2026-10-25T09:15:00Z");
     assert_eq!(place.next("shop").await, "2026-10-26T02:00:00Z");
+}
+
+#[tokio::test]
+async fn what_is_due_while_everything_is_paused_becomes_one_run_when_it_is_resumed() {
+    let place = Place::new("2026-10-22T20:00:00Z").await;
+    place.daily("shop").await;
+    let handle = place.start().await;
+    handle.check_now().await.unwrap();
+    let pause = place.engine.set_paused(&Actor::daemon(), true).await.unwrap();
+    assert_eq!(place.engine.set_paused(&Actor::daemon(), true).await.unwrap(), pause, "once is enough");
+    for now in ["2026-10-23T01:00:00Z", "2026-10-24T09:15:00Z"] {
+        place.pass_until(now);
+        let looked = handle.check_now().await.unwrap();
+        assert_eq!((looked.queued, looked.waiting, place.runs("shop").await.len()), (0, 1, 0), "{now}");
+    }
+    // A restart changes nothing.
+    stop(&handle).await;
+    handle.start().await.unwrap();
+    assert_eq!(handle.check_now().await.unwrap().queued, 0);
+    assert_eq!(place.engine.set_paused(&Actor::daemon(), false).await.unwrap(), None);
+    place.settle(&handle).await;
+    let runs = place.runs("shop").await;
+    assert_eq!((runs.len(), runs[0].missed, runs[0].outcome), (1, 2, Some(Outcome::Good)), "{runs:?}");
+    assert_eq!(place.next("shop").await, "2026-10-25T02:00:00Z");
+    assert_eq!((place.events("scheduler.paused").await.len(), place.events("scheduler.resumed").await.len()), (1, 1));
 }
 
 #[tokio::test]

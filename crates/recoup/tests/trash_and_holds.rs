@@ -81,6 +81,144 @@ fn what_was_discarded_waits_a_day_and_comes_back_with_mv() {
 }
 
 #[test]
+fn what_is_put_back_is_what_it_was_until_its_day_is_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = HandClock::at(at(0));
+    let store = on(directory.path()).with_clock(clock.clone());
+    let kept = commit(&store, shop(0), 1);
+    let gone = commit(&store, shop(1), 2);
+    let before = files(directory.path());
+    store.discard(&gone.id, false).unwrap();
+    let context = Context::quiet();
+    let missing = |error: Error| (error.kind(), error.code().to_owned());
+    let not_there = (ErrorKind::NotFound, "trash_missing".to_owned());
+    assert_eq!(missing(store.put_back(&kept.file_stem(), false, &context).unwrap_err()), not_there);
+    assert_eq!(missing(store.put_back("../../etc", false, &context).unwrap_err()), not_there);
+    assert_eq!(store.put_back(&gone.file_stem(), false, &context).unwrap().id, gone.id);
+    assert_eq!((files(directory.path()), store.trash().unwrap().len()), (before.clone(), 0));
+    assert_eq!(missing(store.put_back(&gone.file_stem(), false, &context).unwrap_err()), not_there);
+
+    // Protected, because retention would take it again.
+    store.discard(&gone.id, false).unwrap();
+    store.put_back(&gone.file_stem(), true, &context).unwrap();
+    assert!(store.list(None).unwrap().find(gone.id.as_str()).unwrap().protected);
+    assert_eq!(store.discard(&gone.id, false).unwrap_err().code(), "protected");
+
+    // What it was protected with comes back too.
+    store.discard(&gone.id, true).unwrap();
+    store.put_back(&gone.file_stem(), false, &context).unwrap();
+    assert!(store.list(None).unwrap().find(gone.id.as_str()).unwrap().protected);
+    store.set_protected(&gone.id, false, &context).unwrap();
+    assert_eq!(files(directory.path()), before);
+
+    store.discard(&gone.id, false).unwrap();
+    clock.forward(25);
+    assert_eq!(missing(store.put_back(&gone.file_stem(), false, &context).unwrap_err()), not_there);
+    assert_eq!(ids(&store), [kept.id]);
+}
+
+#[test]
+fn what_is_not_whole_in_the_trash_stays_there_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = on(directory.path());
+    let gone = commit(&store, shop(0), 1);
+    store.discard(&gone.id, false).unwrap();
+    let folder = store.trash().unwrap().remove(0).folder;
+    fs::write(folder.join(&gone.objects[0].name), "shorter").unwrap();
+    let before = files(directory.path());
+    let error = store.put_back(&gone.file_stem(), true, &Context::quiet()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupted, "{error}");
+    assert!(format!("{error:?}").contains(&gone.objects[0].name), "{error:?}");
+    assert_eq!((files(directory.path()), ids(&store)), (before, vec![]));
+}
+
+#[test]
+fn a_piece_of_a_history_comes_back_from_wherever_it_lies() {
+    let folder = tempfile::tempdir().unwrap();
+    let (root, scratch) = (folder.path().join("root"), folder.path().join("scratch"));
+    fs::create_dir(&scratch).unwrap();
+    let store = || on(&root).with_history(scratch.clone());
+    let first = commit(&store(), shop(0), 1);
+    let second = commit(&store(), shop(1), 2);
+    for id in [&first.id, &second.id] {
+        assert!(store().discard(id, false).unwrap());
+    }
+    // As an older version left them: the pieces of one with another that went after it.
+    let trashed = store().trash().unwrap();
+    let folder_of = |manifest: &Manifest| {
+        let stem = manifest.file_stem();
+        trashed.iter().find(|trashed| trashed.stem == stem).unwrap().folder.clone()
+    };
+    let mut moved = 0;
+    for entry in fs::read_dir(root.join("shop")).unwrap().map(Result::unwrap) {
+        let name = entry.file_name();
+        if name.to_str().unwrap().ends_with(".history") {
+            fs::rename(entry.path(), folder_of(&first).join(name)).unwrap();
+            moved += 1;
+        }
+    }
+    assert!(moved > 0, "{:?}", files(&root));
+    store().put_back(&second.file_stem(), false, &Context::quiet()).unwrap();
+    let listing = store().list(None).unwrap();
+    let listed = listing.find(second.id.as_str()).unwrap();
+    assert_eq!(listed.missing, [""; 0]);
+    verify::run(&store(), listed, Level::Checksum, &scratch, &Context::quiet()).unwrap();
+    store().put_back(&first.file_stem(), false, &Context::quiet()).unwrap();
+    assert!(store().list(None).unwrap().backups.iter().all(|listed| listed.missing.is_empty()));
+}
+
+#[test]
+#[ignore = "child of other tests"]
+fn child_puts_back() {
+    let (root, stem) = (variable(ROOT), std::env::var(WHAT).unwrap());
+    faults::begin();
+    on(&root).put_back(&stem, true, &Context::quiet()).unwrap();
+    faults::end();
+}
+
+#[test]
+fn a_backup_that_is_killed_on_its_way_back_is_back_or_in_the_trash() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("root");
+    let prepare = || {
+        let manifest = commit(&on(&root), shop(1), 2);
+        on(&root).discard(&manifest.id, true).unwrap();
+        let mut command = child("child_puts_back", &root, Path::new("/"));
+        command.env(WHAT, manifest.file_stem());
+        (command, manifest)
+    };
+    let calls = ["openat", "fsync", "renameat", "renameat2", "mkdirat", "unlinkat", "unlink", "rmdir", "flock"];
+    let points = faults::points(&mut prepare().0, &calls);
+    for listed in on(&root).list(None).unwrap().backups {
+        on(&root).delete(&listed.manifest.id, true).unwrap();
+    }
+    on(&root).empty_trash(true).unwrap();
+    let mut outcomes = [0, 0];
+    for point in points {
+        let doing = format!("put back killed at {point:?}");
+        let (mut command, manifest) = prepare();
+        let status = faults::inject(&mut command, &[&point.syscall], Action::Kill, point.nth);
+        assert_eq!(status.signal(), Some(9), "{doing}");
+        let store = on(&root);
+        let there = ids(&store).contains(&manifest.id);
+        store.sweep().unwrap();
+        if !there {
+            assert_eq!(store.trash().unwrap().len(), 1, "{doing}");
+            store.put_back(&manifest.file_stem(), true, &Context::quiet()).unwrap_or_else(|e| panic!("{doing}: {e}"));
+        }
+        let listing = store.list(None).unwrap();
+        let listed = listing.find(manifest.id.as_str()).unwrap();
+        assert!(listing.damaged.is_empty() && listed.protected && listed.missing.is_empty(), "{doing}: {listed:?}");
+        outcomes[usize::from(there)] += 1;
+        store.delete(&manifest.id, true).unwrap();
+        store.empty_trash(true).unwrap();
+        let left: Vec<String> = files(&root).into_iter().filter(|name| !name.starts_with(".recoup")).collect();
+        assert_eq!(left, [""; 0], "{doing}");
+    }
+    assert!(outcomes[0] > 2 && outcomes[1] > 0, "{outcomes:?}");
+}
+
+#[test]
 fn folders_in_the_trash_that_are_not_ours_stay() {
     let directory = tempfile::tempdir().unwrap();
     let store = on(directory.path());

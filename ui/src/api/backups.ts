@@ -92,13 +92,17 @@ export function useKept(plans: string[]): ReadonlyMap<string, Kept> {
   });
 }
 
-type Act = { id: string } & ({ verify: Level } | { protect: boolean } | { remove: true; force: boolean });
+type Act = { id: string } & ({ verify: Level } | { copy: string } | { protect: boolean } | { remove: true; force: boolean });
 
 async function carryOut(act: Act): Promise<{ run?: string }> {
   const params = { path: { id: act.id } };
   if ('verify' in act) {
     const headers = { 'Idempotency-Key': once() };
     return body(api.POST('/api/v1/backups/{id}/verify', { params, headers, body: { level: act.verify } }));
+  }
+  if ('copy' in act) {
+    const headers = { 'Idempotency-Key': once() };
+    return body(api.POST('/api/v1/backups/{id}/copy', { params, headers, body: { destination: act.copy } }));
   }
   if ('remove' in act) {
     const query = act.force ? { force: true } : {};
@@ -108,14 +112,14 @@ async function carryOut(act: Act): Promise<{ run?: string }> {
   return {};
 }
 
-/** Verifies, protects or deletes one backup. A verification gives its run. */
+/** Verifies, copies, protects or deletes one backup. A verification and a copy give their run. */
 export function useBackupAct() {
   const client = useQueryClient();
   return useMutation({
     mutationFn: carryOut,
     onSettled: (_, error, act) => {
       if ('remove' in act && !error) client.removeQueries({ queryKey: ['backups', act.id], exact: true });
-      for (const key of ['backups', 'overview', 'runs']) void client.invalidateQueries({ queryKey: [key] });
+      for (const key of ['backups', 'overview', 'runs', 'trash']) void client.invalidateQueries({ queryKey: [key] });
     },
   });
 }
@@ -136,7 +140,7 @@ export function useBulk() {
       return { done: backups.length - failed.length, failed };
     },
     onSettled: () => {
-      for (const key of ['backups', 'overview', 'runs']) void client.invalidateQueries({ queryKey: [key] });
+      for (const key of ['backups', 'overview', 'runs', 'trash']) void client.invalidateQueries({ queryKey: [key] });
     },
   });
 }

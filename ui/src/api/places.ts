@@ -1,7 +1,7 @@
 // Destinations and channels as documents: read, added, changed, tried and removed; the sign-in to Google Drive; how full
 // destinations are. The names alone are in plans.ts.
 import { useMutation, useQueries, useQuery, useQueryClient } from '@tanstack/react-query';
-import { api, body, type Schemas } from './client';
+import { api, body, once, type Schemas } from './client';
 import type { Document } from './plans';
 
 export type Declared = Schemas['DeclaredView'];
@@ -75,6 +75,20 @@ export const useTryDestination = () =>
         : body(api.POST('/api/v1/destinations/{name}/test', { params }));
     },
   });
+
+/** Brings to a destination now what it lacks of a plan; gives the run. */
+export function useCopyMissing() {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: ({ name, plan }: { name: string; plan: string }) => {
+      const params = { path: { name }, header: { 'Idempotency-Key': once() } };
+      return body(api.POST('/api/v1/destinations/{name}/copy', { params, body: { plan } }));
+    },
+    onSettled: () => {
+      for (const key of ['destinations', 'runs', 'backups']) void client.invalidateQueries({ queryKey: [key] });
+    },
+  });
+}
 
 /** Sends a test message through a channel. */
 export const useTryChannel = () =>

@@ -79,7 +79,10 @@ export interface paths {
         get: operations["backups_read"];
         put?: never;
         post?: never;
-        /** Deletes a backup for good, everywhere. The last good one of a plan only with force. */
+        /**
+         * Deletes a backup everywhere. In a folder it waits in the trash for a day, elsewhere it is gone. The last good one of a plan
+         *     only with force.
+         */
         delete: operations["backups_remove"];
         options?: never;
         head?: never;
@@ -365,6 +368,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/destinations/{name}/copy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Copies to a destination now what it lacks of a plan; it would be done later by itself. Gives the run that waits for that, if
+         *     one does.
+         */
+        post: operations["destinations_copy_missing"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/destinations/{name}/sign-in": {
         parameters: {
             query?: never;
@@ -415,6 +438,26 @@ export interface paths {
          *     For admins.
          */
         post: operations["destinations_try_destination"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/diagnostics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Everything that helps somebody to find out what is wrong, as one text: version, machine, self-checks, settings, how the
+         *     destinations stand, runs that went wrong with the end of their log. Without secrets. For admins.
+         */
+        get: operations["system_diagnostics"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -957,6 +1000,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/scheduler/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Pauses everything: no schedule starts a run until it is resumed. What people start runs all the same. For admins. */
+        post: operations["scheduler_pause"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scheduler/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Resumes everything: what was due meanwhile runs once. For admins. */
+        post: operations["scheduler_resume"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/session": {
         parameters: {
             query?: never;
@@ -1010,6 +1087,40 @@ export interface paths {
         patch: operations["settings_change"];
         trace?: never;
     };
+    "/api/v1/settings/defaults": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists what holds for a plan that does not say otherwise, and where that comes from. */
+        get: operations["settings_defaults"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/settings/values": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists every setting in effect and where it comes from. For admins. */
+        get: operations["settings_values"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/setup": {
         parameters: {
             query?: never;
@@ -1022,6 +1133,23 @@ export interface paths {
         put?: never;
         /** Makes the first admin and signs them in. The code that the daemon printed works once. */
         post: operations["session_set_up"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/system": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Reads what the daemon says of itself and of the machine. For admins. */
+        get: operations["system_read"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1058,6 +1186,43 @@ export interface paths {
         post?: never;
         /** Removes a token: it works no more. An admin may remove anybody's. */
         delete: operations["tokens_remove"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/trash": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists what lies in the trash, what was deleted last first: one's own, an admin's list has everybody's. The destinations are
+         *     asked.
+         */
+        get: operations["trash_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/trash/{backup}/put-back": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Puts a backup back from the trash, every copy of it. Its id, or its name there. Again, it is as it should be. */
+        post: operations["trash_put_back"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1425,6 +1590,20 @@ export interface components {
             ok: boolean;
             problems: components["schemas"]["Found"][];
         };
+        /** @description A self-check. */
+        CheckView: {
+            /** @description Of how many things. */
+            count: number;
+            name: components["schemas"]["CheckWord"];
+            ok: boolean;
+            /** @description Those that are not well. */
+            wrong: string[];
+        };
+        /**
+         * @description What is checked.
+         * @enum {string}
+         */
+        CheckWord: "catalog" | "scheduler" | "plans" | "destinations" | "disk" | "clock";
         /** @description How a destination in Google Drive stands. */
         ConnectionView: {
             /** @description Why the last try came to nothing. */
@@ -1450,6 +1629,11 @@ export interface components {
         /** @description What is in a backup. */
         Contents: {
             parts: components["schemas"]["PartView"][];
+        };
+        /** @description Of which plan something is to be copied. */
+        CopyMissingRequest: {
+            /** @description Name of a plan that uses the destination. */
+            plan: string;
         };
         /** @description Where a backup is to be copied to. */
         CopyRequest: {
@@ -1584,6 +1768,11 @@ export interface components {
         Ended: {
             /** Format: int64 */
             ended: number;
+        };
+        /** @description A destination at which something was not done. */
+        FailedView: {
+            destination: string;
+            problem: components["schemas"]["Document"];
         };
         /**
          * @description What a thing in a tree is.
@@ -1807,6 +1996,11 @@ export interface components {
          */
         Origin: "file" | "catalog" | "default";
         /**
+         * @description Where a setting comes from.
+         * @enum {string}
+         */
+        OriginWord: "default" | "file" | "environment" | "command_line";
+        /**
          * @description How a run ended.
          * @enum {string}
          */
@@ -1828,6 +2022,11 @@ export interface components {
              * @description The server's clock.
              */
             now: string;
+            /**
+             * Format: date-time
+             * @description Since when no schedule starts a run, because somebody paused everything.
+             */
+            paused_since?: string | null;
             /** @description Those that need somebody first. */
             plans: components["schemas"]["Card"][];
             recovery: components["schemas"]["Recovery"];
@@ -2011,6 +2210,21 @@ export interface components {
             /** @description Tables of a database with their rows. */
             tables: components["schemas"]["TableView"][];
         };
+        /** @description Where the daemon's own things lie. */
+        PathsView: {
+            /** @description The catalog's file; null when it is a server. */
+            catalog?: string | null;
+            /** @description recoup.toml, when there is one. */
+            config?: string | null;
+            data: string;
+        };
+        /** @description Everything is paused. */
+        PauseView: {
+            /** @description Name of who did it. */
+            by?: string | null;
+            /** Format: date-time */
+            since: string;
+        };
         /** @description Whether a plan is backed up. */
         PlanHealth: {
             /**
@@ -2150,6 +2364,20 @@ export interface components {
         Proof: {
             /** Format: password */
             password: string;
+        };
+        /** @description How a backup is put back. */
+        PutBackRequest: {
+            /** @description Protects it, so that retention does not take it again; true when absent. */
+            protect?: boolean | null;
+        };
+        /** @description What was put back. */
+        PutBackView: {
+            /** @description Where it lies again. */
+            destinations: string[];
+            /** @description Where it could not be put back, or could not be looked for. */
+            failed: components["schemas"]["FailedView"][];
+            /** @description The backup: GET /api/v1/backups/{id} has it again. */
+            id: string;
         };
         /** @description If the disk with the data were lost now. */
         Recovery: {
@@ -2314,6 +2542,7 @@ export interface components {
              * @description The next time of any plan.
              */
             next_due?: string | null;
+            paused?: components["schemas"]["PauseView"] | null;
             /**
              * Format: int64
              * @description All plans.
@@ -2525,6 +2754,35 @@ export interface components {
             ok: boolean;
             text: string;
         };
+        /** @description The daemon and the machine below it. */
+        SystemView: {
+            /** @description `release` or `debug`. */
+            build: string;
+            /** Format: int64 */
+            catalog_bytes?: number | null;
+            checks: components["schemas"]["CheckView"][];
+            /**
+             * Format: int64
+             * @description Bytes that the disk has there.
+             */
+            disk_bytes?: number | null;
+            /**
+             * Format: int64
+             * @description Bytes that may still be written where the daemon's data lies.
+             */
+            free_bytes?: number | null;
+            host?: string | null;
+            paths: components["schemas"]["PathsView"];
+            /** @description As in `linux x86_64`. */
+            platform: string;
+            /** @description The version of SQLite that is built in. */
+            sqlite: string;
+            /** Format: date-time */
+            started_at: string;
+            /** Format: int64 */
+            uptime_seconds: number;
+            version: string;
+        };
         /** @description A table. */
         TableView: {
             name: string;
@@ -2555,6 +2813,47 @@ export interface components {
             used_at?: string | null;
             /** @description Id of the user whose it is. */
             user: string;
+        };
+        /** @description A copy in the trash. */
+        TrashedCopyView: {
+            /** Format: int64 */
+            bytes: number;
+            /** Format: date-time */
+            deleted_at: string;
+            destination: string;
+            /**
+             * Format: date-time
+             * @description When it is removed for good; earlier, when a backup needs the space.
+             */
+            until: string;
+        };
+        /** @description A backup in the trash. */
+        TrashedView: {
+            copies: components["schemas"]["TrashedCopyView"][];
+            /**
+             * Format: date-time
+             * @description The consistent moment.
+             */
+            created_at?: string | null;
+            format?: components["schemas"]["Format"] | null;
+            /** @description Absent when its manifest cannot be read; then it cannot be put back here. */
+            id?: string | null;
+            kind?: components["schemas"]["Kind"] | null;
+            label?: string | null;
+            /** @description Its file name without extension. */
+            name: string;
+            /** @description Name of the plan. */
+            plan: string;
+        };
+        /** @description What lies in the trash. */
+        TrashView: {
+            /** @description Destinations that could not be looked at: there may be more. */
+            failed: components["schemas"]["FailedView"][];
+            items: components["schemas"]["TrashedView"][];
+            /** @description Gives the next page as `cursor`; absent on the last. */
+            next?: string | null;
+            /** @description Destinations without a trash: what is deleted there is gone at once. */
+            without: string[];
         };
         /** @description How telling somebody went. */
         TriedView: {
@@ -2622,6 +2921,20 @@ export interface components {
         /** @description Everybody. */
         Users: {
             items: components["schemas"]["User"][];
+        };
+        /** @description Settings in effect. */
+        ValuesView: {
+            items: components["schemas"]["ValueView"][];
+        };
+        /** @description A setting in effect. */
+        ValueView: {
+            /** @description As in recoup.toml, with dots. */
+            key: string;
+            origin: components["schemas"]["OriginWord"];
+            /** @description The line of the file, the variable or the option; null for a default. */
+            place?: string | null;
+            /** @description What is secret shows as dots, or as `(set)`. */
+            value: unknown;
         };
         /** @description What is proven. */
         VerifyRequest: {
@@ -2827,6 +3140,8 @@ export interface operations {
     backups_remove: {
         parameters: {
             query?: {
+                /** @description At once, without a day in the trash. */
+                at_once?: boolean;
                 /** @description Also when it is protected; needs the password of just now. */
                 force?: boolean;
             };
@@ -3669,6 +3984,43 @@ export interface operations {
             };
         };
     };
+    destinations_copy_missing: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same request with the same key is done once; for 24 hours its first answer is given again */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CopyMissingRequest"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Accepted"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     destinations_connection: {
         parameters: {
             query?: never;
@@ -3808,6 +4160,34 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TestView"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    system_diagnostics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
                 };
             };
             /** @description A problem */
@@ -4912,6 +5292,62 @@ export interface operations {
             };
         };
     };
+    scheduler_pause: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SchedulerView"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    scheduler_resume: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SchedulerView"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     session_sign_in: {
         parameters: {
             query?: never;
@@ -5065,6 +5501,62 @@ export interface operations {
             };
         };
     };
+    settings_defaults: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ValuesView"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    settings_values: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ValuesView"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     session_setup_state: {
         parameters: {
             query?: never;
@@ -5112,6 +5604,34 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    system_read: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SystemView"];
                 };
             };
             /** @description A problem */
@@ -5201,6 +5721,73 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    trash_list: {
+        parameters: {
+            query?: {
+                /** @description Where the page before ended. */
+                cursor?: string;
+                /** @description At most so many; 100 when absent. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrashView"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    trash_put_back: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                backup: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["PutBackRequest"] | null;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PutBackView"];
+                };
             };
             /** @description A problem */
             default: {

@@ -17,7 +17,6 @@ export function useChangeSettings() {
 export const useUsers = () => useQuery({ queryKey: ['users'], queryFn: async () => (await body(api.GET('/api/v1/users'))).items });
 export const useTokens = () => useQuery({ queryKey: ['tokens'], queryFn: async () => (await body(api.GET('/api/v1/tokens'))).items });
 /** How the daemon judges itself. */
-export const useHealth = () => useQuery({ queryKey: ['health'], queryFn: () => body(api.GET('/api/v1/health')) });
 
 export const useScheduler = () => useQuery({ queryKey: ['runs', 'scheduler'], queryFn: () => body(api.GET('/api/v1/scheduler')) });
 
@@ -77,3 +76,31 @@ export const useCalendar = (from: string, until: string, plan: string) =>
     placeholderData: keepPreviousData,
     queryFn: () => body(api.GET('/api/v1/calendar', { params: { query: { from, until, ...(plan && { plan }) } } })),
   });
+
+export type Check = Schemas['CheckView'];
+export type Value = Schemas['ValueView'];
+
+/** The daemon and the machine below it. */
+export const useSystem = () => useQuery({ queryKey: ['system'], queryFn: () => body(api.GET('/api/v1/system')) });
+
+/** What holds for plans that do not say otherwise. */
+export const useDefaults = () =>
+  useQuery({ queryKey: ['settings', 'defaults'], staleTime: 60_000, queryFn: async () => (await body(api.GET('/api/v1/settings/defaults'))).items });
+
+/** Every setting in effect. */
+export const useValues = (wanted: boolean) =>
+  useQuery({ queryKey: ['settings', 'values'], enabled: wanted, staleTime: 60_000, queryFn: async () => (await body(api.GET('/api/v1/settings/values'))).items });
+
+/** The text that helps to find out what is wrong, made anew each time. */
+export const useDiagnostics = () => useMutation({ mutationFn: () => body(api.GET('/api/v1/diagnostics', { parseAs: 'text' })) });
+
+/** Pauses every schedule, or resumes. */
+export function usePause() {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (paused: boolean) => body(paused ? api.POST('/api/v1/scheduler/pause') : api.POST('/api/v1/scheduler/resume')),
+    onSettled: () => {
+      for (const key of ['runs', 'overview', 'system']) void client.invalidateQueries({ queryKey: [key] });
+    },
+  });
+}

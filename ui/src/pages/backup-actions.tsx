@@ -11,9 +11,10 @@ import { toast } from '../parts/toast';
 import { TypedDialog } from '../parts/typed';
 import { t } from '../words';
 import { clock, list, size } from '../words/format';
+import { CopyTo } from './backup-copy';
 import { backupPath, filesPath, restorePath } from './backup-path';
 
-type Asks = '' | 'delete' | 'proof-delete' | 'proof-unprotect';
+type Asks = '' | 'copy' | 'delete' | 'proof-delete' | 'proof-unprotect';
 
 export function BackupMenu({ backup, here = false, onDeleted }: { backup: Backup; here?: boolean; onDeleted?: () => void }) {
   const act = useBackupAct();
@@ -22,10 +23,23 @@ export function BackupMenu({ backup, here = false, onDeleted }: { backup: Backup
   const [, go] = useLocation();
   const [asks, ask] = useState<Asks>('');
   const when = clock(backup.created_at, zone);
+  // What another program made is only read.
+  const own = backup.copies.every((copy) => !copy.foreign);
   const failed = (error: Error) => toast(titleOf(error), { icon: 'warning' });
 
   const verify = (level: 'integrity' | 'restore') =>
     act.mutate({ id: backup.id, verify: level }, { onSuccess: ({ run }) => run && go(`/runs/${run}`), onError: failed });
+  const copy = (destination: string) =>
+    act.mutate(
+      { id: backup.id, copy: destination },
+      {
+        onSuccess: ({ run }) => run && go(`/runs/${run}`),
+        onError: (error) => {
+          ask('');
+          failed(error);
+        },
+      },
+    );
   const protect = () =>
     act.mutate(
       { id: backup.id, protect: true },
@@ -46,7 +60,7 @@ export function BackupMenu({ backup, here = false, onDeleted }: { backup: Backup
       {
         onSuccess: () => {
           ask('');
-          toast(t('backup.deleted'), { icon: 'trash' });
+          toast(t('backup.deleted'), { icon: 'trash', action: { label: t('trash.title'), act: () => go('/backups/trash') } });
           onDeleted?.();
         },
         onError: (error) => {
@@ -69,6 +83,7 @@ export function BackupMenu({ backup, here = false, onDeleted }: { backup: Backup
             ? [
                 { label: t('backup.verify'), icon: 'check' as const, act: () => verify('integrity') },
                 { label: t('backup.test'), icon: 'shield' as const, act: () => verify('restore') },
+                ...(own ? [{ label: t('backup.copy'), icon: 'drive' as const, act: () => ask('copy') }] : []),
                 backup.protected
                   ? { label: t('backup.unprotect'), icon: 'lock' as const, act: unprotect }
                   : { label: t('backup.protect'), icon: 'lock' as const, act: protect },
@@ -77,6 +92,7 @@ export function BackupMenu({ backup, here = false, onDeleted }: { backup: Backup
             : []),
         ]}
       />
+      {asks === 'copy' && <CopyTo backup={backup} when={when} busy={act.isPending} onClose={() => ask('')} onConfirm={copy} />}
       {asks === 'delete' && <Delete backup={backup} when={when} busy={act.isPending} onClose={() => ask('')} onConfirm={(force) => { setForce(force); remove(force); }} />}
       <Proof open={asks === 'proof-delete'} onClose={() => ask('')} onProven={() => remove(force)} />
       <Proof open={asks === 'proof-unprotect'} onClose={() => ask('')} onProven={unprotect} />

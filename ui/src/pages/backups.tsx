@@ -1,5 +1,6 @@
 // Every backup, newest first. Search and filters are in the address; the server filters, so that pages are whole. Not here:
 // the list itself (backup-list.tsx).
+import { Link } from 'wouter';
 import { useDestinations, useLater } from '../api/plans';
 import { useCards, useMay, useZone, type Card } from '../api/queries';
 import { Button, ButtonLink } from '../parts/button';
@@ -100,6 +101,9 @@ export function Backups() {
           }
         />
       </section>
+      <p>
+        <Link to="/backups/trash">{t('trash.link')}</Link>
+      </p>
     </Page>
   );
 }

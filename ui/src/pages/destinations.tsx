@@ -3,7 +3,7 @@
 import { useState } from 'react';
 import { Link, useLocation } from 'wouter';
 import type { Schemas } from '../api/client';
-import { useAdopt, useAllDeclared, useGrowth, useTryDestination, useUndeclare, type Declared } from '../api/places';
+import { useAdopt, useAllDeclared, useCopyMissing, useGrowth, useTryDestination, useUndeclare, type Declared } from '../api/places';
 import { useDestinations, type Document } from '../api/plans';
 import { useCards, useMay } from '../api/queries';
 import { Button, ButtonLink } from '../parts/button';
@@ -12,6 +12,8 @@ import { Icon } from '../parts/icon';
 import { Menu } from '../parts/menu';
 import { FilePill, Pill } from '../parts/pill';
 import { Answer, Empty, ErrorCard, Note, titleOf } from '../parts/state';
+import { Text } from '../parts/text';
+import { Time } from '../parts/time';
 import { toast } from '../parts/toast';
 import { TypedDialog } from '../parts/typed';
 import { Page } from '../shell/page';
@@ -20,6 +22,8 @@ import { list, size } from '../words/format';
 import { DESTINATIONS, kindOf } from './declared-fields';
 import { Growth } from './growth';
 import { pathOf } from './plan-card';
+
+type Standing = Schemas['StandingView'];
 
 export const destinationPath = (name: string) => `/destinations/${encodeURIComponent(name)}`;
 
@@ -49,11 +53,12 @@ export function Destinations() {
             <Empty>{t('destinations.empty')}</Empty>
           ) : (
             <div className="stack">
-              {all.map(({ name }) => (
+              {all.map(({ name, plans }) => (
                 <Place
                   key={name}
                   name={name}
                   declared={declared.get(name)}
+                  stands={plans}
                   filled={growth.data?.items.find((one) => one.destination === name)}
                   same={places.some((place) => place.name === name && place.same_disk)}
                 />
@@ -67,9 +72,9 @@ export function Destinations() {
   );
 }
 
-type PlaceProps = { name: string; declared: Declared | undefined; filled: Schemas['FilledView'] | undefined; same: boolean };
+type PlaceProps = { name: string; declared: Declared | undefined; stands: Standing[]; filled: Schemas['FilledView'] | undefined; same: boolean };
 
-function Place({ name, declared, filled, same }: PlaceProps) {
+function Place({ name, declared, stands, filled, same }: PlaceProps) {
   const test = useTryDestination();
   const adopt = useAdopt();
   const remove = useUndeclare('destinations');
@@ -148,6 +153,7 @@ function Place({ name, declared, filled, same }: PlaceProps) {
               ))}
         </p>
       )}
+      <Lacks name={name} stands={stands.filter((stand) => stand.missing.length > 0)} />
       {test.error && <ErrorCard error={test.error} />}
       {test.data && <Steps answer={test.data} />}
       {filled && <Growth filled={filled} />}
@@ -170,6 +176,40 @@ function Place({ name, declared, filled, same }: PlaceProps) {
         </div>
       )}
     </section>
+  );
+}
+
+/** What the plans miss here, and a button for who does not want to wait. */
+function Lacks({ name, stands }: { name: string; stands: Standing[] }) {
+  const copy = useCopyMissing();
+  const may = useMay();
+  const [, go] = useLocation();
+  if (stands.length === 0) return null;
+  return (
+    <Note look="warning">
+      {stands.map((stand) => (
+        <div key={stand.plan} className="stack tight">
+          <p>
+            <Text k="destinations.missing" values={{ n: stand.missing.length }} parts={{ plan: <Link to={pathOf(stand.plan)}>{stand.plan}</Link> }} />{' '}
+            {stand.next_try && <Text k="destinations.next_try" parts={{ when: <Time at={stand.next_try} /> }} />}
+          </p>
+          {stand.error && <p className="small">{t('destinations.last_error', { text: stand.error.text })}</p>}
+          {may.change && (
+            <div className="buttons">
+              <Button
+                icon="play"
+                busy={copy.isPending && copy.variables.plan === stand.plan}
+                onClick={() => copy.mutate({ name, plan: stand.plan }, { onSuccess: ({ run }) => go(`/runs/${run}`) })}
+              >
+                {t('destinations.copy_now')}
+                <span className="hidden">: {stand.plan}</span>
+              </Button>
+            </div>
+          )}
+        </div>
+      ))}
+      {copy.error && <ErrorCard error={copy.error} />}
+    </Note>
   );
 }
 

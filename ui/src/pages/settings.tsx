@@ -1,31 +1,35 @@
-// How the daemon is set, behind tabs that are addresses: general, who is told, users, tokens, the system. What comes from
+// How the daemon is set, behind tabs that are addresses: general, what holds for plans, who is told, users, tokens, the
+// system, what is dangerous. What comes from
 // recoup.toml says so and is changed there.
 import type { FormEvent } from 'react';
 import { Link } from 'wouter';
-import { useChangeSettings, useCheckAudit, useHealth, useScheduler, useSettings, type Settings } from '../api/settings';
+import { useChangeSettings, useSettings, type Settings } from '../api/settings';
 import { useMay } from '../api/queries';
 import { Button } from '../parts/button';
 import { TextField } from '../parts/field';
-import { Pill } from '../parts/pill';
 import { Answer, ErrorCard, Note } from '../parts/state';
-import { Time } from '../parts/time';
 import { toast } from '../parts/toast';
 import { Page } from '../shell/page';
 import { t } from '../words';
-import { duration, number, size } from '../words/format';
+import { number, size } from '../words/format';
 import { NotFound } from './not-found';
 import { Channels } from './settings-channels';
+import { Danger } from './settings-danger';
+import { Defaults } from './settings-defaults';
 import { Integrations } from './settings-integrations';
 import { Tokens, Users } from './settings-people';
+import { System } from './settings-system';
 
-const TABS = ['general', 'notifications', 'users', 'tokens', 'integrations', 'system'] as const;
+const TABS = ['general', 'defaults', 'notifications', 'users', 'tokens', 'integrations', 'system', 'danger'] as const;
+/** Not only for admins. */
+const OPEN: readonly Tab[] = ['general', 'defaults', 'tokens', 'integrations'];
 type Tab = (typeof TABS)[number];
 
 export function SettingsPage({ tab }: { tab: string }) {
   const may = useMay();
   const known = TABS.find((one) => one === tab);
   if (!known) return <NotFound />;
-  const shown = TABS.filter((one) => may.admin || one === 'general' || one === 'tokens' || one === 'integrations');
+  const shown = TABS.filter((one) => may.admin || OPEN.includes(one));
   return (
     <Page title={known === 'general' ? t('page.settings') : `${t('page.settings')}: ${t(`settings.tab.${known}`)}`}>
       <nav className="tabs" aria-label={t('page.settings')}>
@@ -45,6 +49,8 @@ function Content({ tab }: { tab: Tab }) {
   if (tab === 'users') return <Users />;
   if (tab === 'tokens') return <Tokens />;
   if (tab === 'integrations') return <Integrations />;
+  if (tab === 'defaults') return <Defaults />;
+  if (tab === 'danger') return <Danger />;
   return tab === 'system' ? <System /> : <General />;
 }
 
@@ -120,88 +126,5 @@ function Numbers({ known }: { known: Settings }) {
         </div>
       )}
     </form>
-  );
-}
-
-function System() {
-  const settings = useSettings();
-  const scheduler = useScheduler();
-  const check = useCheckAudit();
-  const health = useHealth();
-  return (
-    <>
-      <section className="card">
-        <h2>{t('settings.about')}</h2>
-        <dl className="facts">
-          <dt>{t('settings.version')}</dt>
-          <dd>{settings.data?.version ?? '…'}</dd>
-          <dt>SQLite</dt>
-          <dd>{settings.data?.sqlite ?? '…'}</dd>
-          {settings.data?.data && (
-            <>
-              <dt>{t('settings.data')}</dt>
-              <dd className="mono">{settings.data.data}</dd>
-            </>
-          )}
-          {scheduler.data && (
-            <>
-              <dt>{t('settings.scheduler')}</dt>
-              <dd>
-                <Pill look={scheduler.data.running ? 'good' : 'bad'} icon={scheduler.data.running ? 'check' : 'cross'}>
-                  {t(scheduler.data.running ? 'settings.scheduler.on' : 'settings.scheduler.off')}
-                </Pill>
-              </dd>
-              <dt>{t('settings.last_check')}</dt>
-              <dd>
-                {scheduler.data.last_check ? <Time at={scheduler.data.last_check} /> : t('word.never')} ({t('settings.every', { time: duration(scheduler.data.check_interval_seconds * 1000) })})
-              </dd>
-              <dt>{t('settings.next_due')}</dt>
-              <dd>{scheduler.data.next_due ? <Time at={scheduler.data.next_due} /> : t('word.none')}</dd>
-              <dt>{t('page.runs')}</dt>
-              <dd>{t('settings.work', { working: scheduler.data.working, queued: scheduler.data.queued })}</dd>
-            </>
-          )}
-        </dl>
-        <p className="small quiet">{t('settings.no_telemetry')}</p>
-      </section>
-      <section className="card">
-        <h2>{t('settings.checks')}</h2>
-        <Answer of={health}>
-          {(known) => (
-            <ul className="stack tight">
-              <Passed good text={t('settings.check.catalog')} />
-              <Passed good={known.scheduler !== false} text={t(known.scheduler !== false ? 'settings.check.scheduler' : 'settings.scheduler.off')} />
-              <Passed good={known.overdue === 0} text={known.overdue === 0 ? t('settings.check.fresh', { n: known.plans }) : t('settings.check.overdue', { n: known.overdue })} />
-            </ul>
-          )}
-        </Answer>
-      </section>
-      <section className="card">
-        <h2>{t('settings.audit')}</h2>
-        <p>{t('settings.audit.text')}</p>
-        {check.data && (
-          <Note look={check.data.ok ? 'good' : 'bad'} live>
-            {check.data.ok ? t('settings.audit.good', { n: check.data.events }) : check.data.problems.map((problem) => <p key={problem.text}>{problem.text}</p>)}
-          </Note>
-        )}
-        {check.error && <ErrorCard error={check.error} />}
-        <div className="buttons">
-          <Button icon="check" busy={check.isPending} onClick={() => check.mutate()}>
-            {t('settings.audit.check')}
-          </Button>
-        </div>
-      </section>
-    </>
-  );
-}
-
-function Passed({ good, text }: { good: boolean; text: string }) {
-  return (
-    <li className="row">
-      <Pill look={good ? 'good' : 'bad'} icon={good ? 'check' : 'cross'}>
-        {t(good ? 'ladder.passed' : 'ladder.failed')}
-      </Pill>
-      <span>{text}</span>
-    </li>
   );
 }

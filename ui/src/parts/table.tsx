@@ -23,11 +23,13 @@ type Props<Row> = {
   act?: (row: Row) => ReactNode;
   /** Names the column of `act`. */
   actName?: string;
+  /** `act` has words: on a card it is the last line, not beside the title. */
+  actWords?: boolean;
   /** Rows can be chosen; `name` tells one to those who listen. */
   chosen?: Chosen & { name: (row: Row) => string };
 };
 
-export function Table<Row>({ caption, rows, id, columns, act, actName, chosen }: Props<Row>) {
+export function Table<Row>({ caption, rows, id, columns, act, actName, actWords = false, chosen }: Props<Row>) {
   const known = new Map(rows.map((row) => [id(row), row]));
   const [title, ...others] = columns;
   if (!title) return null;
@@ -81,7 +83,7 @@ export function Table<Row>({ caption, rows, id, columns, act, actName, chosen }:
                 <div>{column.cell(row)}</div>
               </td>
             ))}
-            {act && <td className="act">{act(row)}</td>}
+            {act && <td className={actWords ? 'act words' : 'act'}>{act(row)}</td>}
           </tr>
         ))}
       </tbody>

@@ -1,8 +1,9 @@
-// What concerns every page, the most serious first and at most two: the server is gone or new, a restore is under way.
+// What concerns every page, the most serious first and at most two: the server is gone or new, everything is
+// paused, a restore is under way.
 // A remark that can wait is on the page it belongs to (parts/remark.tsx).
 import { useRef, type ReactNode } from 'react';
 import { useLink } from '../api/live';
-import { useOverview } from '../api/queries';
+import { useMay, useOverview } from '../api/queries';
 import { Button, ButtonLink } from '../parts/button';
 import { Icon } from '../parts/icon';
 import { t } from '../words';
@@ -13,11 +14,12 @@ type Banner = { id: string; look: 'warning' | 'bad'; text: ReactNode; action?: R
 export function Banners() {
   const link = useLink();
   const overview = useOverview();
+  const may = useMay();
   const version = useRef<string>(undefined);
   const { data } = overview;
   version.current ??= data?.version;
 
-  const all: (Banner | false | undefined)[] = [
+  const all: (Banner | false | null | '' | undefined)[] = [
     link.state === 'offline' && {
       id: 'offline',
       look: 'bad',
@@ -30,6 +32,12 @@ export function Banners() {
         text: t('banner.version'),
         action: <Button onClick={() => window.location.reload()}>{t('banner.reload')}</Button>,
       },
+    data?.paused_since && {
+      id: 'paused',
+      look: 'warning',
+      text: t('banner.paused', { since: clock(data.paused_since, data.zone) }),
+      action: may.admin && <ButtonLink to="/settings/danger">{t('banner.paused.open')}</ButtonLink>,
+    },
     ...(data?.active ?? [])
       .filter((run) => run.kind === 'restore' && run.state === 'running')
       .map((run): Banner => ({

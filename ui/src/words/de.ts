@@ -20,6 +20,8 @@ export const de: Catalogue = {
   'word.close': 'Schließen',
   'word.never': 'nie',
   'word.none': 'keine',
+  'word.yes': 'ja',
+  'word.no': 'nein',
   'word.loading': 'Wird geladen',
   'word.more': 'Mehr',
   'word.details': 'Einzelheiten',

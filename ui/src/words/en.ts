@@ -25,6 +25,8 @@ export const en = {
   'word.close': 'Close',
   'word.never': 'never',
   'word.none': 'none',
+  'word.yes': 'yes',
+  'word.no': 'no',
   'word.loading': 'Loading',
   'word.more': 'More',
   'word.details': 'Details',

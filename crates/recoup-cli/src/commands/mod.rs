@@ -24,6 +24,7 @@ mod restore;
 mod runs;
 mod serve;
 mod show;
+mod trash;
 mod undo;
 mod user;
 mod verify;
@@ -59,6 +60,7 @@ pub fn run(cli: Cli, screen: Screen) -> Result<Reply> {
         Command::Unprotect(args) => protect::run(args, false, &session()?),
         Command::Delete(args) => delete::run(args, &session()?),
         Command::Prune(args) => prune::run(args, &session()?),
+        Command::Trash(args) => trash::run(args, &session()?),
         Command::Plan(args) => plan::run(args, &session()?),
         Command::Serve(args) => serve::run(args, &session()?),
         Command::Run(args) => due::run(args, &session()?),

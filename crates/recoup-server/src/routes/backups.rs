@@ -420,9 +420,13 @@ struct RemoveQuery {
     /// Also when it is protected; needs the password of just now.
     #[serde(default)]
     force: bool,
+    /// At once, without a day in the trash.
+    #[serde(default)]
+    at_once: bool,
 }
 
-/// Deletes a backup for good, everywhere. The last good one of a plan only with force.
+/// Deletes a backup everywhere. In a folder it waits in the trash for a day, elsewhere it is gone. The last good one of a plan
+/// only with force.
 #[utoipa::path(delete, path = "/backups/{id}", tag = "backups",
     security(("session" = ["write"]), ("bearer" = ["write"])), params(("id" = String, Path), RemoveQuery),
     responses((status = 204)))]
@@ -436,6 +440,6 @@ async fn remove(
     if asked.force {
         caller.fresh()?;
     }
-    app.engine().delete_backup(&caller.actor(), &id, asked.force).await?;
+    app.engine().delete_backup(&caller.actor(), &id, asked.force, asked.at_once).await?;
     Ok(StatusCode::NO_CONTENT)
 }

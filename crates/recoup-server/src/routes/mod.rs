@@ -21,7 +21,9 @@ mod scheduler;
 mod session;
 mod settings;
 mod standing;
+mod system;
 mod tokens;
+mod trash;
 mod users;
 
 use std::sync::OnceLock;
@@ -59,6 +61,8 @@ fn quick() -> OpenApiRouter<App> {
         .merge(health::routes())
         .merge(overview::routes())
         .merge(look::routes())
+        .merge(trash::routes())
+        .merge(system::routes())
         .merge(starting())
 }
 
@@ -70,6 +74,7 @@ fn starting() -> OpenApiRouter<App> {
         .merge(backups::routes())
         .merge(retention::routes())
         .merge(restores::routes())
+        .merge(places::starting())
         .layer(middleware::from_fn(idempotency::once))
 }
 

@@ -64,6 +64,9 @@ struct Overview {
     version: String,
     /// Channels that can be told; without one a failure is seen here only.
     channels: usize,
+    /// Since when no schedule starts a run, because somebody paused everything.
+    #[schema(format = DateTime, value_type = Option<String>)]
+    paused_since: Option<Timestamp>,
     /// Whether there is a recoup.toml with plans, which can be changed there only.
     from_file: bool,
     recovery: Recovery,
@@ -283,6 +286,7 @@ async fn overview(
         zone: settings.zone.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         channels: settings.channels.len(),
+        paused_since: app.engine().paused().await?.map(|pause| pause.since),
         from_file,
         recovery,
         counts,

@@ -1,8 +1,9 @@
-//! Destinations: their names, a test of each, taking over what lies there. And when a schedule would run, for anybody who
+//! Destinations: their names, a test of each, what they lack, taking over what lies there. And when a schedule would run, for anybody who
 //! thinks about one.
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use jiff::Timestamp;
 use recoup::model::schedule::{Schedule, Written};
 use recoup::model::user::Scope;
@@ -17,10 +18,16 @@ use crate::App;
 use crate::caller::Caller;
 use crate::input::{Input, Path, shaped};
 use crate::problem::Problem;
+use crate::views::{Accepted, accepted};
 
 /// Routes that answer soon.
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(schedule))
+}
+
+/// Routes that start work.
+pub fn starting() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(copy_missing))
 }
 
 /// Routes that look at destinations.
@@ -88,6 +95,29 @@ async fn test(State(app): State<App>, caller: Caller, Path(name): Path<String>) 
     let ok = steps.iter().all(|step| step.ok);
     let steps = steps.into_iter().map(StepView::from).collect();
     Ok(Json(TestView { ok, steps }))
+}
+
+/// Of which plan something is to be copied.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct CopyMissingRequest {
+    /// Name of a plan that uses the destination.
+    plan: String,
+}
+
+/// Copies to a destination now what it lacks of a plan; it would be done later by itself. Gives the run that waits for that, if
+/// one does.
+#[utoipa::path(post, path = "/destinations/{name}/copy", tag = "destinations",
+    security(("session" = ["run"]), ("bearer" = ["run"])), params(("name" = String, Path)),
+    request_body = CopyMissingRequest, responses((status = 202, body = Accepted)))]
+async fn copy_missing(
+    State(app): State<App>,
+    caller: Caller,
+    Path(name): Path<String>,
+    Input(given): Input<CopyMissingRequest>,
+) -> Result<Response, Problem> {
+    caller.may(Scope::Run)?;
+    Ok(accepted(app.engine().copy_missing(&caller.actor(), &given.plan, &name).await?.id))
 }
 
 /// What was taken over.

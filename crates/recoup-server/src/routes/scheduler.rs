@@ -1,4 +1,4 @@
-//! The scheduler: what it is doing, and a look at the plans right now.
+//! The scheduler: what it is doing, a look at the plans right now, and pausing everything.
 
 use axum::Json;
 use axum::extract::State;
@@ -15,13 +15,28 @@ use crate::caller::Caller;
 use crate::problem::Problem;
 
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(scheduler_state)).routes(routes!(scheduler_check))
+    OpenApiRouter::new()
+        .routes(routes!(scheduler_state))
+        .routes(routes!(scheduler_check))
+        .routes(routes!(pause))
+        .routes(routes!(resume))
+}
+
+/// Everything is paused.
+#[derive(Serialize, ToSchema)]
+struct PauseView {
+    #[schema(format = DateTime, value_type = String)]
+    since: Timestamp,
+    /// Name of who did it.
+    by: Option<String>,
 }
 
 /// What the scheduler is doing.
 #[derive(Serialize, ToSchema)]
 struct SchedulerView {
     running: bool,
+    /// No schedule starts a run; null when nothing is paused.
+    paused: Option<PauseView>,
     /// Seconds between two looks at the plans.
     check_interval_seconds: u64,
     /// Runs that can be worked on at a time.
@@ -47,8 +62,10 @@ fn handle(app: &App) -> Result<&Handle, Problem> {
 
 async fn state(app: &App) -> Result<Json<SchedulerView>, Problem> {
     let state = handle(app)?.state().await?;
+    let paused = app.engine().paused().await?.map(|pause| PauseView { since: pause.since, by: pause.by });
     Ok(Json(SchedulerView {
         running: state.running,
+        paused,
         check_interval_seconds: state.check_interval_seconds,
         workers: state.workers,
         last_check: state.last_check,
@@ -73,6 +90,27 @@ async fn scheduler_state(State(app): State<App>, caller: Caller) -> Result<Json<
     security(("session" = ["admin"]), ("bearer" = ["admin"])), responses((status = 200, body = SchedulerView)))]
 async fn scheduler_check(State(app): State<App>, caller: Caller) -> Result<Json<SchedulerView>, Problem> {
     caller.may(Scope::Admin)?;
+    handle(&app)?.check_now().await?;
+    state(&app).await
+}
+
+/// Pauses everything: no schedule starts a run until it is resumed. What people start runs all the same. For admins.
+#[utoipa::path(post, path = "/scheduler/pause", tag = "scheduler",
+    security(("session" = ["admin"]), ("bearer" = ["admin"])), responses((status = 200, body = SchedulerView)))]
+async fn pause(State(app): State<App>, caller: Caller) -> Result<Json<SchedulerView>, Problem> {
+    caller.may(Scope::Admin)?;
+    handle(&app)?;
+    app.engine().set_paused(&caller.actor(), true).await?;
+    state(&app).await
+}
+
+/// Resumes everything: what was due meanwhile runs once. For admins.
+#[utoipa::path(post, path = "/scheduler/resume", tag = "scheduler",
+    security(("session" = ["admin"]), ("bearer" = ["admin"])), responses((status = 200, body = SchedulerView)))]
+async fn resume(State(app): State<App>, caller: Caller) -> Result<Json<SchedulerView>, Problem> {
+    caller.may(Scope::Admin)?;
+    handle(&app)?;
+    app.engine().set_paused(&caller.actor(), false).await?;
     handle(&app)?.check_now().await?;
     state(&app).await
 }

@@ -3,6 +3,7 @@
 //!
 //! Not here: what a folder is called and how long it stays ([`crate::store`]).
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -92,6 +93,45 @@ impl Trash {
             Ok(folders)
         };
         read().map_err(|e| Error::at("listing", &path, e))
+    }
+
+    /// The files of a folder, each with its length, by name. None when it is not there.
+    pub fn files(&self, folder: &str) -> Result<BTreeMap<String, u64>> {
+        let path = self.path(folder);
+        let read = || -> io::Result<BTreeMap<String, u64>> {
+            let directory = Directory::open(&path)?;
+            let mut files = BTreeMap::new();
+            for name in directory.names()? {
+                let stat = directory.stat(&name)?;
+                if let (true, Some(name)) = (is_file(&stat), name.to_str()) {
+                    files.insert(name.to_owned(), u64::try_from(stat.st_size).unwrap_or(0));
+                }
+            }
+            Ok(files)
+        };
+        match read() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeMap::new()),
+            other => other.map_err(|e| Error::at("listing", &path, e)),
+        }
+    }
+
+    /// Moves a file of a folder back to where it was: the object `<parent>/<name>` of the destination, durably. One that is
+    /// there already stays as it is, and so does the file in the trash.
+    pub fn take_out(&self, folder: &str, name: &str, parent: &str) -> Result<()> {
+        let moved = || -> io::Result<()> {
+            let root = self.staging.parent().ok_or(io::ErrorKind::InvalidInput)?;
+            let from = Directory::open(&self.path(folder))?;
+            let root = Directory::open(root)?;
+            let to = root.make_child(parent)?;
+            root.sync()?;
+            match to.publish(&from, OsStr::new(name), OsStr::new(name)) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+                other => other?,
+            }
+            to.sync()?;
+            from.sync()
+        };
+        moved().map_err(|error| Error::io(format!("putting {name} back from the trash"), error))
     }
 
     /// Removes a folder for good.

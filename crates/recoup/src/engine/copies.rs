@@ -87,9 +87,12 @@ impl Site {
         }
     }
 
-    fn delete(&self, copy: &BackupRow, force: bool) -> Result<()> {
+    /// Into the trash, where the destination has one, unless it is to go at once.
+    fn delete(&self, copy: &BackupRow, force: bool, at_once: bool) -> Result<()> {
         let id: BackupId = copy.id.parse()?;
-        match self.store(&copy.destination)?.delete(&id, force) {
+        let store = self.store(&copy.destination)?;
+        let gone = if at_once { store.delete(&id, force) } else { store.discard(&id, force).map(drop) };
+        match gone {
             // It is gone, as it should be.
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
             other => other,
@@ -203,9 +206,10 @@ impl Engine {
         Ok(())
     }
 
-    /// Deletes every copy for good; protected ones with `force` only. Recorded before it happens, and it does not happen when
-    /// that fails. Errors: `backup_protected`, `backup_in_use`.
-    pub async fn delete_backup(&self, who: &Actor, id: &str, force: bool) -> Result<()> {
+    /// Deletes every copy; protected ones with `force` only. Where the destination has a trash it waits there for a day,
+    /// unless it is to go `at_once`. Recorded before it happens, and it does not happen when that fails. Errors:
+    /// `backup_protected`, `backup_in_use`.
+    pub async fn delete_backup(&self, who: &Actor, id: &str, force: bool, at_once: bool) -> Result<()> {
         who.must_be(Role::Operator)?;
         let copies = self.backup(who, id).await?;
         let Some(first) = copies.first().cloned() else { return Err(backup_missing(id)) };
@@ -225,12 +229,13 @@ impl Engine {
         let places: Vec<&str> = copies.iter().map(|copy| copy.destination.as_str()).collect();
         let details = json!({
             "plan": first.plan, "kind": first.kind, "created_at": first.created_at, "destinations": places, "force": force,
+            "at_once": at_once,
         });
         self.audit(who, event("backup.deleted", ("backup", &first.id), "delete", true, details)).await?;
         let mut failed = None;
         for copy in copies {
             let (site, row) = (self.site.clone(), copy.clone());
-            match blocking(move || site.delete(&row, force)).await {
+            match blocking(move || site.delete(&row, force, at_once)).await {
                 Ok(()) => self.catalog.forget_backup(&copy.id, Some(&copy.destination)).await?,
                 Err(error) => {
                     let mut details = super::audit::wrong(&error);

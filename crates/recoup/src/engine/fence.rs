@@ -181,6 +181,9 @@ impl Store for Guarded {
     fn trash(&self) -> Result<Vec<Trashed>> {
         self.store.trash()
     }
+    fn put_back(&self, stem: &str, protect: bool, context: &Context) -> Result<Manifest> {
+        self.store.put_back(stem, protect, context)
+    }
     fn empty_trash(&self, everything: bool) -> Result<Vec<Trashed>> {
         self.store.empty_trash(everything)
     }

@@ -107,7 +107,7 @@ impl Engine {
     }
 
     /// Every destination that has a name or that a plan uses; each folder once.
-    async fn everywhere(&self) -> Result<BTreeSet<String>> {
+    pub(super) async fn everywhere(&self) -> Result<BTreeSet<String>> {
         let mut all: BTreeSet<String> = self.destinations().into_iter().collect();
         let mut plans = self.catalog.every_plan(None);
         while let Some(row) = plans.next().await? {

@@ -160,6 +160,25 @@ impl Engine {
         Ok(None)
     }
 
+    /// Brings to a destination what it lacks of a plan, now: the run that waits for that begins, or one is queued. Errors:
+    /// `plan_missing`, `destination_missing` when the plan does not use it, `queue_full`.
+    pub async fn copy_missing(&self, who: &Actor, plan: &str, destination: &str) -> Result<RunRow> {
+        who.must_be(Role::Operator)?;
+        let row = self.plan(who, plan).await?;
+        let usual = self.site.usual_name(destination);
+        if !self.site.named(&self.plan_of(&row)?).iter().any(|named| named.usual == usual) {
+            let text = format!("{} has no destination {destination}", row.name);
+            return Err(Error::new(ErrorKind::NotFound, "destination_missing", text));
+        }
+        if let Some(run) = self.open_copy_run(&row.id, &usual).await? {
+            self.catalog.hasten_run(&run.id, self.clock().now()).await?;
+            // Workers sleep until something is said.
+            self.say(&run, None, None);
+            return Ok(run);
+        }
+        self.queue(who, Some(&row), &row.name, Work::Copy { destination: usual, backup: None }).await
+    }
+
     /// Queues the copying of one backup to a destination that has a name or that its plan uses, whatever retention would
     /// keep there. Errors: `destination_missing`, `backup_missing`, `queue_full`.
     pub async fn copy(&self, who: &Actor, backup: &str, destination: &str) -> Result<RunRow> {

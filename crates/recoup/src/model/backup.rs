@@ -41,6 +41,11 @@ impl BackupId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+    /// When it was given, to the millisecond.
+    pub fn moment(&self) -> Timestamp {
+        let ms = ulid::Ulid::from_string(&self.0).map_or(0, |id| id.timestamp_ms());
+        Timestamp::from_millisecond(i64::try_from(ms).unwrap_or(i64::MAX)).unwrap_or(Timestamp::MAX)
+    }
     /// The six characters that file names carry.
     pub fn tail(&self) -> String {
         self.0[20..].to_ascii_lowercase()

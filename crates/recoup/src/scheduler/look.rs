@@ -65,6 +65,8 @@ pub(super) struct Looker {
     /// Why a plan could not be scheduled, by its id: told once.
     broken: HashMap<String, &'static str>,
     impossible: bool,
+    /// Nothing is queued: somebody paused everything.
+    paused: bool,
 }
 
 impl Looker {
@@ -73,7 +75,7 @@ impl Looker {
         let (watch, broken) = (Watch::default(), HashMap::new());
         let beats = leases::Watch::new(leases::SILENCE);
         let destinations = (everything, None);
-        Looker { engine, watch, beats, everything, destinations, broken, impossible: false }
+        Looker { engine, watch, beats, everything, destinations, broken, impossible: false, paused: false }
     }
 
     pub async fn look(&mut self) -> Result<Looked> {
@@ -84,6 +86,7 @@ impl Looker {
             Looked { at: now, queued: 0, waiting: 0, broken: 0, clock_wrong: false, next: None, told: false };
         // What was changed by another daemon holds here too.
         self.engine.reread_settings().await?;
+        self.paused = self.engine.paused().await?.is_some();
         // By whatever clock: what is left behind by a crash does not wait.
         looked.told |= takeover::look(&mut self.beats, &self.engine).await? > 0;
         let before = std::mem::replace(&mut self.impossible, schedule::impossible(now));
@@ -216,6 +219,10 @@ impl Looker {
             self.move_on(row, timing).await?;
             return Ok(Judged::Idle);
         };
+        if self.paused && row.timing.next_due.is_some_and(|due| due <= now) {
+            // It stays due, and all that comes meanwhile becomes one run.
+            return Ok(Judged::Waiting);
+        }
         let state = State {
             enabled: row.enabled,
             running: false,

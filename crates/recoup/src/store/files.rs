@@ -42,7 +42,7 @@ use crate::model::guard::Memory;
 use crate::model::{BackupId, Manifest, Object, Plan, RestoreRecord, Warning};
 use crate::progress::Context;
 
-const MARK: &[u8] = b"{\"protected\": true}\n";
+pub(super) const MARK: &[u8] = b"{\"protected\": true}\n";
 /// How old an announcement at a destination without locks must be before its run counts as dead.
 pub(super) const PENDING_AGE: SignedDuration = SignedDuration::from_hours(24);
 
@@ -450,6 +450,10 @@ impl Store for FilesStore {
 
     fn trash(&self) -> Result<Vec<Trashed>> {
         self.bin().map_or_else(|| Ok(Vec::new()), |bin| trash::list(&bin))
+    }
+
+    fn put_back(&self, stem: &str, protect: bool, context: &Context) -> Result<Manifest> {
+        self.bring_back(stem, protect, context)
     }
 
     fn empty_trash(&self, everything: bool) -> Result<Vec<Trashed>> {

@@ -117,6 +117,12 @@ pub trait Store: Send + Sync {
     fn discard(&self, id: &BackupId, force: bool) -> Result<bool>;
     /// What lies in the trash, the oldest first.
     fn trash(&self) -> Result<Vec<Trashed>>;
+    /// Puts a backup back from the trash, by its stem, protected from retention where that is asked: it would take it again.
+    ///
+    /// Errors: `trash_missing`, also when it has waited long enough; `backup_exists`.
+    fn put_back(&self, stem: &str, _protect: bool, _context: &Context) -> Result<Manifest> {
+        Err(trash::not_there(stem))
+    }
     /// Removes for good what has been in the trash for 24 hours, or everything; tells what that was.
     fn empty_trash(&self, everything: bool) -> Result<Vec<Trashed>>;
     /// Removes what crashed runs left behind, and files of ours without a single byte. Returns what was removed.

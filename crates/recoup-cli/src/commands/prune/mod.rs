@@ -5,6 +5,8 @@
 
 mod tell;
 
+pub use tell::trash;
+
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};

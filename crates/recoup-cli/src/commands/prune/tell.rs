@@ -177,7 +177,7 @@ pub fn carried_out(
     }
     text.push_str(&lines(&warnings, screen));
     if reports.iter().any(|report| report.trashed) {
-        text.push_str(&screen.dim("What went waits in the trash for a day: recoup prune --trash\n"));
+        text.push_str(&screen.dim("What went waits in the trash for a day: recoup trash list\n"));
     }
     let mut json = document(series, reports.iter().map(|report| &report.preview), |preview| preview.paused.clone());
     json["dry_run"] = json!(false);
@@ -326,7 +326,7 @@ fn warn(reply: &mut Reply, warning: &Warning, session: &Session) {
     reply.exit = exit::WARNINGS;
 }
 
-/// `--trash`: what waits there, and how it comes back.
+/// What waits in the trash, and how it comes back.
 pub fn trash(shelf: &Shelf, session: &Session) -> Result<Reply> {
     let mut rows = Vec::new();
     let mut text = String::new();
