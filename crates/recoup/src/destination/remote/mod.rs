@@ -4,6 +4,7 @@
 //!
 //! Not here: how a protocol does one step (a file each), and what the objects mean.
 
+mod blocks;
 pub(super) mod content;
 pub(super) mod drive;
 pub(super) mod failure;
@@ -17,6 +18,7 @@ mod xml;
 
 use std::collections::HashSet;
 use std::io::Read;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
@@ -43,6 +45,11 @@ pub(crate) trait Protocol: Send + Sync {
     fn begin<'a>(&'a self, key: &str, content: &'a Content<'a>) -> Step<Box<dyn Upload + 'a>>;
     /// Opens an object for reading, from byte `from` on.
     fn read(&self, key: &str, from: u64) -> Step<Box<dyn Read + Send>>;
+    /// Opens a part of an object of `whole` bytes, where it pays to fetch several parts at once. Without that, and from a
+    /// server that gives no parts, what comes is everything from its beginning on.
+    fn part(&self, key: &str, part: Range<u64>, _whole: u64) -> Step<Given> {
+        self.read(key, part.start).map(Given::Rest)
+    }
     /// One object, if it is there.
     fn find(&self, key: &str) -> Step<Option<ObjectInfo>>;
     /// Every finished object whose key starts with `prefix`, in any order.
@@ -61,6 +68,14 @@ pub(crate) trait Protocol: Send + Sync {
     fn unfinished(&self) -> Step<Vec<Unfinished>>;
     /// Takes one of them away.
     fn remove_unfinished(&self, upload: &Unfinished) -> Step<()>;
+}
+
+/// What the other side gives of an object.
+pub(crate) enum Given {
+    /// The part that was asked for.
+    Part(Box<dyn Read + Send>),
+    /// Everything from its beginning on.
+    Rest(Box<dyn Read + Send>),
 }
 
 /// An object on its way.
