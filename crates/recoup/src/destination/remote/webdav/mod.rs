@@ -145,6 +145,10 @@ impl Protocol for WebDav {
         Ok(Box::new(Uploading::new(self, key, content, renames)))
     }
 
+    fn sends_in_one_stream(&self) -> bool {
+        true
+    }
+
     fn read(&self, key: &str, from: u64) -> Step<Box<dyn Read + Send>> {
         let range = format!("bytes={from}-");
         let headers: &[(&str, &str)] = if from > 0 { &[("range", &range)] } else { &[] };
