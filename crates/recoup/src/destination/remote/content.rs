@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use data_encoding::BASE64;
@@ -18,16 +19,19 @@ use crate::progress::Context;
 pub(crate) struct Content<'a> {
     body: Body<'a>,
     bytes: u64,
-    sha256: String,
+    sha256: Mutex<Option<String>>,
     bandwidth: Option<u64>,
     context: &'a Context,
 }
 
 impl<'a> Content<'a> {
-    /// Reads it once, to know what must arrive.
+    /// As long as it is now.
     pub fn new(body: Body<'a>, limits: &Limits, context: &'a Context) -> Result<Self> {
-        let (bytes, sha256) = durable::hash(&mut open(body, 0)?, &quietly(context), |_| Ok(()))?;
-        Ok(Content { body, bytes, sha256, bandwidth: limits.bandwidth, context })
+        let bytes = match body {
+            Body::Bytes(bytes) => bytes.len() as u64,
+            Body::File(path) => std::fs::metadata(path).map_err(|e| Error::at("reading", path, e))?.len(),
+        };
+        Ok(Content { body, bytes, sha256: Mutex::default(), bandwidth: limits.bandwidth, context })
     }
 
     /// Length.
@@ -35,9 +39,22 @@ impl<'a> Content<'a> {
         self.bytes
     }
 
-    /// SHA-256, lower-case hex.
-    pub fn sha256(&self) -> &str {
-        &self.sha256
+    /// SHA-256, lower-case hex. The first who asks reads everything; others wait for that.
+    pub fn sha256(&self) -> Result<String> {
+        self.sha256_while(&|| true)
+    }
+
+    /// The same, given up when it is not wanted any more.
+    pub fn sha256_while(&self, wanted: &dyn Fn() -> bool) -> Result<String> {
+        let mut known = self.sha256.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = &*known {
+            return Ok(known.clone());
+        }
+        let context = quietly(self.context);
+        let mut from = Paced::new(open(self.body, 0)?, Some(self.bytes), None, &context);
+        let still = |_: &[u8]| if wanted() { Ok(()) } else { Err(Error::cancelled()) };
+        let (_, sha256) = durable::hash(&mut from, &context, still)?;
+        Ok(known.insert(sha256).clone())
     }
 
     /// Whether it may only go so fast.

@@ -4,6 +4,7 @@
 //! Not here: requests to addresses that users choose ([`crate::outbound`]); those of destinations are the operator's.
 
 use std::io::Read;
+use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use ureq::http::{Request, Response};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, AsSendBody, Body};
 
+use super::Given;
 use super::failure::{Failure, Step};
 use crate::error::{Error, ErrorKind};
 use crate::model::destination::Limits;
@@ -119,19 +121,41 @@ pub(crate) fn document(answer: Response<Body>, what: &str) -> Step<String> {
 /// and send everything.
 pub(crate) fn ranged(answer: Response<Body>, from: u64, what: &str) -> Step<Box<dyn Read + Send>> {
     let partial = answer.status().as_u16() == 206;
-    if partial {
-        let range = answer.headers().get("content-range").and_then(|value| value.to_str().ok());
-        let begins = |range: &str| range.trim().strip_prefix("bytes ")?.split('-').next()?.trim().parse::<u64>().ok();
-        if range.and_then(begins).is_some_and(|first| first != from) {
-            let text = "The destination sent another part than we asked for";
-            return Err(Failure::passing(Error::new(ErrorKind::Unreachable, "destination_failing", text).while_(what)));
-        }
+    if partial && told_range(&answer).is_some_and(|(first, _)| first != from) {
+        return Err(another_part(what));
     }
     let mut body = answer.into_body().into_reader();
     if from > 0 && !partial {
         std::io::copy(&mut (&mut body).take(from), &mut std::io::sink()).map_err(|error| cut(error, what))?;
     }
     Ok(Box::new(body))
+}
+
+/// The bytes of an answer to a request with `Range: bytes=FIRST-LAST` of an object of `whole` bytes. A server may ignore
+/// that, and send everything; whoever reads takes no more than was asked for. The version is not asked for (`If-Range`):
+/// not every server has tags, objects never change, and whoever reads compares the SHA-256 of the whole.
+pub(crate) fn part(answer: Response<Body>, part: Range<u64>, whole: u64, what: &str) -> Step<Given> {
+    if answer.status().as_u16() != 206 {
+        return ranged(answer, part.start, what).map(Given::Rest);
+    }
+    if told_range(&answer).is_some_and(|(first, all)| first != part.start || all.is_some_and(|all| all != whole)) {
+        return Err(another_part(what));
+    }
+    Ok(Given::Part(Box::new(answer.into_body().into_reader())))
+}
+
+/// First byte and whole length in `Content-Range: bytes FIRST-LAST/WHOLE` (RFC 9110 14.4); a star is a length that the
+/// server does not know.
+fn told_range(answer: &Response<Body>) -> Option<(u64, Option<u64>)> {
+    let range = answer.headers().get("content-range")?.to_str().ok()?.trim().strip_prefix("bytes ")?;
+    let (first, rest) = range.split_once('-')?;
+    let whole = rest.split_once('/').and_then(|(_, whole)| whole.trim().parse().ok());
+    Some((first.trim().parse().ok()?, whole))
+}
+
+fn another_part(what: &str) -> Failure {
+    let text = "The destination sent another part than we asked for";
+    Failure::passing(Error::new(ErrorKind::Unreachable, "destination_failing", text).while_(what))
 }
 
 /// The connection was lost in the middle of an answer, or the answer makes no sense: it may be better next time.

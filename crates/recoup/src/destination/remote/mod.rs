@@ -4,6 +4,7 @@
 //!
 //! Not here: how a protocol does one step (a file each), and what the objects mean.
 
+mod blocks;
 pub(super) mod content;
 pub(super) mod drive;
 pub(super) mod failure;
@@ -17,7 +18,9 @@ mod xml;
 
 use std::collections::HashSet;
 use std::io::Read;
+use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
@@ -41,8 +44,17 @@ pub(crate) trait Protocol: Send + Sync {
     fn describe(&self) -> String;
     /// Begins to store an object that is not there. Nothing is listed before [`Upload::finish`].
     fn begin<'a>(&'a self, key: &str, content: &'a Content<'a>) -> Step<Box<dyn Upload + 'a>>;
+    /// Whether sending is the work of one thread: then another one finds the SHA-256 meanwhile.
+    fn sends_in_one_stream(&self) -> bool {
+        false
+    }
     /// Opens an object for reading, from byte `from` on.
     fn read(&self, key: &str, from: u64) -> Step<Box<dyn Read + Send>>;
+    /// Opens a part of an object of `whole` bytes, where it pays to fetch several parts at once. Without that, and from a
+    /// server that gives no parts, what comes is everything from its beginning on.
+    fn part(&self, key: &str, part: Range<u64>, _whole: u64) -> Step<Given> {
+        self.read(key, part.start).map(Given::Rest)
+    }
     /// One object, if it is there.
     fn find(&self, key: &str) -> Step<Option<ObjectInfo>>;
     /// Every finished object whose key starts with `prefix`, in any order.
@@ -61,6 +73,14 @@ pub(crate) trait Protocol: Send + Sync {
     fn unfinished(&self) -> Step<Vec<Unfinished>>;
     /// Takes one of them away.
     fn remove_unfinished(&self, upload: &Unfinished) -> Step<()>;
+}
+
+/// What the other side gives of an object.
+pub(crate) enum Given {
+    /// The part that was asked for.
+    Part(Box<dyn Read + Send>),
+    /// Everything from its beginning on.
+    Rest(Box<dyn Read + Send>),
 }
 
 /// An object on its way.
@@ -132,20 +152,30 @@ impl<P: Protocol + 'static> Remote<P> {
     }
 
     fn put_alone(&self, key: &str, content: &Content<'_>, context: &Context) -> Result<Stored> {
-        let ours = Stored { bytes: content.bytes(), sha256: content.sha256().to_owned() };
-        let compare = |there: Stored| if there == ours { Ok(there) } else { Err(taken(key)) };
+        let is_ours = |there: &Stored| -> Result<bool> {
+            Ok(there.bytes == content.bytes() && there.sha256 == content.sha256()?)
+        };
+        let compare = |there: Stored| if is_ours(&there)? { Ok(there) } else { Err(taken(key)) };
         if let Some(there) = self.attempt(context, || self.protocol.find(key))? {
-            if there.bytes != ours.bytes {
+            if there.bytes != content.bytes() {
                 return Err(taken(key));
             }
             return compare(self.read_back(key, context)?);
         }
         context.observer.phase(Phase::Store, key, Some(content.bytes()));
         let mut upload = self.attempt(context, || self.protocol.begin(key, content))?;
-        let sent = self
-            .attempt(context, || upload.send())
-            .and_then(|()| context.check())
-            .and_then(|()| self.attempt(context, || upload.finish()));
+        let over = &AtomicBool::new(false);
+        let sent = std::thread::scope(|threads| {
+            // Without a thread it is found afterwards.
+            let wanted = || !over.load(Ordering::Relaxed);
+            if self.protocol.sends_in_one_stream() {
+                let _ = std::thread::Builder::new().spawn_scoped(threads, move || content.sha256_while(&wanted));
+            }
+            let sent = self.attempt(context, || upload.send()).and_then(|()| content.sha256());
+            over.store(true, Ordering::Relaxed);
+            sent
+        });
+        let sent = sent.and_then(|_| context.check()).and_then(|()| self.attempt(context, || upload.finish()));
         match sent {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::WouldOverwrite => {
@@ -159,9 +189,9 @@ impl<P: Protocol + 'static> Remote<P> {
         }
         drop(upload);
         context.observer.phase(Phase::Verify, key, Some(content.bytes()));
-        let stored = self.read_back(key, context);
+        let stored = self.read_back(key, context).and_then(|stored| Ok(is_ours(&stored)?.then_some(stored)));
         match stored {
-            Ok(stored) if stored == ours => Ok(stored),
+            Ok(Some(stored)) => Ok(stored),
             other => {
                 // Nobody relies on it yet, and nobody shall.
                 let uncancelled = Context { cancel: crate::progress::Cancel::default(), ..context.clone() };
@@ -195,6 +225,9 @@ impl<P: Protocol + 'static> Destination for Remote<P> {
         key::check(key)?;
         context.check()?;
         let content = Content::new(body, &self.limits, context)?;
+        if !self.protocol.sends_in_one_stream() {
+            content.sha256()?;
+        }
         let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
         while !busy.insert(key.to_owned()) {
             busy = self.free.wait(busy).unwrap_or_else(PoisonError::into_inner);

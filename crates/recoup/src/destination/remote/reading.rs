@@ -1,15 +1,23 @@
 //! Reading an object to its end, whatever happens to the line: after a cut it goes on where it was, and coming to an end
-//! before the length that the destination told is a cut too.
+//! before the length that the destination told is a cut too. Large objects come in blocks ([`super::blocks`]) from where
+//! that pays.
 
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use super::Protocol;
+use super::blocks::{self, Blocks};
 use super::content::Paced;
 use super::failure::{Failure, Step, attempt};
+use super::{Given, Protocol};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::destination::Limits;
 use crate::progress::Context;
+
+/// Where bytes come from.
+enum Coming<P> {
+    One(Box<dyn Read + Send>),
+    Several(Blocks<P>),
+}
 
 /// An object that is being read.
 pub(super) struct Reading<P> {
@@ -19,12 +27,12 @@ pub(super) struct Reading<P> {
     context: Context,
     at: u64,
     end: u64,
-    from: Option<Box<dyn Read + Send>>,
+    from: Option<Coming<P>>,
     // Cuts since the last byte that came.
     cuts: u32,
 }
 
-impl<P: Protocol> Reading<P> {
+impl<P: Protocol + 'static> Reading<P> {
     /// From byte `from` on.
     pub fn open(protocol: &Arc<P>, limits: &Limits, key: &str, from: u64, context: &Context) -> Result<Paced<Self>> {
         let mut reading = Reading {
@@ -43,7 +51,8 @@ impl<P: Protocol> Reading<P> {
         reading.end = found.ok_or_else(missing)?.bytes;
         // What cannot be opened at all is told here, not at the first byte.
         if from < reading.end {
-            reading.from = Some(reading.attempt(|| protocol.read(key, from))?);
+            let opened = reading.attempt(|| reading.ask(false))?;
+            reading.go_on(opened, None)?;
         }
         // Progress is told by whoever uses the bytes.
         let quiet = Context { observer: Arc::new(crate::progress::Silent), ..context.clone() };
@@ -54,8 +63,31 @@ impl<P: Protocol> Reading<P> {
         attempt(self.limits.attempts, self.limits.pause, &self.context, &mut step)
     }
 
+    /// In one stream when it may only go so fast: what comes ahead would come faster than that.
+    fn ask(&self, in_blocks: bool) -> Step<Given> {
+        if self.limits.bandwidth.is_none() && (in_blocks || self.end - self.at >= blocks::WORTH) {
+            return self.protocol.part(&self.key, blocks::block(self.at, self.end), self.end);
+        }
+        self.protocol.read(&self.key, self.at).map(Given::Rest)
+    }
+
+    fn go_on(&mut self, opened: Given, kept: Option<Blocks<P>>) -> Result<()> {
+        self.from = Some(match opened {
+            Given::Rest(rest) => Coming::One(rest),
+            Given::Part(part) => {
+                let mut blocks = kept.unwrap_or_else(|| Blocks::new(&self.protocol, &self.key, self.end));
+                blocks.go_on(self.at, part).map_err(|error| Error::io("starting a thread", error))?;
+                Coming::Several(blocks)
+            }
+        });
+        Ok(())
+    }
+
     fn cut(&mut self, why: io::Error) -> Result<()> {
-        self.from = None;
+        let kept = match self.from.take() {
+            Some(Coming::Several(blocks)) => Some(blocks),
+            _ => None,
+        };
         self.cuts += 1;
         let error = Error::new(ErrorKind::Unreachable, "connection_lost", "The connection was lost")
             .because(why)
@@ -65,25 +97,24 @@ impl<P: Protocol> Reading<P> {
         }
         // The first step only makes the pause.
         let mut first = true;
-        let (protocol, key, at) = (self.protocol.clone(), self.key.clone(), self.at);
         let mut lost = Some(error);
         let opened = self.attempt(|| match (std::mem::take(&mut first), lost.take()) {
             (true, Some(error)) => Err(Failure::passing(error)),
-            _ => protocol.read(&key, at),
+            _ => self.ask(kept.is_some()),
         })?;
-        self.from = Some(opened);
-        Ok(())
+        self.go_on(opened, kept)
     }
 }
 
-impl<P: Protocol> Read for Reading<P> {
+impl<P: Protocol + 'static> Read for Reading<P> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.at < self.end && !buffer.is_empty() {
             self.context.check()?;
             let most = usize::try_from(self.end - self.at).unwrap_or(usize::MAX).min(buffer.len());
             let space = buffer.get_mut(..most).unwrap_or_default();
             let read = match &mut self.from {
-                Some(from) => from.read(space),
+                Some(Coming::One(from)) => from.read(space),
+                Some(Coming::Several(from)) => from.read(space),
                 None => Err(io::ErrorKind::NotConnected.into()),
             };
             match read {

@@ -176,8 +176,11 @@ impl<'a> Sending<'a> {
 
     /// The file is there: is it what was sent, and is it the first of its key?
     fn settle(&mut self, file: &File) -> Step<()> {
-        let whole = file.bytes() == self.content.bytes()
-            && file.sha256_checksum.as_deref().is_none_or(|sum| sum == self.content.sha256());
+        let same = match &file.sha256_checksum {
+            Some(sum) => *sum == self.content.sha256()?,
+            None => true,
+        };
+        let whole = same && file.bytes() == self.content.bytes();
         if !whole {
             self.drive.remove(&self.id)?;
             let error = Error::corrupted("what Google Drive has is not what was sent").while_(self.what());

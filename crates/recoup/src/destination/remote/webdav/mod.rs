@@ -8,6 +8,7 @@ mod listing;
 mod upload;
 
 use std::io::Read;
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use jiff::Timestamp;
@@ -17,7 +18,7 @@ use self::listing::{Entry, entries};
 use self::upload::Uploading;
 use super::failure::{self, Failure, Step};
 use super::http;
-use super::{Content, Protocol, Unfinished, Upload};
+use super::{Content, Given, Protocol, Unfinished, Upload};
 use crate::destination::ObjectInfo;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::destination::{self, Limits};
@@ -144,6 +145,10 @@ impl Protocol for WebDav {
         Ok(Box::new(Uploading::new(self, key, content, renames)))
     }
 
+    fn sends_in_one_stream(&self) -> bool {
+        true
+    }
+
     fn read(&self, key: &str, from: u64) -> Step<Box<dyn Read + Send>> {
         let range = format!("bytes={from}-");
         let headers: &[(&str, &str)] = if from > 0 { &[("range", &range)] } else { &[] };
@@ -152,6 +157,15 @@ impl Protocol for WebDav {
             return Err(client::refused(answer, "reading"));
         }
         http::ranged(answer, from, "reading")
+    }
+
+    fn part(&self, key: &str, part: Range<u64>, whole: u64) -> Step<Given> {
+        let range = format!("bytes={}-{}", part.start, part.end.saturating_sub(1));
+        let answer = self.client.ask("GET", key, &[("range", &range)], &[])?;
+        if !answer.status().is_success() {
+            return Err(client::refused(answer, "reading"));
+        }
+        http::part(answer, part, whole, "reading")
     }
 
     fn find(&self, key: &str) -> Step<Option<ObjectInfo>> {
