@@ -6,8 +6,8 @@ mod daemon;
 mod drive;
 mod keys;
 mod plan;
-mod share;
 mod trash;
+mod verify;
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -23,8 +23,8 @@ pub use daemon::{Adopt, Audit, AuditWord, DataPlace, Run, Serve, User, UserWord}
 pub use drive::Drive;
 pub use keys::{Key, Keys, RecoveryKit};
 pub use plan::{Plan, PlanAdd, PlanDocument, PlanEdit, PlanNext, PlanWord, ScheduleArgs};
-use share::Share;
 pub use trash::{PutBack, Trash};
+pub use verify::Verify;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -240,26 +240,6 @@ const REFERENCE: &str = "Id, the beginning or the last six characters of one, fi
 pub struct Show {
     #[arg(help = REFERENCE)]
     pub backup: String,
-    #[command(flatten)]
-    pub at: At,
-}
-
-#[derive(Debug, Args)]
-pub struct Verify {
-    #[arg(value_name = "BACKUP", help = format!("{REFERENCE} [default: latest]"))]
-    pub backups: Vec<String>,
-    /// Every backup
-    #[arg(long, conflicts_with = "backups")]
-    pub all: bool,
-    /// Of all, only the Kth of N parts: 1/7 today, 2/7 tomorrow … in a week everything
-    #[arg(long, value_name = "K/N", default_value = "1/1", hide_default_value = true, requires = "all")]
-    pub part: Share,
-    /// How much to prove; each level includes the ones before it
-    #[arg(long, default_value = "integrity", value_parser = level_parser())]
-    pub level: Level,
-    /// Where to unpack; needs room for a restored copy [default: $TMPDIR, else /var/tmp]
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub scratch: Option<PathBuf>,
     #[command(flatten)]
     pub at: At,
 }
