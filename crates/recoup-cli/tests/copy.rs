@@ -70,6 +70,28 @@ fn all_copies_what_is_missing_and_mends_what_is_incomplete() {
 }
 
 #[test]
+fn copies_may_become_a_history_and_files_again() {
+    let shop = placed();
+    let bytes =
+        |n: u8| (0..60_000_u32).map(|i| (i * 7919 % 251) as u8 ^ u8::from(i / 50 == u32::from(n))).collect::<Vec<u8>>();
+    let mut archives = Vec::new();
+    for day in 0..3 {
+        fs::write(shop.path("config.yml"), bytes(day)).unwrap();
+        shop.back_up("");
+        archives.push(fs::read(archive(&shop, "here")).unwrap());
+    }
+    shop.run("copy --all away --layout history").good();
+    let pieces = fs::read_dir(shop.path("away/shop"))
+        .unwrap()
+        .filter(|entry| entry.as_ref().unwrap().path().extension().is_some_and(|extension| extension == "history"));
+    assert_eq!(pieces.count(), 3);
+    shop.run("verify --all --at away --level restore").good();
+    shop.run("copy --all back --at away").good();
+    assert_eq!(fs::read(archive(&shop, "back")).unwrap(), archives[2]);
+    shop.run("verify --all --at back --level restore").good();
+}
+
+#[test]
 fn what_is_damaged_is_not_spread_and_comes_from_the_next_copy() {
     let shop = placed();
     shop.back_up("");

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueHint};
+use recoup::model::destination::Layout;
 
 use super::At;
 use super::keys::HEADING;
@@ -22,6 +24,9 @@ pub struct Copy {
     /// Every backup that is whole; only DEST is named
     #[arg(long)]
     pub all: bool,
+    /// How the copies lie there: history adds only what has changed [default: what recoup.toml says of DEST, else files]
+    #[arg(long, value_parser = PossibleValuesParser::new(Layout::WORDS))]
+    pub layout: Option<String>,
     /// Where to put what must be downloaded first [default: $TMPDIR, else /var/tmp]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub scratch: Option<PathBuf>,

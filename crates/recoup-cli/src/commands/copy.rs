@@ -3,6 +3,7 @@
 
 use recoup::copy::{self, Copied};
 use recoup::model::Warning;
+use recoup::model::destination::Layout;
 use recoup::{Error, ErrorKind, Result};
 use serde_json::json;
 
@@ -18,7 +19,8 @@ pub fn run(args: &Args, session: &Session) -> Result<Reply> {
         let text = if args.all { "--all and the name of a backup" } else { "BACKUP or DEST is missing" };
         return Err(incomplete(text));
     }
-    let settings = session.settings.destination(to, &session.current)?;
+    let mut settings = session.settings.destination(to, &session.current)?;
+    settings.layout = args.layout.as_deref().and_then(Layout::of).unwrap_or(settings.layout);
     let to = Place::open(&settings, true)?;
     let shelf = Shelf::open(session, args.at.at.as_deref())?;
     let backups = match args.all {
