@@ -172,6 +172,15 @@ export default async function ({ browser, criterion }) {
       if ((await stand.json('GET', '/scheduler')).paused !== null) wrong.push('it is still paused');
       return wrong;
     });
+    await criterion('S1', 'databases that the server found are taken with one press', async () => {
+      await tab.go('/welcome?way=start');
+      await tab.waitForSelector('.found:has-text("shop.db")');
+      const wrong = await axe(tab);
+      await tab.getByRole('button', { name: /^Take \d+ database/ }).press('Enter');
+      await tab.waitForFunction((path) => [...document.querySelectorAll('main input.mono')].some((one) => one.value === path), join(stand.folder, 'shop.db'));
+      if (await tab.isVisible('.found')) wrong.push('what was taken is still offered');
+      return wrong;
+    });
     await criterion('S8', 'folders are walked by links, files are found by name, and come out as they went in', async () => {
       const wrong = [];
       await tab.go(`/backups/${newest.id}`);

@@ -1,5 +1,5 @@
 // Backups: lists with filters, one of them, what differs, why each is kept, and what is done to one. Not here: restores.
-import { useInfiniteQuery, useMutation, useQueries, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useInfiniteQuery, useMutation, useQueries, useQuery, useQueryClient, type QueryClient } from '@tanstack/react-query';
 import { api, body, once, type Schemas } from './client';
 import { useMay, type Backup } from './queries';
 
@@ -112,6 +112,11 @@ async function carryOut(act: Act): Promise<{ run?: string }> {
   return {};
 }
 
+/** What was done to backups makes these answers old. */
+function renew(client: QueryClient): void {
+  for (const key of ['backups', 'overview', 'runs', 'trash']) void client.invalidateQueries({ queryKey: [key] });
+}
+
 /** Verifies, copies, protects or deletes one backup. A verification and a copy give their run. */
 export function useBackupAct() {
   const client = useQueryClient();
@@ -119,7 +124,7 @@ export function useBackupAct() {
     mutationFn: carryOut,
     onSettled: (_, error, act) => {
       if ('remove' in act && !error) client.removeQueries({ queryKey: ['backups', act.id], exact: true });
-      for (const key of ['backups', 'overview', 'runs', 'trash']) void client.invalidateQueries({ queryKey: [key] });
+      renew(client);
     },
   });
 }
@@ -139,9 +144,7 @@ export function useBulk() {
       }
       return { done: backups.length - failed.length, failed };
     },
-    onSettled: () => {
-      for (const key of ['backups', 'overview', 'runs', 'trash']) void client.invalidateQueries({ queryKey: [key] });
-    },
+    onSettled: () => renew(client),
   });
 }
 
@@ -164,3 +167,6 @@ export function useSpared(plans: string[], without: ReadonlySet<string>): Readon
 
 /** Where a backup is downloaded from, below the page's path. */
 export const downloadOf = (id: string): string => `api/v1/backups/${encodeURIComponent(id)}/download`;
+
+/** Bytes of all copies of some backups. */
+export const bytesOf = (backups: Backup[]): number => backups.flatMap((backup) => backup.copies).reduce((sum, copy) => sum + copy.bytes, 0);

@@ -49,6 +49,10 @@ export const useDestinations = () =>
 export const useChannels = () =>
   useQuery({ queryKey: ['channels'], staleTime: 30_000, queryFn: async () => (await body(api.GET('/api/v1/channels'))).items });
 
+/** Databases below the folders that may be named. */
+export const useFound = (wanted: boolean) =>
+  useQuery({ queryKey: ['look', 'databases'], enabled: wanted, staleTime: 60_000, retry: false, queryFn: () => body(api.GET('/api/v1/look/databases')) });
+
 /** What lies at a path of the server. */
 export const useLook = (path: string) =>
   useQuery({

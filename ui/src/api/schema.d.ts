@@ -549,6 +549,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/look/databases": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Searches for SQLite databases below the folders that users may name (`roots`); where there are none, for an admin, below the
+         *     folder of recoup.toml.
+         */
+        get: operations["plans_find"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/me": {
         parameters: {
             query?: never;
@@ -1846,6 +1866,26 @@ export interface components {
         Found: {
             code: string;
             text: string;
+        };
+        /** @description A database that was found. */
+        FoundDatabase: {
+            /** Format: int64 */
+            bytes: number;
+            /**
+             * Format: date-time
+             * @description When it was last written to.
+             */
+            changed?: string | null;
+            path: string;
+        };
+        /** @description Databases that were found. */
+        FoundView: {
+            /** @description What was written to last comes first; at most 50. */
+            databases: components["schemas"]["FoundDatabase"][];
+            /** @description The folders below which it was looked; none where nobody said which. */
+            folders: string[];
+            /** @description There may be more. */
+            more: boolean;
         };
         /** @description Whether there is a fresh verified backup. */
         Fresh: {
@@ -4345,6 +4385,34 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["LookView"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    plans_find: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FoundView"];
                 };
             };
             /** @description A problem */

@@ -2,7 +2,7 @@
 // copy among others, or the last verified backup of its plan.
 import { useState } from 'react';
 import { useLocation } from 'wouter';
-import { downloadOf, useBackupAct, useBackupPages } from '../api/backups';
+import { bytesOf, downloadOf, useBackupAct, useBackupPages } from '../api/backups';
 import { useMay, useZone, type Backup } from '../api/queries';
 import { Confirm, Proof, wantsProof } from '../parts/dialog';
 import { Menu } from '../parts/menu';
@@ -114,7 +114,7 @@ function Delete({ backup, when, busy, onClose, onConfirm }: DeleteProps) {
   const text = (
     <div className="stack">
       <p>
-        {t('backup.delete.text', { n: backup.copies.length, names })} {t('backup.delete.frees', { size: size(backup.copies.reduce((sum, copy) => sum + copy.bytes, 0)) })}
+        {t('backup.delete.text', { n: backup.copies.length, names })} {t('backup.delete.frees', { size: size(bytesOf([backup])) })}
       </p>
       {backup.protected && <p>{t('backup.delete.protected')}</p>}
       {last && <p>{t('backup.delete.last', { plan: backup.plan })}</p>}

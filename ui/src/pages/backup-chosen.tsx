@@ -1,7 +1,7 @@
 // What is done to several backups at once: a bar with how many and how much, one question for a deletion. More is asked
 // when a protected one or the last verified one of a plan is among them.
 import { useState } from 'react';
-import { downloadOf, useBulk, useSpared, type BulkAct } from '../api/backups';
+import { bytesOf, downloadOf, useBulk, useSpared, type BulkAct } from '../api/backups';
 import { BASE } from '../api/client';
 import type { Backup } from '../api/queries';
 import { Button } from '../parts/button';
@@ -18,7 +18,7 @@ export function ChosenBar({ chosen, onDone }: { chosen: Backup[]; onDone: () => 
   const [asks, ask] = useState<'' | 'delete' | 'proof'>('');
   const [left, leave] = useState<{ backups: Backup[]; force: string[] }>({ backups: [], force: [] });
   const n = chosen.length;
-  const bytes = chosen.flatMap((backup) => backup.copies).reduce((sum, copy) => sum + copy.bytes, 0);
+  const bytes = bytesOf(chosen);
   const act = (kind: BulkAct, backups: Backup[], force: string[] = []) =>
     bulk.mutate(
       { act: kind, backups, force },

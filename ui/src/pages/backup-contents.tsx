@@ -8,10 +8,9 @@ import { Table } from '../parts/table';
 import { Time } from '../parts/time';
 import { t } from '../words';
 import { number, size } from '../words/format';
+import { kindOf } from './backup-part';
 import { filesPath, restorePath } from './backup-path';
 
-type Part = BackupDetail['parts'][number];
-const kindOf = (part: Part) => (['database', 'directory', 'file', 'settings', 'command', 'application'] as const).find((kind) => kind === part.kind);
 
 export function Contents({ backup }: { backup: BackupDetail }) {
   const may = useMay();
@@ -20,7 +19,6 @@ export function Contents({ backup }: { backup: BackupDetail }) {
       <h2>{t('contents.title')}</h2>
       <ul className="list">
         {backup.parts.map((part) => {
-          const kind = kindOf(part);
           const rows = part.tables.reduce((sum, table) => sum + (table.rows ?? 0), 0);
           return (
             <li key={`${part.kind} ${part.name}`} className="stack tight">
@@ -45,7 +43,7 @@ export function Contents({ backup }: { backup: BackupDetail }) {
                 </span>
               </div>
               <p className="small quiet">
-                {kind ? t(`contents.kind.${kind}`) : part.kind}
+                {kindOf(part)}
                 {part.origin && (
                   <>
                     {' · '}

@@ -2,7 +2,7 @@
 // their tables. Every view has an address. How a file or a table is shown: backup-file.tsx.
 import { useState } from 'react';
 import { Link } from 'wouter';
-import { useBackup, type BackupDetail } from '../api/backups';
+import { useBackup } from '../api/backups';
 import { fileOf, useFiles, type FileItem } from '../api/browse';
 import { BASE } from '../api/client';
 import { useLater } from '../api/plans';
@@ -17,9 +17,9 @@ import { Page } from '../shell/page';
 import { t } from '../words';
 import { clock, number, size } from '../words/format';
 import { FileView, RowsView } from './backup-file';
+import { kindOf, type Part } from './backup-part';
 import { backupPath, filesPath } from './backup-path';
 
-type Part = BackupDetail['parts'][number];
 type Where = { part?: string; path?: string; file?: string; table?: string };
 
 export function BackupFiles({ id }: { id: string }) {
@@ -100,12 +100,6 @@ function Parts({ parts, to }: { parts: Part[]; to: To }) {
       />
     </section>
   );
-}
-
-const KINDS = ['database', 'directory', 'file', 'settings', 'command', 'application'] as const;
-function kindOf(part: Part): string {
-  const kind = KINDS.find((one) => one === part.kind);
-  return kind ? t(`contents.kind.${kind}`) : part.kind;
 }
 
 function Folder({ id, part, path, to }: { id: string; part: string; path: string; to: To }) {

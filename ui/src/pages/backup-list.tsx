@@ -1,7 +1,7 @@
 // A list of backups in pages of 50, of one plan or of all, in which some can be chosen and worked on together.
 import { useMemo, useState } from 'react';
 import { Link } from 'wouter';
-import { useBackupPages, useKept, type BackupFilter, type Kept } from '../api/backups';
+import { bytesOf, useBackupPages, useKept, type BackupFilter, type Kept } from '../api/backups';
 import { useMay, useZone, type Backup } from '../api/queries';
 import { Button } from '../parts/button';
 import { BackupPills } from '../parts/pill';
@@ -61,7 +61,7 @@ export function BackupList({ filter, empty, single = false }: { filter: BackupFi
             />
             <div className="spread">
               <p className="small quiet">
-                {t('backups.shown', { n: all.length, size: size(all.flatMap((backup) => backup.copies).reduce((sum, copy) => sum + copy.bytes, 0)) })}
+                {t('backups.shown', { n: all.length, size: size(bytesOf(all)) })}
               </p>
               {backups.hasNextPage && (
                 <Button busy={backups.isFetchingNextPage} onClick={() => void backups.fetchNextPage()}>

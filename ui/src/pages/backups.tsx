@@ -4,11 +4,11 @@ import { Link } from 'wouter';
 import { useDestinations, useLater } from '../api/plans';
 import { useCards, useMay, useZone, type Card } from '../api/queries';
 import { Button, ButtonLink } from '../parts/button';
-import { Check, Select, TextField } from '../parts/field';
+import { Check, TextField } from '../parts/field';
 import { Empty } from '../parts/state';
 import { Text } from '../parts/text';
 import { Time, useNow } from '../parts/time';
-import { PeriodSelect, useFilters } from '../shell/filters';
+import { FilterSelect, PeriodSelect, useFilters } from '../shell/filters';
 import { Page } from '../shell/page';
 import { t } from '../words';
 import { relative, soon } from '../words/format';
@@ -53,38 +53,14 @@ export function Backups() {
     >
       <div className="filters">
         <TextField label={t('backups.search')} type="search" value={text} onChange={(event) => set('q', event.target.value)} />
-        <Select label={t('backups.plan')} value={plan} onChange={(event) => set('plan', event.target.value)}>
-          <option value="">{t('backups.any_plan')}</option>
-          {names(cards.data?.plans.map((card) => card.name), plan).map((name) => (
-            <option key={name}>{name}</option>
-          ))}
-        </Select>
-        <Select label={t('backup.proof')} value={state ?? ''} onChange={(event) => set('state', event.target.value)}>
-          <option value="">{t('backups.any_state')}</option>
-          {STATES.map((one) => (
-            <option key={one} value={one}>
-              {t(`backups.state.${one}`)}
-            </option>
-          ))}
-        </Select>
+        <FilterSelect label={t('backups.plan')} name="plan" filters={filters} words={names(cards.data?.plans.map((card) => card.name), plan)} any={t('backups.any_plan')} say={(name) => name} />
+        <FilterSelect label={t('backup.proof')} name="state" filters={filters} words={STATES} any={t('backups.any_state')} say={(word) => t(`backups.state.${word}`)} />
       </div>
       <details className="fold" open={rare > 0}>
         <summary>{t('backups.more_filters')}</summary>
         <div className="filters">
-          <Select label={t('backups.kind')} value={kind ?? ''} onChange={(event) => set('kind', event.target.value)}>
-            <option value="">{t('backups.any_kind')}</option>
-            {KINDS.map((one) => (
-              <option key={one} value={one}>
-                {t(`backup.kind.${one}`)}
-              </option>
-            ))}
-          </Select>
-          <Select label={t('backups.copy_at')} value={destination} onChange={(event) => set('destination', event.target.value)}>
-            <option value="">{t('backups.any_place')}</option>
-            {names(places.data?.map((place) => place.name), destination).map((name) => (
-              <option key={name}>{name}</option>
-            ))}
-          </Select>
+          <FilterSelect label={t('backups.kind')} name="kind" filters={filters} words={KINDS} any={t('backups.any_kind')} say={(word) => t(`backup.kind.${word}`)} />
+          <FilterSelect label={t('backups.copy_at')} name="destination" filters={filters} words={names(places.data?.map((place) => place.name), destination)} any={t('backups.any_place')} say={(name) => name} />
           <PeriodSelect label={t('backups.period')} filters={filters} />
           <Check label={t('backups.only_protected')} checked={held} onChange={(event) => set('protected', event.target.checked ? 'yes' : '')} />
         </div>

@@ -1,13 +1,13 @@
 // What a plan reads: databases, folders and files by path, and names of environment variables.
-import { Button } from '../parts/button';
-import { Check, Field, TextField } from '../parts/field';
-import { Note } from '../parts/state';
-import { t } from '../words';
 import { useLater, useLook } from '../api/plans';
 import { useMay } from '../api/queries';
+import { Button } from '../parts/button';
+import { Check, Field, TextField } from '../parts/field';
 import { Icon } from '../parts/icon';
-import { titleOf } from '../parts/state';
+import { Note, titleOf } from '../parts/state';
+import { t } from '../words';
 import { size } from '../words/format';
+import { Found } from './plan-editor-found';
 import { newSource, SOURCES, type Kind, type Source } from './plan-draft';
 import type { EditProps } from './plan-editor';
 
@@ -20,6 +20,11 @@ export function Sources({ draft, wrong, change }: EditProps) {
         <div aria-invalid="true" tabIndex={-1}>
           <Note look="bad">{wrong.sources}</Note>
         </div>
+      )}
+      {draft.sources.every((source) => source.path === '') && (
+        <Found
+          onAdd={(paths) => change({ sources: [...draft.sources.filter((source) => source.kind !== 'database'), ...paths.map((path) => ({ ...newSource('database'), path }))] })}
+        />
       )}
       <ul className="list">
         {draft.sources.map((source) => {

@@ -4,7 +4,7 @@ import { Link } from 'wouter';
 import { useCards, useMay, useStart, type Card } from '../api/queries';
 import { ButtonLink } from '../parts/button';
 import { Copyable } from '../parts/copy';
-import { Select, TextField } from '../parts/field';
+import { TextField } from '../parts/field';
 import { Menu } from '../parts/menu';
 import { PlanPill } from '../parts/pill';
 import { Remark } from '../parts/remark';
@@ -12,7 +12,7 @@ import { Answer, Empty } from '../parts/state';
 import { Table } from '../parts/table';
 import { Time } from '../parts/time';
 import { toast } from '../parts/toast';
-import { useFilters } from '../shell/filters';
+import { FilterSelect, useFilters } from '../shell/filters';
 import { Page } from '../shell/page';
 import { t } from '../words';
 import { number, size } from '../words/format';
@@ -22,7 +22,8 @@ const STATES = ['protected', 'at_risk', 'failing', 'paused', 'never_run'] as con
 
 export function Plans() {
   const cards = useCards();
-  const { of, set, clear } = useFilters();
+  const filters = useFilters();
+  const { of, set, clear } = filters;
   const may = useMay();
   const [text, state] = [of('q'), of('state')];
   return (
@@ -39,14 +40,7 @@ export function Plans() {
     >
       <div className="grid">
         <TextField label={t('plans.search')} type="search" value={text} onChange={(event) => set('q', event.target.value)} />
-        <Select label={t('plans.filter')} value={state} onChange={(event) => set('state', event.target.value)}>
-          <option value="">{t('plans.any')}</option>
-          {STATES.map((value) => (
-            <option key={value} value={value}>
-              {t(`plan.state.${value}`)}
-            </option>
-          ))}
-        </Select>
+        <FilterSelect label={t('plans.filter')} name="state" filters={filters} words={STATES} any={t('plans.any')} say={(word) => t(`plan.state.${word}`)} />
       </div>
       <section className="card">
         <Answer of={cards} lines={8}>

@@ -3,12 +3,11 @@
 import { Link } from 'wouter';
 import { useOverview, useRuns, type Run } from '../api/queries';
 import { Button } from '../parts/button';
-import { Select } from '../parts/field';
 import { RunPill } from '../parts/pill';
 import { Answer, Empty, ErrorCard } from '../parts/state';
 import { Table } from '../parts/table';
 import { Time } from '../parts/time';
-import { useFilters } from '../shell/filters';
+import { FilterSelect, useFilters } from '../shell/filters';
 import { Page } from '../shell/page';
 import { t } from '../words';
 import { duration } from '../words/format';
@@ -17,21 +16,14 @@ import { pathOf } from './plan-card';
 const KINDS = ['backup', 'restore', 'verify', 'prune', 'copy'] as const;
 
 export function Runs() {
-  const { one, set } = useFilters();
-  const kind = one('kind', KINDS);
+  const filters = useFilters();
+  const kind = filters.one('kind', KINDS);
   const running = useOverview().data?.active.filter((run) => run.state === 'running').length;
   const answer = running === undefined ? null : running === 0 ? t('runs.answer.none') : t('runs.answer', { n: running });
   return (
     <Page title={t('page.runs')} answer={answer}>
       <div className="grid">
-        <Select label={t('runs.kind')} value={kind ?? ''} onChange={(event) => set('kind', event.target.value)}>
-          <option value="">{t('runs.any_kind')}</option>
-          {KINDS.map((value) => (
-            <option key={value} value={value}>
-              {t(`run.kind.${value}`)}
-            </option>
-          ))}
-        </Select>
+        <FilterSelect label={t('runs.kind')} name="kind" filters={filters} words={KINDS} any={t('runs.any_kind')} say={(word) => t(`run.kind.${word}`)} />
       </div>
       <section className="card">
         <RunList {...(kind && { kind })} empty={t('runs.empty')} />

@@ -45,15 +45,22 @@ export function useFilters(): Filters {
   };
 }
 
-export function PeriodSelect({ label, filters }: { label: string; filters: Filters }) {
+type FilterSelectProps<Word extends string> = { label: string; name: string; filters: Filters; words: readonly Word[]; any: string; say: (word: Word) => string };
+
+/** A filter that is one of some words, or any of them. */
+export function FilterSelect<Word extends string>({ label, name, filters, words, any, say }: FilterSelectProps<Word>) {
   return (
-    <Select label={label} value={filters.one('period', PERIODS) ?? ''} onChange={(event) => filters.set('period', event.target.value)}>
-      <option value="">{t('backups.period.any')}</option>
-      {PERIODS.map((one) => (
-        <option key={one} value={one}>
-          {t(`backups.period.${one}`)}
+    <Select label={label} value={filters.one(name, words) ?? ''} onChange={(event) => filters.set(name, event.target.value)}>
+      <option value="">{any}</option>
+      {words.map((word) => (
+        <option key={word} value={word}>
+          {say(word)}
         </option>
       ))}
     </Select>
   );
+}
+
+export function PeriodSelect({ label, filters }: { label: string; filters: Filters }) {
+  return <FilterSelect label={label} name="period" filters={filters} words={PERIODS} any={t('backups.period.any')} say={(word) => t(`backups.period.${word}`)} />;
 }

@@ -2,21 +2,19 @@
 //! never used as a path. Guarded as the download of the whole is.
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 use jiff::Timestamp;
 use recoup::browse::{Cell, Item};
 use recoup::model::EntryKind;
 use recoup::model::user::Scope;
 use serde::{Deserialize, Serialize};
-use tokio_util::io::ReaderStream;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::download::attachment;
+use super::download::bytes;
 use crate::App;
 use crate::caller::Caller;
 use crate::input::{Path, Query};
@@ -133,19 +131,7 @@ async fn file(
 ) -> Result<Response, Problem> {
     caller.may(Scope::Read)?;
     let taken = app.engine().open_file(&caller.actor(), &id, (asked.part, asked.path)).await?;
-    let stream = ReaderStream::with_capacity(tokio::fs::File::from_std(taken.file), 64 << 10);
-    let mut answer = Body::from_stream(stream).into_response();
-    let kept = [
-        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
-        (header::CONTENT_LENGTH, taken.bytes.to_string()),
-        (header::CONTENT_DISPOSITION, attachment(&taken.name)),
-    ];
-    for (name, value) in kept {
-        if let Ok(value) = HeaderValue::from_str(&value) {
-            answer.headers_mut().insert(name, value);
-        }
-    }
-    Ok(answer)
+    Ok(bytes(StatusCode::OK, tokio::fs::File::from_std(taken.file), taken.bytes, &taken.name))
 }
 
 /// Rows of a table in a backup.

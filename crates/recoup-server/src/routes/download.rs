@@ -51,22 +51,35 @@ async fn download(
         }
     };
     file.seek(std::io::SeekFrom::Start(start)).await.map_err(|error| recoup::Error::io("reading a backup", error))?;
-    let body = Body::from_stream(ReaderStream::with_capacity(file.take(end - start), 64 << 10));
-    let mut answer = (status, body).into_response();
+    let mut answer = bytes(status, file, end - start, &name);
     let mut put = |name, value: String| {
         if let Ok(value) = HeaderValue::from_str(&value) {
             answer.headers_mut().insert(name, value);
         }
     };
-    put(header::CONTENT_TYPE, "application/octet-stream".into());
-    put(header::CONTENT_LENGTH, (end - start).to_string());
-    put(header::CONTENT_DISPOSITION, attachment(&name));
     put(header::ACCEPT_RANGES, "bytes".into());
     put(header::ETAG, tag);
     if status == StatusCode::PARTIAL_CONTENT {
         put(header::CONTENT_RANGE, format!("bytes {start}-{}/{length}", end.saturating_sub(1)));
     }
     Ok(answer)
+}
+
+/// So many bytes from where the file stands, as an attachment of a name.
+pub(super) fn bytes(status: StatusCode, file: tokio::fs::File, length: u64, name: &str) -> Response {
+    let body = Body::from_stream(ReaderStream::with_capacity(file.take(length), 64 << 10));
+    let mut answer = (status, body).into_response();
+    let headers = [
+        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
+        (header::CONTENT_LENGTH, length.to_string()),
+        (header::CONTENT_DISPOSITION, attachment(name)),
+    ];
+    for (name, value) in headers {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            answer.headers_mut().insert(name, value);
+        }
+    }
+    answer
 }
 
 #[derive(Debug, PartialEq)]

@@ -1,7 +1,8 @@
-//! A look at a path before a plan names it. Operators see below the roots only, as their plans do.
+//! A look at a path before a plan names it, and a search for databases. Operators see below the roots only, as their plans do.
 
 use axum::Json;
 use axum::extract::State;
+use jiff::Timestamp;
 use recoup::engine::{Looked, Sight};
 use recoup::model::user::Scope;
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,7 @@ use crate::input::Query;
 use crate::problem::Problem;
 
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(look))
+    OpenApiRouter::new().routes(routes!(look)).routes(routes!(find))
 }
 
 /// A path to look at.
@@ -94,4 +95,41 @@ async fn look(
 ) -> Result<Json<LookView>, Problem> {
     caller.may(Scope::Write)?;
     Ok(Json(app.engine().look_at(&caller.actor(), &asked.path).await?.into()))
+}
+
+/// A database that was found.
+#[derive(Serialize, ToSchema)]
+struct FoundDatabase {
+    path: String,
+    bytes: u64,
+    /// When it was last written to.
+    #[schema(format = DateTime, value_type = Option<String>)]
+    changed: Option<Timestamp>,
+}
+
+/// Databases that were found.
+#[derive(Serialize, ToSchema)]
+struct FoundView {
+    /// The folders below which it was looked; none where nobody said which.
+    folders: Vec<String>,
+    /// What was written to last comes first; at most 50.
+    databases: Vec<FoundDatabase>,
+    /// There may be more.
+    more: bool,
+}
+
+/// Searches for SQLite databases below the folders that users may name (`roots`); where there are none, for an admin, below the
+/// folder of recoup.toml.
+#[utoipa::path(get, path = "/look/databases", tag = "plans", security(("session" = ["write"]), ("bearer" = ["write"])),
+    responses((status = 200, body = FoundView)))]
+async fn find(State(app): State<App>, caller: Caller) -> Result<Json<FoundView>, Problem> {
+    caller.may(Scope::Write)?;
+    let found = app.engine().find_databases(&caller.actor()).await?;
+    let shown = |path: std::path::PathBuf| path.display().to_string();
+    let one = |(path, bytes, changed)| FoundDatabase { path: shown(path), bytes, changed };
+    Ok(Json(FoundView {
+        folders: found.folders.into_iter().map(shown).collect(),
+        databases: found.databases.into_iter().map(one).collect(),
+        more: found.more,
+    }))
 }

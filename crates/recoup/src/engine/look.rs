@@ -1,10 +1,13 @@
 //! A look at a path before a plan names it: is it there, may it be read, what is it. Nothing is written and no database is
-//! touched but through SQLite.
+//! touched but through SQLite. And a search for databases below the folders that may be named.
 
+use std::collections::VecDeque;
 use std::io::ErrorKind as Io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use jiff::Timestamp;
 
 use super::site::Site;
 use super::{Actor, Engine, blocking};
@@ -19,6 +22,24 @@ const BUSY: Duration = Duration::from_secs(1);
 /// Databases of a folder that are told, and files of it that are looked at for them.
 const TOLD: usize = 20;
 const LOOKED_AT: usize = 2000;
+
+/// How deep a search goes, how many entries it looks at, and how many databases it tells.
+const DEPTH: usize = 6;
+const SEARCHED: usize = 50_000;
+const FOUND: usize = 50;
+/// Folders that hold no data of an application.
+const PASSED: [&str; 4] = ["node_modules", "proc", "sys", "lost+found"];
+
+/// Databases that a search found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Where it looked.
+    pub folders: Vec<PathBuf>,
+    /// What was written to last comes first: path, length, last change.
+    pub databases: Vec<(PathBuf, u64, Option<Timestamp>)>,
+    /// There may be more than is told.
+    pub more: bool,
+}
 
 /// What lies at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +76,67 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// Searches for databases below the roots; where there are none, an admin's search is below the folder of recoup.toml.
+    pub async fn find_databases(&self, who: &Actor) -> Result<Found> {
+        who.must_be(Role::Operator)?;
+        let (site, role) = (self.site.clone(), who.role);
+        blocking(move || Ok(site.find_databases(role))).await
+    }
+}
+
 impl Site {
+    fn find_databases(&self, role: Role) -> Found {
+        let settings = self.settings();
+        let mut folders = self.roots();
+        if folders.is_empty() && role == Role::Admin && settings.file.is_some() {
+            folders.push(settings.base.clone());
+        }
+        // What Recoup keeps itself is not what it is to protect.
+        let own = |path: &Path| {
+            path == self.data || settings.destinations.iter().any(|destination| destination.path() == Some(path))
+        };
+        let mut found = Found { folders: folders.clone(), ..Found::default() };
+        let mut waiting: VecDeque<(PathBuf, usize)> = folders.into_iter().map(|folder| (folder, 0)).collect();
+        let mut candidates = Vec::new();
+        let mut seen = 0;
+        while let Some((folder, depth)) = waiting.pop_front() {
+            for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+                seen += 1;
+                if seen > SEARCHED {
+                    found.more = true;
+                    waiting.clear();
+                    break;
+                }
+                let name = entry.file_name().to_string_lossy().into_owned();
+                // Not following links: what they lead to is found where it is, or is outside.
+                let Ok(kind) = entry.file_type() else { continue };
+                let path = entry.path();
+                if kind.is_dir() && !name.starts_with('.') && !PASSED.contains(&name.as_str()) && !own(&path) {
+                    match depth < DEPTH {
+                        true => waiting.push_back((path, depth + 1)),
+                        false => found.more = true,
+                    }
+                } else if kind.is_file() && (named_so(&path) || has_log(&path)) {
+                    candidates.extend(entry.metadata().ok().map(|meta| (meta.modified().ok(), path, meta.len())));
+                }
+            }
+        }
+        candidates.sort_by(|a, b| b.cmp(a));
+        for (changed, path, bytes) in candidates {
+            if tables(&path).is_err() {
+                continue;
+            }
+            if found.databases.len() == FOUND {
+                found.more = true;
+                break;
+            }
+            let changed = changed.and_then(|changed| Timestamp::try_from(changed).ok());
+            found.databases.push((path, bytes, changed));
+        }
+        found
+    }
+
     fn look_at(&self, text: &str, role: Role) -> Result<Looked> {
         let path = location::parse(text, &self.settings().base)?.path;
         if role != Role::Admin {
@@ -76,11 +157,8 @@ fn sight(path: &Path) -> Sight {
         let Ok(entries) = std::fs::read_dir(path) else { return Sight::Unreadable(why(path)) };
         let mut names: Vec<PathBuf> = entries.flatten().take(LOOKED_AT).map(|entry| entry.path()).collect();
         names.sort();
-        let named_so = |path: &&PathBuf| {
-            let end = path.extension().and_then(|end| end.to_str()).unwrap_or_default().to_ascii_lowercase();
-            ["db", "db3", "sqlite", "sqlite3"].contains(&end.as_str()) && path.is_file()
-        };
-        let found = names.iter().filter(named_so).filter(|path| tables(path).is_ok()).take(TOLD);
+        let found =
+            names.iter().filter(|path| named_so(path) && path.is_file()).filter(|path| tables(path).is_ok()).take(TOLD);
         let found = found.map(|path| (path.clone(), std::fs::metadata(path).map_or(0, |meta| meta.len())));
         return Sight::Directory(found.collect());
     }
@@ -93,6 +171,20 @@ fn sight(path: &Path) -> Sight {
         }
         Err(_) => Sight::Unreadable(why(path)),
     }
+}
+
+/// Whether a name is one that databases have. Their first bytes are not looked at: closing a descriptor of our own would drop
+/// the locks that SQLite has on the file in this process.
+fn named_so(path: &Path) -> bool {
+    let end = path.extension().and_then(|end| end.to_str()).unwrap_or_default().to_ascii_lowercase();
+    ["db", "db3", "sqlite", "sqlite3"].contains(&end.as_str())
+}
+
+/// Whether a write-ahead log lies beside it, so that it is a database whatever it is called.
+fn has_log(path: &Path) -> bool {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    Path::new(&log).is_file()
 }
 
 fn tables(path: &Path) -> Result<usize> {

@@ -55,7 +55,7 @@ pub use charts::Filled;
 #[cfg(feature = "remote")]
 pub use connect::Connection;
 pub use destinations::{Adopted, TestStep};
-pub use look::{Looked, Sight};
+pub use look::{Found, Looked, Sight};
 pub use pause::Pause;
 pub use request::Work;
 pub use standing::Standing;

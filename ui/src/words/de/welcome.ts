@@ -3,6 +3,11 @@ import type { welcome as english } from '../en/welcome';
 import type { Translated } from '../types';
 
 export const welcome: Translated<typeof english> = {
+  'found.title': { one: '{n} SQLite-Datenbank gefunden', other: '{n} SQLite-Datenbanken gefunden' },
+  'found.changed': 'geändert',
+  'found.more': 'Es kann mehr geben: Die Suche endet bei 50 Datenbanken und unter sechs Ordnern.',
+  'found.add': { one: '{n} Datenbank übernehmen', other: '{n} Datenbanken übernehmen' },
+  'found.none': 'Keine SQLite-Datenbank unter {folders} gefunden. In einem Container zuerst den Ordner einbinden.',
   'look.missing': 'Unter {path} ist nichts.',
   'look.unreadable': 'Es kann nicht gelesen werden. {why}',
   'look.database': { one: 'SQLite-Datenbank, {n} Tabelle, {size}', other: 'SQLite-Datenbank, {n} Tabellen, {size}' },

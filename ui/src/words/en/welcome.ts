@@ -2,6 +2,11 @@
 import type { Words } from '../types';
 
 export const welcome = {
+  'found.title': { one: 'Found {n} SQLite database', other: 'Found {n} SQLite databases' },
+  'found.changed': 'changed',
+  'found.more': 'There may be more: the search stops at 50 databases and below six folders.',
+  'found.add': { one: 'Take {n} database', other: 'Take {n} databases' },
+  'found.none': 'No SQLite database found below {folders}. In a container, mount the folder first.',
   'look.missing': 'Nothing is at {path}.',
   'look.unreadable': 'It cannot be read. {why}',
   'look.database': { one: 'SQLite database, {n} table, {size}', other: 'SQLite database, {n} tables, {size}' },
