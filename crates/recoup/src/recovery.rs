@@ -13,8 +13,8 @@ use crate::error::{Error, Result};
 use crate::model::channel::Secret;
 use crate::model::destination::{Address, Layout};
 use crate::model::encryption::Lock;
-use crate::model::{Format, Kind, Manifest, Object};
-use crate::store::{Listed, Listing};
+use crate::model::{Format, Kind, Manifest};
+use crate::store::{Listed, Listing, in_pieces};
 
 /// A destination, and what was found there.
 pub struct Found {
@@ -166,7 +166,7 @@ fn what_there_is(page: &mut String, settings: &Settings, found: &[Found], names:
         }
         for manifest in &found.newest {
             let files: Vec<&str> = match manifest.stored() {
-                [all @ .., _] if all.iter().any(is_piece) => vec!["of several pieces, which its manifest names"],
+                [_, ..] if in_pieces(manifest) => vec!["of several pieces, which its manifest names"],
                 stored => stored.iter().map(|object| object.name.as_str()).collect(),
             };
             let (plan, made) = (&manifest.plan, manifest.created_at.strftime("%Y-%m-%d %H:%M UTC"));
@@ -359,8 +359,7 @@ fn by_hand(page: &mut String, found: &[Found]) {
         "\n## Without recoup\n\nFetch the newest `.manifest.json` of a plan, and the file beside it that has the same name.\n",
     );
     let all = || found.iter().flat_map(|found| &found.newest);
-    let in_pieces = |manifest: &&Manifest| manifest.stored().iter().any(is_piece);
-    if let Some(manifest) = all().find(in_pieces) {
+    if let Some(manifest) = all().find(|manifest| in_pieces(manifest)) {
         pieces_by_hand(page, manifest);
     }
     let sealed = all().find(|manifest| manifest.encryption.is_some() && !in_pieces(manifest));
@@ -387,10 +386,6 @@ fn by_hand(page: &mut String, found: &[Found]) {
 
 /// Puts a history together with Python alone; `docs/restore-by-hand.md` has the same.
 const PIECES: &str = include_str!("recovery_history.sh");
-
-fn is_piece(object: &Object) -> bool {
-    object.name.trim_end_matches(".age").ends_with(".history")
-}
 
 fn pieces_by_hand(page: &mut String, manifest: &Manifest) {
     let stem = manifest.file_stem();

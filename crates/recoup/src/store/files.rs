@@ -113,11 +113,11 @@ impl FilesStore {
     /// Announces a backup, has it put, and takes everything back when that fails.
     fn working_on(
         &self,
+        base: String,
         manifest: &mut Manifest,
         context: &Context,
         put: impl FnOnce(&str, Option<&Writer>, &mut Manifest) -> Result<Option<Captured>>,
     ) -> Result<()> {
-        let base = base_of(manifest)?;
         if self.has_manifest(&base)? {
             let text = format!("Backup exists already: {}", name::stem_of(&base));
             return Err(Error::new(ErrorKind::WouldOverwrite, "backup_exists", text));
@@ -248,10 +248,11 @@ impl Store for FilesStore {
     }
 
     fn put_objects(&self, manifest: &mut Manifest, packed: &[Packed], context: &Context) -> Result<()> {
+        let base = base_of(manifest)?;
         if packed.is_empty() || packed.iter().any(|packed| !name::PLAIN.contains(&packed.extension)) {
             return Err(Error::new(ErrorKind::Failed, "bad_objects", "This layout cannot store the backup's files"));
         }
-        self.working_on(manifest, context, |base, writer, manifest| match &self.history {
+        self.working_on(base, manifest, context, |base, writer, manifest| match &self.history {
             None => self.put_plain(base, packed, writer, manifest, context).map(|()| None),
             Some(histories) => self.put_piece(histories, base, packed, writer, manifest, context),
         })
@@ -267,7 +268,7 @@ impl Store for FilesStore {
     }
 
     fn put_again(&self, manifest: &mut Manifest, before: &Manifest, context: &Context) -> Result<()> {
-        self.working_on(manifest, context, |base, writer, manifest| {
+        self.working_on(base_of(manifest)?, manifest, context, |base, writer, manifest| {
             self.put_pieces_of(before, base, writer, manifest, context).map(Some)
         })
     }
@@ -281,7 +282,7 @@ impl Store for FilesStore {
             None => plain,
         };
         // Its pieces may have been put with other backups.
-        let shared = manifest.stored().iter().any(|object| name::is_piece(&manifest.plan, &object.name));
+        let shared = name::in_pieces(manifest);
         let there = self.destination.list(&if shared { format!("{}/", manifest.plan) } else { base.clone() })?;
         let present = there.iter().map(|object| (object.key.as_str(), object.bytes)).collect();
         let missing = FilesStore::missing(&base, manifest, &present);
@@ -340,7 +341,7 @@ impl Store for FilesStore {
             if !missing.is_empty() {
                 // A directory is not read in one moment: what was stored or deleted meanwhile is no damage.
                 let mut now = sizes(&self.destination.list(stored.base)?);
-                if manifest.stored().iter().any(|object| name::is_piece(&manifest.plan, &object.name)) {
+                if name::in_pieces(&manifest) {
                     now.extend(sizes(&self.destination.list(&format!("{}/", manifest.plan))?));
                 }
                 if !now.contains_key(&object.key) {

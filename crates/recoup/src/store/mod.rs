@@ -29,7 +29,7 @@ pub use files::FilesStore;
 pub use foreign::{keep_adopted, take_over};
 pub use hold::Hold;
 pub use keyring::{Keyring, Place as KeyPlace, Rotated};
-pub(crate) use name::PLAIN as EXTENSIONS;
+pub(crate) use name::{PLAIN as EXTENSIONS, in_pieces};
 pub use trash::Trashed;
 
 use crate::destination::Lease;

@@ -3,7 +3,7 @@
 //!
 //! Not here: the time and id inside a name are cosmetic; the manifest is what counts.
 
-use crate::model::Plan;
+use crate::model::{Manifest, Plan};
 
 /// Extension of the manifest.
 pub(super) const MANIFEST: &str = ".manifest.json";
@@ -94,6 +94,11 @@ pub(super) fn is_piece(plan: &str, name: &str) -> bool {
     let plain = name.strip_suffix(SEALED).unwrap_or(name);
     let mut bases = PIECES.iter().filter_map(|extension| base_of_stem(plain.strip_suffix(extension)?));
     bases.any(|base| base.split_once('/').is_some_and(|(of, _)| of == plan))
+}
+
+/// Whether a backup is made of pieces of a history; told without opening it, too.
+pub(crate) fn in_pieces(manifest: &Manifest) -> bool {
+    manifest.stored().iter().any(|object| is_piece(&manifest.plan, &object.name))
 }
 
 /// The base of a stem; `None` when it is not exactly a stem of this layout.

@@ -3,8 +3,8 @@
 //! Not here: opening what is encrypted ([`super::seal`]) and putting pieces together ([`super::history`]).
 
 use std::collections::HashMap;
-use std::fs::OpenOptions;
-use std::io::{Read, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -67,21 +67,36 @@ impl FilesStore {
 
     /// Writes an object to the new file `path` (0600); its length and SHA-256.
     pub(super) fn download(&self, key: &str, path: &Path, context: &Context) -> Result<(u64, String)> {
-        let doing = |e| Error::at("writing", path, e);
-        let mut options = OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path).map_err(doing)?;
         let mut from = self.destination.get(key, 0)?;
-        let (mut hasher, mut bytes, mut buffer) = (Sha256::new(), 0, vec![0; 1 << 20]);
-        loop {
-            let n = from.read(&mut buffer).map_err(|e| Error::io(format!("downloading {key}"), e))?;
-            let Some(chunk) = buffer.get(..n).filter(|chunk| !chunk.is_empty()) else { break };
-            hasher.update(chunk);
-            file.write_all(chunk).map_err(doing)?;
-            bytes += n as u64;
-            context.advance(n as u64)?;
-        }
-        Ok((bytes, HEXLOWER.encode(&hasher.finalize())))
+        write_out(&mut from, path, |e| Error::io(format!("downloading {key}"), e), context)
     }
+}
+
+/// A new file (0600).
+pub(super) fn create(path: &Path) -> Result<File> {
+    let mut options = OpenOptions::new();
+    let opened = options.write(true).create(true).truncate(true).mode(0o600).open(path);
+    opened.map_err(|e| Error::at("writing", path, e))
+}
+
+/// Writes all that comes to a new file; its length and SHA-256. `unread` says what it means that nothing comes.
+pub(super) fn write_out(
+    from: &mut dyn Read,
+    to: &Path,
+    unread: impl Fn(io::Error) -> Error,
+    context: &Context,
+) -> Result<(u64, String)> {
+    let mut file = create(to)?;
+    let (mut hasher, mut bytes, mut buffer) = (Sha256::new(), 0, vec![0; 1 << 20]);
+    loop {
+        let n = from.read(&mut buffer).map_err(&unread)?;
+        let Some(chunk) = buffer.get(..n).filter(|chunk| !chunk.is_empty()) else { break };
+        hasher.update(chunk);
+        file.write_all(chunk).map_err(|e| Error::at("writing", to, e))?;
+        bytes += n as u64;
+        context.advance(n as u64)?;
+    }
+    Ok((bytes, HEXLOWER.encode(&hasher.finalize())))
 }
 
 pub(super) fn base_of(manifest: &Manifest) -> Result<String> {

@@ -3,9 +3,8 @@
 //!
 //! Not here: ciphers ([`super::cipher`]) and keys ([`super::keyring`]).
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, BufWriter, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File};
+use std::io::{self, BufReader, BufWriter, Read};
 use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
@@ -14,6 +13,7 @@ use sha2::{Digest, Sha256};
 use super::cipher;
 use super::files::FilesStore;
 use super::keyring::{Place, Writer};
+use super::reading::{create, write_out};
 use super::{Store, name};
 use crate::destination::Staging;
 use crate::error::{Error, ErrorKind, Result};
@@ -233,30 +233,15 @@ fn unproven() -> Error {
         .hint("this is a fault of the disk, the memory or of recoup; nothing was published")
 }
 
-pub(super) fn create(path: &Path) -> Result<File> {
-    let mut options = OpenOptions::new();
-    let opened = options.write(true).create(true).truncate(true).mode(0o600).open(path);
-    opened.map_err(|e| Error::at("writing", path, e))
-}
-
 /// Decrypts into a new file; length and SHA-256 of what was in it. Reads to the very end.
 fn unseal(from: &mut impl Read, identity: &cipher::Identity, to: &Path, context: &Context) -> Result<(u64, String)> {
     let mut buffered = BufReader::with_capacity(CHUNK, from);
     let refused = || Error::corrupted("its key is not that of its manifest");
     let mut reader = cipher::decrypted(&mut buffered, std::slice::from_ref(identity))?.ok_or_else(refused)?;
-    let mut file = create(to)?;
-    let (mut hash, mut bytes, mut buffer) = (Sha256::new(), 0, vec![0; CHUNK]);
-    loop {
-        let n = reader.read(&mut buffer).map_err(|e| cipher::unreadable("reading", e))?;
-        let Some(chunk) = buffer.get(..n).filter(|chunk| !chunk.is_empty()) else { break };
-        hash.update(chunk);
-        bytes += n as u64;
-        file.write_all(chunk).map_err(|e| Error::at("writing", to, e))?;
-        context.advance(n as u64)?;
-    }
+    let found = write_out(&mut reader, to, |e| cipher::unreadable("reading", e), context)?;
     drop(reader);
     io::copy(&mut buffered, &mut io::sink()).map_err(|e| Error::io("reading", e))?;
-    Ok((bytes, HEXLOWER.encode(&hash.finalize())))
+    Ok(found)
 }
 
 /// Hashes what passes.
