@@ -111,8 +111,10 @@ async fn several(server: bool) {
             handles[3].check_now()
         );
         let queued: usize = [a, b, c, d].into_iter().map(|looked| looked.unwrap().queued).sum();
-        assert_eq!(queued, 20, "at {hour}");
+        // A scheduler that looks by itself, because a run of its has ended, may be first.
+        assert!(queued <= 20, "{queued} at {hour}");
         place.quiet(&handles[0]).await;
+        assert_eq!(done.lock().unwrap().len(), 20 * (hour - 12), "at {hour}");
     }
     let mut all = done.lock().unwrap().clone();
     all.sort();
