@@ -205,7 +205,7 @@ fn take_back(journal: &Journal, items: &mut Items, error: Error, busy: Duration,
 pub fn revert(journal: &Journal, lead: &Path, busy: Duration, context: &Context) -> Result<Vec<PathBuf>> {
     for database in journal.databases.iter().rev() {
         let target = database.target.as_path();
-        let cookie = put::cookie(target, busy, context)?;
+        let cookie = put::settled_cookie(target, busy, context)?;
         // Each write makes it one more: after the second one the old content is there again.
         let written_back = journal.back && cookie != database.cookie + 1;
         if cookie != database.cookie && !written_back {

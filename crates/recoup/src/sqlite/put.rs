@@ -355,3 +355,21 @@ pub fn give_journal_mode(path: &Path, wanted: &str) -> Result<()> {
 pub fn cookie(path: &Path, busy: Duration, context: &Context) -> Result<i64> {
     patiently(path, busy, context, || writer(path)?.query_row("PRAGMA schema_version", [], |row| row.get(0)))
 }
+
+/// As [`cookie`], and what it says stays true whoever dies next. In WAL mode a process may be killed when its commit is
+/// whole in the log and not yet in the index in shared memory: those who are connected go by the index and do not see it, but
+/// when they end before they commit, whoever comes next reads the log from its beginning and does
+/// (<https://www.sqlite.org/walformat.html>, 2.3 and 4). A commit that changes nothing takes the place of what nobody sees.
+pub fn settled_cookie(path: &Path, busy: Duration, context: &Context) -> Result<i64> {
+    patiently(path, busy, context, || {
+        let live = writer(path)?;
+        let ask = |what: &str| live.query_row(&format!("PRAGMA {what}"), [], |row| row.get::<_, i64>(0));
+        live.execute_batch("BEGIN IMMEDIATE")?;
+        let (cookie, version) = (ask("schema_version")?, ask("user_version")?);
+        let wal = live.query_row("PRAGMA journal_mode", [], |row| row.get::<_, String>(0))? == "wal";
+        // Set to what it is already, it is written all the same.
+        let write = if wal { format!("PRAGMA user_version={version};") } else { String::new() };
+        live.execute_batch(&format!("{write} COMMIT"))?;
+        Ok(cookie)
+    })
+}
