@@ -64,11 +64,14 @@ fn it_never_does_once_somebody_has_decided_by_what_is_seen() {
 }
 
 #[test]
-fn outside_of_wal_nothing_is_written() {
+fn without_a_log_nothing_is_written() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("app.db");
-    Connection::open(&path).unwrap().execute_batch("CREATE TABLE t(x); CREATE TABLE u(x);").unwrap();
-    let before = fs::read(&path).unwrap();
-    assert_eq!(put::settled_cookie(&path, BUSY, &Context::quiet()).unwrap(), 2);
-    assert!(fs::read(&path).unwrap() == before);
+    for mode in ["wal", "delete"] {
+        let path = folder.path().join(format!("{mode}.db"));
+        let setup = format!("PRAGMA journal_mode={mode}; CREATE TABLE t(x); CREATE TABLE u(x);");
+        Connection::open(&path).unwrap().execute_batch(&setup).unwrap();
+        let before = fs::read(&path).unwrap();
+        assert_eq!(put::settled_cookie(&path, BUSY, &Context::quiet()).unwrap(), 2);
+        assert!(fs::read(&path).unwrap() == before, "{mode}");
+    }
 }

@@ -362,13 +362,15 @@ pub fn cookie(path: &Path, busy: Duration, context: &Context) -> Result<i64> {
 /// (<https://www.sqlite.org/walformat.html>, 2.3 and 4). A commit that changes nothing takes the place of what nobody sees.
 pub fn settled_cookie(path: &Path, busy: Duration, context: &Context) -> Result<i64> {
     patiently(path, busy, context, || {
+        // Nothing hides in a log that is not there, and then not a byte is written.
+        let logged = std::fs::metadata(place::sidecar(path, "-wal")).is_ok_and(|meta| meta.len() > 0);
         let live = writer(path)?;
         let ask = |what: &str| live.query_row(&format!("PRAGMA {what}"), [], |row| row.get::<_, i64>(0));
         live.execute_batch("BEGIN IMMEDIATE")?;
         let (cookie, version) = (ask("schema_version")?, ask("user_version")?);
         let wal = live.query_row("PRAGMA journal_mode", [], |row| row.get::<_, String>(0))? == "wal";
         // Set to what it is already, it is written all the same.
-        let write = if wal { format!("PRAGMA user_version={version};") } else { String::new() };
+        let write = if wal && logged { format!("PRAGMA user_version={version};") } else { String::new() };
         live.execute_batch(&format!("{write} COMMIT"))?;
         Ok(cookie)
     })
