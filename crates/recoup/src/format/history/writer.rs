@@ -137,7 +137,7 @@ fn object(
     Ok(Encoded { bytes: length, sha256: HEXLOWER.encode(&hash.finalize()), sums })
 }
 
-/// Large buffers that are used again: fresh ones come as pages that the system clears first, which took a fifth of the time.
+/// Large buffers that are used again: fresh ones come as pages that the system clears first.
 #[derive(Default)]
 struct Spare(Vec<Vec<u8>>);
 
