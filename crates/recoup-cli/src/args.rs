@@ -173,8 +173,8 @@ pub struct Backup {
     #[arg(long, value_name = "AGE")]
     pub fresh: Option<String>,
     /// How it lies at the destination: history adds only what has changed [default: what recoup.toml says of the destination, else files]
-    #[arg(long, value_parser = PossibleValuesParser::new(Layout::WORDS))]
-    pub layout: Option<String>,
+    #[arg(long, value_parser = layout_parser())]
+    pub layout: Option<Layout>,
     /// Read everything, also what the file system says has not changed since the last backup of a history
     #[arg(long)]
     pub rescan: bool,
@@ -473,6 +473,10 @@ pub struct Completions {
 
 fn format_parser() -> impl TypedValueParser<Value = Format> {
     PossibleValuesParser::new(["archive", "database", "json", "csv", "both"]).try_map(|word| word.parse::<Format>())
+}
+
+fn layout_parser() -> impl TypedValueParser<Value = Layout> {
+    PossibleValuesParser::new(Layout::WORDS).try_map(|word| Layout::of(&word).ok_or("not a layout"))
 }
 
 fn level_parser() -> impl TypedValueParser<Value = Level> {

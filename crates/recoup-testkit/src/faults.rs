@@ -174,3 +174,9 @@ pub fn peak() -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     line.split_whitespace().next().unwrap().parse().unwrap()
 }
+
+/// Bytes that this process has read so far, from files and otherwise (proc(5), `rchar`).
+pub fn read_so_far() -> u64 {
+    let io = std::fs::read_to_string("/proc/self/io").unwrap();
+    io.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap().parse().unwrap()
+}

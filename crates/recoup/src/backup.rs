@@ -16,13 +16,14 @@ use crate::format::pack::Packer;
 use crate::format::{Packed, proof};
 use crate::hooks::{self, Hook, Occasion};
 use crate::model::audit::Head;
+use crate::model::backup::MADE_BY;
 use crate::model::encryption::Protection;
 use crate::model::{
     BackupId, Format, Kind, Level, MANIFEST_VERSION, Manifest, Outcome, Part, PartKind, Warning, shrink,
 };
 use crate::progress::{Context, Phase};
 use crate::source::{FileId, Presence, Scope, Source, SourceFactory};
-use crate::store::Store;
+use crate::store::{Listed, Store};
 use unchanged::{again, look, unchanged};
 
 /// What is to be backed up and how.
@@ -124,7 +125,7 @@ pub fn run(request: &Request, stores: &[Arc<dyn Store>], context: &Context) -> R
 
         let mut manifest = Manifest {
             recoup_manifest: MANIFEST_VERSION,
-            made_by: concat!("recoup ", env!("CARGO_PKG_VERSION")).to_owned(),
+            made_by: MADE_BY.to_owned(),
             id: BackupId::generate(created_at),
             plan: request.plan.clone(),
             kind: request.kind,
@@ -375,16 +376,20 @@ fn pack(
     Ok(())
 }
 
+/// The newest backup of a plan; a safety backup may hold less than the plan does.
+fn previous(store: &dyn Store, plan: &str) -> Result<Option<Listed>> {
+    let listing = store.list(Some(plan))?;
+    Ok(listing.backups.into_iter().find(|listed| listed.manifest.kind != Kind::PreRestore))
+}
+
 /// A backup that suddenly holds almost nothing is told, not celebrated.
 fn compare_with_previous(store: &dyn Store, manifest: &mut Manifest) {
-    match store.list(Some(&manifest.plan)) {
-        Ok(listing) => {
-            let previous = listing.backups.iter().find(|listed| listed.manifest.kind != Kind::PreRestore);
-            if let Some(previous) = previous {
-                let warnings = shrink::compare(&previous.manifest, manifest);
-                manifest.warnings.extend(warnings);
-            }
+    match previous(store, &manifest.plan) {
+        Ok(Some(previous)) => {
+            let warnings = shrink::compare(&previous.manifest, manifest);
+            manifest.warnings.extend(warnings);
         }
+        Ok(None) => {}
         Err(error) => manifest.warnings.push(Warning::new(
             "previous_unknown",
             format!("The previous backups could not be listed, so sizes were not compared: {error}"),

@@ -11,6 +11,7 @@ use recoup::model::{Level, Manifest};
 use recoup::progress::Context;
 use recoup::store::Store;
 use recoup::verify;
+use recoup_testkit::faults::read_so_far;
 
 #[test]
 fn a_flipped_bit_is_found_named_and_healed() {
@@ -93,10 +94,6 @@ fn several_backups_are_verified_with_every_piece_read_once() {
         put(&store, i64::from(day), ".db", &shop.bytes());
     }
     let all: u64 = pieces(directory.path()).iter().map(|path| fs::metadata(path).unwrap().len()).sum();
-    let read_so_far = || -> u64 {
-        let io = fs::read_to_string("/proc/self/io").unwrap();
-        io.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap().parse().unwrap()
-    };
     let scratch = tempfile::tempdir().unwrap();
     let backups = listed(&store);
     let mut looked = verify::Looked::default();

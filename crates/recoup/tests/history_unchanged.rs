@@ -14,6 +14,7 @@ use recoup::model::{Format, Level, Manifest, SourceSpec};
 use recoup::progress::Context;
 use recoup::store::{FilesStore, Store};
 use recoup::verify;
+use recoup_testkit::faults::read_so_far;
 use recoup_testkit::sample::Sample;
 
 /// Longer than file systems take to tell a later change by its time.
@@ -53,12 +54,6 @@ fn proven(sample: &Sample, manifest: &Manifest) {
     let scratch = tempfile::tempdir_in(sample.path()).unwrap();
     let report = verify::run(store.as_ref(), &listed, Level::Restore, scratch.path(), &Context::quiet()).unwrap();
     assert!(report.problems.is_empty(), "{:?}", report.problems);
-}
-
-/// Bytes that this process has read so far, from files and otherwise (proc(5), `rchar`).
-fn read_so_far() -> u64 {
-    let io = fs::read_to_string("/proc/self/io").unwrap();
-    io.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap().parse().unwrap()
 }
 
 #[test]

@@ -20,7 +20,7 @@ use recoup::restore::Opened;
 use recoup::store::{FilesStore, Store};
 use recoup::{Error, ErrorKind, verify};
 use recoup_testkit::contract::store::{at, commit, files_of, manifest};
-use recoup_testkit::faults::{self, Action, ROOT, WHAT, child, variable};
+use recoup_testkit::faults::{self, Action, Point, ROOT, WHAT, child, variable};
 use recoup_testkit::hand_clock::HandClock;
 use recoup_testkit::memory::Memory;
 use recoup_testkit::refusing::{Call, Refusing};
@@ -29,6 +29,16 @@ use recoup_testkit::tree::files;
 
 fn on(root: &Path) -> FilesStore {
     FilesStore::new(Arc::new(LocalDestination::open(root, true).unwrap()))
+}
+
+/// Kills a child that works on a backup, and sweeps. The backup, and whether the child left it listed.
+fn killed(root: &Path, (mut command, manifest): (Command, Manifest), point: &Point, doing: &str) -> (Manifest, bool) {
+    let status = faults::inject(&mut command, &[&point.syscall], Action::Kill, point.nth);
+    assert_eq!(status.signal(), Some(9), "{doing}");
+    let store = on(root);
+    let there = ids(&store).contains(&manifest.id);
+    store.sweep().unwrap();
+    (manifest, there)
 }
 
 fn ids(store: &dyn Store) -> Vec<BackupId> {
@@ -196,12 +206,8 @@ fn a_backup_that_is_killed_on_its_way_back_is_back_or_in_the_trash() {
     let mut outcomes = [0, 0];
     for point in points {
         let doing = format!("put back killed at {point:?}");
-        let (mut command, manifest) = prepare();
-        let status = faults::inject(&mut command, &[&point.syscall], Action::Kill, point.nth);
-        assert_eq!(status.signal(), Some(9), "{doing}");
+        let (manifest, there) = killed(&root, prepare(), &point, &doing);
         let store = on(&root);
-        let there = ids(&store).contains(&manifest.id);
-        store.sweep().unwrap();
         if !there {
             assert_eq!(store.trash().unwrap().len(), 1, "{doing}");
             store.put_back(&manifest.file_stem(), true, &Context::quiet()).unwrap_or_else(|e| panic!("{doing}: {e}"));
@@ -257,12 +263,8 @@ fn a_discard_killed_at_any_call_loses_nothing() {
     let mut outcomes = [0, 0];
     for point in points {
         let doing = format!("discard killed at {point:?}");
-        let (mut command, manifest) = prepare();
-        let status = faults::inject(&mut command, &[&point.syscall], Action::Kill, point.nth);
-        assert_eq!(status.signal(), Some(9), "{doing}");
+        let (manifest, there) = killed(&root, prepare(), &point, &doing);
         let store = on(&root);
-        let there = ids(&store).contains(&manifest.id);
-        store.sweep().unwrap();
         if !there {
             bring_back(&store, &root);
         }

@@ -2,12 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueHint};
 use recoup::model::destination::Layout;
 
-use super::At;
 use super::keys::HEADING;
+use super::{At, layout_parser};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -25,8 +24,8 @@ pub struct Copy {
     #[arg(long)]
     pub all: bool,
     /// How the copies lie there: history adds only what has changed [default: what recoup.toml says of DEST, else files]
-    #[arg(long, value_parser = PossibleValuesParser::new(Layout::WORDS))]
-    pub layout: Option<String>,
+    #[arg(long, value_parser = layout_parser())]
+    pub layout: Option<Layout>,
     /// Where to put what must be downloaded first [default: $TMPDIR, else /var/tmp]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub scratch: Option<PathBuf>,

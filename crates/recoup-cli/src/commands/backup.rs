@@ -8,7 +8,6 @@ use recoup::backup::{self, Report, Request};
 use recoup::config::{AdHoc, DestinationSettings, Origin, Resolved};
 use recoup::hooks::{self, Occasion};
 use recoup::migration::{self, Made, Terms};
-use recoup::model::destination::Layout;
 use recoup::model::{Kind, Manifest, Outcome, PartKind, Plan, Warning};
 use recoup::restore::recover;
 use recoup::source::factory;
@@ -155,13 +154,12 @@ fn everywhere(args: &Backup, session: &Session) -> Result<Task> {
     let named = |text: &str| settings.destinations.iter().any(|destination| destination.name == text);
     let relative = |text: &&String| Path::new(text).is_relative() && !named(text);
     let to: Vec<String> = args.to.iter().filter(relative).cloned().collect();
-    let layout = args.layout.as_deref().and_then(Layout::of);
     let destinations = |otherwise: Vec<DestinationSettings>| -> Result<Vec<DestinationSettings>> {
         let mut found = match args.to.as_slice() {
             [] => otherwise,
             to => to.iter().map(|to| settings.destination(to, &session.current)).collect::<Result<_>>()?,
         };
-        found.iter_mut().for_each(|one| one.layout = layout.unwrap_or(one.layout));
+        found.iter_mut().for_each(|one| one.layout = args.layout.unwrap_or(one.layout));
         Ok(found)
     };
     if let Some(plan) = plan {

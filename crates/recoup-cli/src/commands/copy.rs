@@ -3,7 +3,6 @@
 
 use recoup::copy::{self, Copied};
 use recoup::model::Warning;
-use recoup::model::destination::Layout;
 use recoup::{Error, ErrorKind, Result};
 use serde_json::json;
 
@@ -20,7 +19,7 @@ pub fn run(args: &Args, session: &Session) -> Result<Reply> {
         return Err(incomplete(text));
     }
     let mut settings = session.settings.destination(to, &session.current)?;
-    settings.layout = args.layout.as_deref().and_then(Layout::of).unwrap_or(settings.layout);
+    settings.layout = args.layout.unwrap_or(settings.layout);
     let to = Place::open(&settings, true)?;
     let shelf = Shelf::open(session, args.at.at.as_deref())?;
     let backups = match args.all {

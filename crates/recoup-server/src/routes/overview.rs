@@ -16,6 +16,7 @@ use recoup::model::job::State as RunState;
 use recoup::model::plan::{Plan, SourceSpec};
 use recoup::model::user::Scope;
 use recoup::model::{Kind, Outcome};
+use recoup::sqlite::open::sidecar;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -335,13 +336,11 @@ async fn places(app: &App, plans: &[Option<Plan>]) -> Result<Vec<(Vec<Where>, Op
 
 /// When a file was last written to, or a database: what was committed may still lie in its log.
 fn written_at(path: &Path) -> Option<Timestamp> {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
     let at = |path: &Path| {
         let facts = std::fs::metadata(path).ok().filter(|facts| facts.is_file() && facts.len() > 0)?;
         Timestamp::try_from(facts.modified().ok()?).ok()
     };
-    at(path).into_iter().chain(at(Path::new(&log))).max()
+    at(path).into_iter().chain(at(&sidecar(path, "-wal"))).max()
 }
 
 /// The files and folders that a plan reads.

@@ -5,9 +5,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Fitting, Report, Request, publish, store};
+use super::{Fitting, Report, Request, previous, publish, store};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{BackupId, Kind, Level, Manifest, Object, Outcome};
+use crate::model::backup::MADE_BY;
+use crate::model::{BackupId, Kind, Level, Manifest, Outcome};
 use crate::progress::Context;
 use crate::source::state::{self, Looked};
 use crate::source::{Scope, Source};
@@ -40,14 +41,14 @@ pub(super) fn unchanged(
 ) -> Result<Option<Vec<Manifest>>> {
     let mut found: Vec<Manifest> = Vec::new();
     for store in stores {
-        let newest = match store.list(Some(&request.plan)) {
-            Ok(listing) => listing.backups.into_iter().find(|listed| listed.manifest.kind != Kind::PreRestore),
+        let newest = match previous(store.as_ref(), &request.plan) {
+            Ok(newest) => newest,
             // A store that does not answer says so when the backup is put there.
             Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
             Err(_) => None,
         };
-        let Some(newest) = newest.filter(|newest| holds(newest, looked)) else { return Ok(None) };
-        if found.first().is_some_and(|first| !same_bytes(first, &newest.manifest))
+        let Some(newest) = newest.filter(|newest| is_of(newest, looked)) else { return Ok(None) };
+        if found.first().is_some_and(|first| !first.holds(&newest.manifest.objects))
             || !store.can_repeat(&newest, context)?
         {
             return Ok(None);
@@ -57,17 +58,13 @@ pub(super) fn unchanged(
     Ok(Some(found))
 }
 
-fn holds(listed: &Listed, looked: &Looked) -> bool {
+/// Whether a backup was made of sources in this state, and is as good as a new one.
+fn is_of(listed: &Listed, looked: &Looked) -> bool {
     let manifest = &listed.manifest;
     manifest.state.as_ref() == Some(&looked.digest)
         && manifest.verified >= Some(Level::Integrity)
         && listed.missing.is_empty()
         && manifest.warnings.iter().all(|warning| LASTING.contains(&warning.code.as_str()))
-}
-
-fn same_bytes(one: &Manifest, other: &Manifest) -> bool {
-    let bytes = |object: &Object| (object.bytes, object.sha256.clone());
-    one.objects.iter().map(bytes).eq(other.objects.iter().map(bytes))
 }
 
 /// Makes the backup; `befores` are those of the stores, in their order.
@@ -81,7 +78,7 @@ pub(super) fn again(
     let first = befores.first().ok_or_else(|| Error::usage("no_destination", "The plan has no destination"))?;
     let created_at = context.clock.now();
     let manifest = Manifest {
-        made_by: concat!("recoup ", env!("CARGO_PKG_VERSION")).to_owned(),
+        made_by: MADE_BY.to_owned(),
         id: BackupId::generate(created_at),
         kind: request.kind,
         label: request.label.clone(),

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::model::user::Role;
 use crate::sqlite::facts;
 use crate::sqlite::location;
-use crate::sqlite::open::Opened;
+use crate::sqlite::open::{Opened, sidecar};
 
 /// How long somebody who writes is waited for.
 const BUSY: Duration = Duration::from_secs(1);
@@ -74,9 +74,7 @@ impl Engine {
         let (site, text, role) = (self.site.clone(), path.to_owned(), who.role);
         blocking(move || site.look_at(&text, role)).await
     }
-}
 
-impl Engine {
     /// Searches for databases below the roots; where there are none, an admin's search is below the folder of recoup.toml.
     pub async fn find_databases(&self, who: &Actor) -> Result<Found> {
         who.must_be(Role::Operator)?;
@@ -182,9 +180,7 @@ fn named_so(path: &Path) -> bool {
 
 /// Whether a write-ahead log lies beside it, so that it is a database whatever it is called.
 fn has_log(path: &Path) -> bool {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    Path::new(&log).is_file()
+    sidecar(path, "-wal").is_file()
 }
 
 fn tables(path: &Path) -> Result<usize> {

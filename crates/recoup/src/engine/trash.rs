@@ -16,7 +16,7 @@ use super::{Actor, Engine, blocking, insist};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::user::Role;
 use crate::model::{BackupId, Manifest};
-use crate::store::Trashed;
+use crate::store::{Trashed, not_in_trash};
 
 /// What lies in the trash.
 #[derive(Debug, Default)]
@@ -180,11 +180,7 @@ impl Engine {
         let trash = self.trash(who).await?;
         let mut failed = trash.failed;
         let Some(found) = trash.backups.into_iter().find(|found| found.is(backup)) else {
-            let missing = || {
-                Error::new(ErrorKind::NotFound, "trash_missing", format!("Not in the trash: {backup}"))
-                    .hint("it was put back already, or it is gone for good")
-            };
-            let copies = self.backup(who, backup).await.map_err(|_| missing())?;
+            let copies = self.backup(who, backup).await.map_err(|_| not_in_trash(backup))?;
             let id = copies.first().map(|copy| copy.id.clone()).unwrap_or_default();
             let destinations = copies.into_iter().map(|copy| copy.destination).collect();
             return Ok(PutBack { id, destinations, failed });

@@ -18,6 +18,7 @@ use super::archive::writer::ArchiveWriter;
 use super::foreign::{self, Private, part, sound_database};
 use super::json;
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::backup::MADE_BY;
 use crate::model::{
     BackupId, Content, Entry, EntryKind, Format, Kind, Level, MANIFEST_VERSION, Manifest, Object, Part, PartKind, Sink,
 };
@@ -209,7 +210,7 @@ fn manifest_of(path: &Path, file: &File, format: Format, context: &Context) -> R
     let created_at = Timestamp::try_from(modified).unwrap_or(now).min(now);
     Ok(Manifest {
         recoup_manifest: MANIFEST_VERSION,
-        made_by: format!("recoup {}", env!("CARGO_PKG_VERSION")),
+        made_by: MADE_BY.to_owned(),
         id: BackupId::generate(created_at),
         plan: plan_of(path),
         kind: Kind::Upload,

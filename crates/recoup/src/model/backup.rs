@@ -174,6 +174,9 @@ impl Warning {
     }
 }
 
+/// Who writes manifests: this build.
+pub const MADE_BY: &str = concat!("recoup ", env!("CARGO_PKG_VERSION"));
+
 /// The document that describes a backup.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -393,6 +396,16 @@ impl Manifest {
     pub fn own(&self) -> impl Iterator<Item = &Object> {
         let stem = self.file_stem();
         self.stored().iter().filter(move |object| object.name.starts_with(&stem))
+    }
+
+    /// Whether it holds exactly the bytes of these objects, whatever they are called.
+    pub fn holds(&self, objects: &[Object]) -> bool {
+        self.objects.len() == objects.len()
+            && self
+                .objects
+                .iter()
+                .zip(objects)
+                .all(|(one, other)| (one.bytes, &one.sha256) == (other.bytes, &other.sha256))
     }
 
     /// Bytes that this backup adds at the destination.

@@ -3,17 +3,19 @@
 //!
 //! Not here: what each source looks at; sources that only reading tells about do not look.
 
-use std::fs::{self, Metadata};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use data_encoding::HEXLOWER;
+use rustix::fs::stat;
+use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
+use super::directory::read::Seen;
 use super::{Scope, Source};
 use crate::clock::{Clock, SystemClock};
 use crate::error::Result;
+use crate::model::backup::MADE_BY;
 
 /// The clocks of file systems tick as slowly as every two seconds (FAT): what changed less than that ago may change once
 /// more without its times telling.
@@ -42,44 +44,45 @@ impl State {
         self.hash.update(bytes);
     }
 
-    /// Adds what a look at a file said; the last number is when it last changed, in nanoseconds.
-    pub fn add_numbers(&mut self, numbers: &[u64], changed_ns: i64) {
-        for number in numbers {
-            self.hash.update(number.to_le_bytes());
-        }
-        self.hash.update(changed_ns.to_le_bytes());
-        self.newest_ns = self.newest_ns.max(changed_ns.into());
+    /// Adds what a look at a file said.
+    pub(super) fn add_seen(&mut self, seen: &Seen) {
+        self.add_numbers(seen, seen.ctime_ns);
     }
 
     /// Adds what a path leads to, or that it leads nowhere.
     pub fn add_path(&mut self, path: &Path) -> io::Result<()> {
-        self.add_meta(fs::metadata(path), |meta| ns(meta.ctime(), meta.ctime_nsec()))
+        self.add_found(path, |seen| seen.ctime_ns)
     }
 
     /// As [`State::add_path`], for a file that SQLite keeps beside a database. Whoever opens one as root gives it to the
     /// database's owner once more (`robustFchown` in <https://www.sqlite.org/src/file/src/os_unix.c>), which changes
     /// `st_ctime`; so the time that counts is when it was written.
     pub fn add_sidecar(&mut self, path: &Path) -> io::Result<()> {
-        self.add_meta(fs::metadata(path), |meta| ns(meta.mtime(), meta.mtime_nsec()))
+        self.add_found(path, |seen| seen.mtime_ns)
     }
 
-    fn add_meta(&mut self, meta: io::Result<Metadata>, time: impl Fn(&Metadata) -> i64) -> io::Result<()> {
-        match meta {
-            Ok(meta) => {
-                let written = ns(meta.mtime(), meta.mtime_nsec()).cast_unsigned();
-                let rights = u64::from(meta.mode()) << 32 | u64::from(meta.uid());
-                let numbers = [meta.dev(), meta.ino(), meta.size(), rights, u64::from(meta.gid()), written];
-                self.add_numbers(&numbers, time(&meta));
+    fn add_found(&mut self, path: &Path, changed: impl Fn(&Seen) -> i64) -> io::Result<()> {
+        match stat(path) {
+            Ok(stat) => {
+                let seen = Seen::new(&stat);
+                self.add_numbers(&seen, changed(&seen));
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => self.add(b"nothing"),
-            Err(error) => return Err(error),
+            Err(Errno::NOENT) => self.add(b"nothing"),
+            Err(error) => return Err(error.into()),
         }
         Ok(())
     }
-}
 
-fn ns(seconds: i64, rest: i64) -> i64 {
-    seconds.saturating_mul(1_000_000_000).saturating_add(rest)
+    fn add_numbers(&mut self, seen: &Seen, changed_ns: i64) {
+        let rights = u64::from(seen.mode) << 32 | u64::from(seen.uid);
+        let kind = u64::from(seen.kind.as_raw_mode()) << 32 | u64::from(seen.gid);
+        let written = seen.mtime_ns.cast_unsigned();
+        for number in [seen.id.device, seen.id.inode, seen.size, seen.links, rights, kind, written] {
+            self.hash.update(number.to_le_bytes());
+        }
+        self.hash.update(changed_ns.to_le_bytes());
+        self.newest_ns = self.newest_ns.max(changed_ns.into());
+    }
 }
 
 /// Looks at all sources of a run; `None` where only reading tells whether something has changed. `about` is everything else
@@ -87,7 +90,7 @@ fn ns(seconds: i64, rest: i64) -> i64 {
 pub fn look(sources: &mut [Box<dyn Source>], about: &str, scope: &Scope) -> Result<Option<Looked>> {
     let mut state = State { hash: Sha256::new(), newest_ns: 0 };
     // Another version may leave other things out.
-    state.add(concat!("recoup ", env!("CARGO_PKG_VERSION"), " state 1").as_bytes());
+    state.add(MADE_BY.as_bytes());
     state.add(about.as_bytes());
     for source in sources {
         state.add(source.name().as_bytes());

@@ -103,7 +103,7 @@ impl FilesStore {
             let text = format!("an empty file is no backup: {}", empty.name);
             return Err(Error::corrupted(text).while_("storing the backup"));
         }
-        let unchanged = parent.as_ref().is_some_and(|parent| parent.whole && same(&parent.listed.manifest, &objects));
+        let unchanged = parent.as_ref().is_some_and(|parent| parent.whole && parent.listed.manifest.holds(&objects));
         let own = Packed { extension: self.free_name(base)?, path: piece };
         let put: &[Packed] = if unchanged { &[] } else { std::slice::from_ref(&own) };
         self.put_plain(base, put, writer, manifest, context)?;
@@ -311,12 +311,6 @@ pub(super) fn same_lock(manifest: &Manifest, writer: Option<&Writer>) -> bool {
     let keys = writer.map(|writer| writer.keys.as_slice()).unwrap_or_default();
     let locked = manifest.encryption.as_ref().map(|encryption| encryption.keys.as_slice()).unwrap_or_default();
     manifest.opened().is_ok() && locked == keys
-}
-
-/// Whether a backup holds exactly these bytes.
-fn same(manifest: &Manifest, objects: &[Object]) -> bool {
-    let content = |object: &Object| (object.bytes, object.sha256.clone());
-    manifest.objects.iter().map(content).eq(objects.iter().map(content))
 }
 
 /// The capture that is kept, when it is that of this backup.

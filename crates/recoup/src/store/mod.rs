@@ -31,6 +31,7 @@ pub use hold::Hold;
 pub use keyring::{Keyring, Place as KeyPlace, Rotated};
 pub(crate) use name::{PLAIN as EXTENSIONS, in_pieces};
 pub use trash::Trashed;
+pub(crate) use trash::not_there as not_in_trash;
 
 use crate::destination::Lease;
 use crate::error::{Error, Result};

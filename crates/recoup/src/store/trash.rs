@@ -88,7 +88,7 @@ pub(super) fn empty(trash: &Trash, now: Timestamp, everything: bool) -> Result<V
 }
 
 /// It is not in the trash.
-pub(super) fn not_there(stem: &str) -> Error {
+pub(crate) fn not_there(stem: &str) -> Error {
     Error::new(ErrorKind::NotFound, "trash_missing", format!("Not in the trash: {stem}"))
         .hint("it was put back already, or it is gone for good")
 }

@@ -84,18 +84,17 @@ impl Past for Kept {
         while !to.is_empty() {
             let number = usize::try_from(offset / WINDOW as u64).unwrap_or(usize::MAX);
             let into = (offset % WINDOW as u64) as usize;
-            let whole = usize::try_from(object.length.saturating_sub(offset)).unwrap_or(WINDOW).min(WINDOW);
+            let start = offset - into as u64;
+            let length = usize::try_from(object.length.saturating_sub(start)).unwrap_or(WINDOW).min(WINDOW);
             // Mostly somebody wants a whole window, which needs no second buffer.
-            if into == 0 && to.len() >= whole && whole > 0 {
-                let (now, rest) = to.split_at_mut(whole);
+            if into == 0 && (1..=to.len()).contains(&length) {
+                let (now, rest) = to.split_at_mut(length);
                 object.read(number, now)?;
-                offset += whole as u64;
+                offset += length as u64;
                 to = rest;
                 continue;
             }
             if self.window.as_ref().is_none_or(|(file, window, _)| (*file, *window) != (at, number)) {
-                let start = offset - into as u64;
-                let length = usize::try_from(object.length.saturating_sub(start)).unwrap_or(WINDOW).min(WINDOW);
                 let mut bytes = self.window.take().map(|(.., bytes)| bytes).unwrap_or_default();
                 bytes.resize(length, 0);
                 object.read(number, &mut bytes)?;

@@ -124,10 +124,10 @@ impl Source for DirectorySource {
             Err(error) if error.code() == "source_missing" && self.optional => return Ok(true),
             other => other?,
         };
-        root.seen.add_to(state);
+        state.add_seen(&root.seen);
         while let Some(step) = walk.next()? {
             state.add(&walk.path().0);
-            step.seen.add_to(state);
+            state.add_seen(&step.seen);
         }
         // What it could not look at may have changed.
         Ok(walk.findings.is_empty())

@@ -14,7 +14,6 @@ use crate::error::{Error, Result};
 use crate::model::{Content, Entry, EntryKind, PathBytes, Sink};
 use crate::progress::Context;
 use crate::source::FileId;
-use crate::source::state::State;
 
 /// The first bytes of every SQLite database (<https://www.sqlite.org/fileformat2.html>, 1.3).
 pub(in crate::source) const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -46,8 +45,10 @@ pub(in crate::source) struct Seen {
     /// Group.
     pub gid: u32,
     blocks: u64,
-    mtime_ns: i64,
-    ctime_ns: i64,
+    /// When it was last written to, in nanoseconds since 1970.
+    pub mtime_ns: i64,
+    /// When anything of it last changed.
+    pub ctime_ns: i64,
 }
 
 impl Seen {
@@ -77,15 +78,6 @@ impl Seen {
     /// Whether another look says that the bytes were left alone in between.
     pub fn same_bytes(&self, other: &Seen) -> bool {
         (self.id, self.size, self.mtime_ns, self.ctime_ns) == (other.id, other.size, other.mtime_ns, other.ctime_ns)
-    }
-
-    /// Adds it to what tells whether anything has changed.
-    pub fn add_to(&self, state: &mut State) {
-        let rights = u64::from(self.mode) << 32 | u64::from(self.uid);
-        let kind = u64::from(self.kind.as_raw_mode()) << 32 | u64::from(self.gid);
-        let written = self.mtime_ns.cast_unsigned();
-        let numbers = [self.id.device, self.id.inode, self.size, self.links, rights, kind, written];
-        state.add_numbers(&numbers, self.ctime_ns);
     }
 
     /// The entry for it.
