@@ -115,6 +115,10 @@ pub fn run(request: &Request, stores: &[Arc<dyn Store>], context: &Context) -> R
         let created_at = context.clock.now();
         let expected: u64 = estimate(&sources, &present, |_| true);
         check_space(stores, request, estimate(&sources, &present, |kind| kind == PartKind::Database), expected)?;
+        // Held until the backup has been put.
+        let follows = request.format == Format::Database && request.kind != Kind::PreRestore;
+        let taken = stores.iter().filter(|_| follows).find_map(|store| store.take_earlier(&request.plan));
+        scope.earlier = taken.as_ref().map(|taken| taken.earlier.clone());
         context.observer.phase(Phase::Capture, &request.plan, Some(estimate(&sources, &present, captured_early)));
         for (source, presence) in sources.iter_mut().zip(&present) {
             if *presence == Presence::Present {

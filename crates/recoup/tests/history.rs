@@ -77,6 +77,23 @@ fn what_has_not_changed_adds_only_a_manifest() {
 }
 
 #[test]
+fn what_grows_by_more_than_a_window_is_continued() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = on(directory.path());
+    let bytes = noise(1, 16 << 20);
+    put(&store, 0, ".db", &bytes[..6 << 20]);
+    for (second, forget) in [(1, false), (2, true)] {
+        if forget {
+            fs::remove_dir_all(directory.path().join(".recoup/history")).unwrap();
+        }
+        let now = &bytes[..(6 + 5 * second) << 20];
+        let grown = put(&store, second as i64, ".db", now);
+        assert_eq!(grown.history.as_ref().unwrap().pieces.len(), second + 1);
+        assert!(get(&store, &grown) == now);
+    }
+}
+
+#[test]
 fn files_that_moved_within_an_archive_are_not_stored_again() {
     let directory = tempfile::tempdir().unwrap();
     let store = on(directory.path());

@@ -38,6 +38,7 @@ fn capture_with(path: &Path, busy_ms: u64, staging: &Path) -> Result<(PathBuf, E
         excluded: vec![],
         databases: vec![],
         secrets: false,
+        earlier: None,
     };
     assert_eq!(source.begin(&scope)?, Presence::Present);
     source.capture(&scope)?;
@@ -255,6 +256,7 @@ fn two_databases_share_one_moment() {
         excluded: vec![],
         databases: vec![],
         secrets: false,
+        earlier: None,
     };
     for source in &mut sources {
         source.begin(&scope).unwrap();
@@ -318,6 +320,7 @@ fn a_compacted_copy_is_smaller_and_says_the_same() {
         excluded: vec![],
         databases: vec![],
         secrets: false,
+        earlier: None,
     };
     source.begin(&scope).unwrap();
     source.capture(&scope).unwrap();
@@ -341,6 +344,7 @@ fn a_cancelled_capture_leaves_nothing() {
         excluded: vec![],
         databases: vec![],
         secrets: false,
+        earlier: None,
     };
     source.begin(&scope).unwrap();
     context.cancel.cancel();

@@ -228,6 +228,7 @@ fn plan_sources(
         excluded: destinations.iter().filter_map(|destination| FileId::of(destination.path()?)).collect(),
         databases: Vec::new(),
         secrets: false,
+        earlier: None,
     };
     let mut expected = 0;
     for spec in &plan.sources {

@@ -58,7 +58,7 @@ fn pack(database: &Path, directory: &Path, to: &Path) -> Result<()> {
     let environment = || Vec::<(OsString, OsString)>::new();
     let mut source = source::factory(&spec, Path::new("/"), false, Arc::new(environment))()?;
     let staging = to.parent().unwrap_or(Path::new(".")).to_owned();
-    let scope = Scope { staging, context, excluded: vec![], databases: vec![], secrets: false };
+    let scope = Scope { staging, context, excluded: vec![], databases: vec![], secrets: false, earlier: None };
     source.begin(&scope)?;
     source.capture(&scope)?;
     writer.begin_part(PartKind::Directory, "thumbs")?;

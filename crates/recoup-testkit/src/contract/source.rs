@@ -89,6 +89,7 @@ pub fn scope(staging: &Path) -> Scope {
         excluded: FileId::of(staging).into_iter().collect(),
         databases: vec![],
         secrets: false,
+        earlier: None,
     }
 }
 

@@ -23,7 +23,7 @@ use crate::model::encryption::Protection;
 use crate::model::guard::Memory;
 use crate::model::{BackupId, Manifest, Object, RestoreRecord, Warning};
 use crate::progress::Context;
-use crate::store::{Hold, Listed, Listing, Store, Trashed};
+use crate::store::{Hold, Listed, Listing, Store, Taken, Trashed};
 
 /// A lease that nobody could take away yet, when the catalog does not answer.
 const SURE: Duration = Duration::from_secs(45);
@@ -144,6 +144,9 @@ impl Store for Guarded {
     }
     fn distrust(&self, manifest: &Manifest) {
         self.store.distrust(manifest);
+    }
+    fn take_earlier(&self, plan: &str) -> Option<Taken> {
+        self.store.take_earlier(plan)
     }
     fn can_repeat(&self, before: &Listed, context: &Context) -> Result<bool> {
         self.store.can_repeat(before, context)

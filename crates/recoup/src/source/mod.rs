@@ -17,6 +17,7 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::model::{DatabaseFacts, PartKind, PathBytes, SettingsFacts, Sink, SourceSpec, Warning};
 use crate::progress::Context;
+use crate::sqlite::follow::Earlier;
 
 /// Identity of a file or directory, whatever it is called: device and inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,6 +49,8 @@ pub struct Scope {
     pub databases: Vec<FileId>,
     /// Secret settings are stored too: everything that is stored is encrypted.
     pub secrets: bool,
+    /// A copy of the only database, as a run before made it, to be brought up to date where it lies.
+    pub earlier: Option<Earlier>,
 }
 
 impl Scope {
@@ -55,7 +58,14 @@ impl Scope {
     pub fn of(sources: &[Box<dyn Source>], staging: &Path, excluded: Vec<FileId>, context: &Context) -> Self {
         let databases = sources.iter().filter(|source| source.kind() == PartKind::Database);
         let databases = databases.filter_map(|source| FileId::of(source.origin()?.as_path())).collect();
-        Scope { staging: staging.to_owned(), context: context.clone(), excluded, databases, secrets: false }
+        Scope {
+            staging: staging.to_owned(),
+            context: context.clone(),
+            excluded,
+            databases,
+            secrets: false,
+            earlier: None,
+        }
     }
 }
 
@@ -89,7 +99,7 @@ pub struct Emitted {
 /// * what is emitted is one consistent moment per file, and for databases the moment of `begin`;
 /// * `emit` emits parents before children, each path once, and paths never leave the source;
 /// * a source that is missing, empty where it must not be, or unreadable is an error, never an empty result;
-/// * nothing but `scope.staging` is written to; cancellation is honoured between chunks.
+/// * nothing but `scope.staging` and `scope.earlier` is written to; cancellation is honoured between chunks.
 pub trait Source: Send {
     /// Name inside the backup, unique in the plan.
     fn name(&self) -> &str;

@@ -314,12 +314,14 @@ impl Source for SqliteSource {
         context.observer.phase(Phase::Capture, &self.name, Some(pinned.bytes()));
         let path = scope.staging.join(format!("{}.db", self.name));
         let disturbed = pinned.is_sealed();
-        let facts = match pinned.copy(&path, context, self.busy) {
+        // What is compacted has no page where it was.
+        let earlier = scope.earlier.as_ref().filter(|_| !self.compact);
+        let (path, facts) = match pinned.follow(earlier, &path, context, self.busy) {
             // Nobody used the database when the run began, and now somebody does: then there are locks to hold.
             Err(error) if disturbed && error.code() == "db_in_use" => {
                 let copied = self.pin(scope)?.copy(&path, context, self.busy)?;
                 self.warn("moment_later", "its application started meanwhile, so its moment is a little later".into());
-                copied
+                (path, copied)
             }
             copied => copied?,
         };

@@ -6,6 +6,7 @@
 
 pub mod affinity;
 mod around;
+pub mod before;
 pub mod check;
 pub mod compare;
 pub mod copy;
@@ -13,6 +14,7 @@ pub mod digest;
 pub mod facts;
 pub(crate) mod fill;
 mod fit;
+pub mod follow;
 mod keys;
 pub mod location;
 mod missing;

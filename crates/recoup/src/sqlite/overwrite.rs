@@ -11,6 +11,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, Transaction};
 
+use super::follow::has_pages;
 use super::pages::Pages;
 use super::put::failed;
 use crate::error::{Error, Result};
@@ -33,11 +34,14 @@ impl Overwrite {
     /// size, no table of pages in this SQLite, not WAL mode.
     pub fn plan(live: &Connection, mode: &str, old: &Path, staged: &Path, context: &Context) -> Result<Option<Self>> {
         let ask = |sql: &str| live.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap_or(0);
-        let built = ask("SELECT sqlite_compileoption_used('ENABLE_DBPAGE_VTAB')") == 1;
         let size = u64::try_from(ask("PRAGMA page_size")).unwrap_or(0);
         let opened = File::open(staged).map_err(|e| Error::at("opening", staged, e))?;
         let mut head = [0; 100];
-        if !built || !mode.eq_ignore_ascii_case("wal") || !old.exists() || opened.read_exact_at(&mut head, 0).is_err() {
+        if !has_pages(live)
+            || !mode.eq_ignore_ascii_case("wal")
+            || !old.exists()
+            || opened.read_exact_at(&mut head, 0).is_err()
+        {
             return Ok(None);
         }
         // 65 536 is written as 1 (the file format, section 1.3.2).

@@ -10,6 +10,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use super::copy;
+use super::follow::{self, Earlier};
 use super::open::{self, Opened};
 use super::{facts, recover};
 use crate::error::{Error, ErrorKind, Result};
@@ -110,7 +111,36 @@ impl Pinned {
     /// is worth nothing; `source_replaced` when the file was exchanged; those of [`copy::copy_pinned`]. `to` is
     /// then gone.
     pub fn copy(self, to: &Path, context: &Context, busy: Duration) -> Result<DatabaseFacts> {
-        let result = self.copy_checked(to, context, busy);
+        let copy = |connection: &Connection| copy::copy_pinned(connection, to, context, busy).map(drop);
+        self.let_go(to, copy)
+    }
+
+    /// As [`Pinned::copy`], but an earlier copy is brought up to date where that is possible; where the copy is then.
+    pub fn follow(
+        self,
+        earlier: Option<&Earlier>,
+        to: &Path,
+        context: &Context,
+        busy: Duration,
+    ) -> Result<(PathBuf, DatabaseFacts)> {
+        let Some(earlier) = earlier else { return Ok((to.to_owned(), self.copy(to, context, busy)?)) };
+        let mut followed = false;
+        let facts = self.let_go(to, |connection| {
+            followed = follow::follow(connection, earlier, context).or_else(|error| match error.kind() {
+                ErrorKind::Cancelled => Err(error),
+                _ => {
+                    context.observer.note(&format!("The last capture is not used: {error}: {}", error.detail()));
+                    Ok(false)
+                }
+            })?;
+            if followed { Ok(()) } else { copy::copy_pinned(connection, to, context, busy).map(drop) }
+        })?;
+        Ok((if followed { earlier.copy.clone() } else { to.to_owned() }, facts))
+    }
+
+    /// Has the moment copied and lets go of the database.
+    fn let_go(self, to: &Path, copy: impl FnOnce(&Connection) -> Result<()>) -> Result<DatabaseFacts> {
+        let result = self.copy_checked(copy);
         if result.is_err() {
             let _ = fs::remove_file(to);
         }
@@ -123,8 +153,8 @@ impl Pinned {
         result.map(|()| facts)
     }
 
-    fn copy_checked(&self, to: &Path, context: &Context, busy: Duration) -> Result<()> {
-        let copied = copy::copy_pinned(self.opened.connection(), to, context, busy);
+    fn copy_checked(&self, copy: impl FnOnce(&Connection) -> Result<()>) -> Result<()> {
+        let copied = copy(self.opened.connection());
         if !self.opened.undisturbed() {
             return Err(open::in_use(&self.original).because("somebody began to use it while it was copied"));
         }

@@ -26,8 +26,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::SignedDuration;
 
-use super::history::{self, Captured, Histories};
+use super::history::{self, Histories};
 use super::keyring::Writer;
+use super::last::{Captured, Taken};
 use super::name::{self, MANIFEST, PENDING, PROTECTED, StoredName};
 use super::reading::{base_of, belongs};
 use super::seal::stored_form;
@@ -241,6 +242,10 @@ impl Store for FilesStore {
 
     fn distrust(&self, manifest: &Manifest) {
         self.forget_capture(manifest);
+    }
+
+    fn take_earlier(&self, plan: &str) -> Option<Taken> {
+        self.take_capture(plan)
     }
 
     fn check_key(&self, plan: &str, context: &Context) -> Result<Vec<Warning>> {

@@ -6,60 +6,33 @@
 //! ```
 //!
 //! Pieces are never changed and never moved. A piece goes when no manifest of its plan names it any more ([`super::pieces`]).
-//! What was captured last is kept on this machine, so that the next backup reads nothing from the destination.
 //!
-//! Not here: the bytes of a piece ([`crate::format::history`]) and which one continues which ([`crate::model::history`]).
+//! Not here: the bytes of a piece ([`crate::format::history`]), which one continues which ([`crate::model::history`]), and
+//! what is kept here of the last backup ([`super::last`]).
 
 use std::fs;
-use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use data_encoding::HEXLOWER;
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-
 use super::files::FilesStore;
 use super::keyring::Writer;
+use super::last::{self, Captured};
 use super::name::{self, PIECES, SEALED};
 use super::reading::{base_of, create};
 use super::seal::stored_form;
 use super::{Listed, Store};
 use crate::destination::Staging;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::history::{Chain, Encoded, Kept, Past, write};
+use crate::format::history::{Chain, Encoded, Past, write};
 use crate::format::{Packed, proof};
 use crate::model::history::History;
-use crate::model::{BackupId, Manifest, Object};
+use crate::model::{Manifest, Object};
 use crate::progress::{Context, Phase};
-
-const LAST: &str = "last.json";
 
 /// How a store makes histories.
 pub(super) struct Histories {
     /// A folder of this machine for the run, where the destination is not here.
     pub scratch: PathBuf,
-}
-
-/// What the backup after one that is being put will be compared with.
-pub(super) enum Captured {
-    /// These files, which may be moved if they are `ours`.
-    Now { folder: PathBuf, files: Vec<(&'static str, PathBuf, Encoded)>, ours: bool },
-    /// What is kept already for another backup of the same bytes.
-    Before { folder: PathBuf, id: BackupId },
-}
-
-/// What is known of the capture that is kept.
-#[derive(Serialize, Deserialize)]
-struct Last {
-    id: BackupId,
-    objects: Vec<LastObject>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct LastObject {
-    extension: String,
-    sums: Vec<u32>,
 }
 
 /// The backup that is continued.
@@ -169,7 +142,7 @@ impl FilesStore {
         let Some(parent) = parent else { return Ok((go(None)?, None)) };
         let is_damage = |error: &Error| matches!(error.kind(), ErrorKind::Corrupted | ErrorKind::NotFound);
         if parent.whole
-            && let Some(mut kept) = folder.and_then(|folder| kept(folder, &parent.listed.manifest.id))
+            && let Some(mut kept) = folder.and_then(|folder| last::kept(folder, &parent.listed.manifest.id, sources))
         {
             match go(Some(&mut kept)) {
                 Err(error) if is_damage(&error) => {
@@ -288,22 +261,6 @@ impl FilesStore {
     ) -> Result<Vec<PathBuf>> {
         pieces.iter().map(|piece| self.fetch(manifest, piece, folder, context)).collect()
     }
-
-    /// Where the last capture of a plan is kept: beside the backups, unless they are encrypted or not on this machine.
-    fn kept_in(&self, plan: &str, sealed: bool) -> Option<PathBuf> {
-        let here = self.destination.staging_root().filter(|_| !sealed).map(|root| root.join("history"));
-        let place = || HEXLOWER.encode(&Sha256::digest(self.destination.describe()));
-        let elsewhere = || self.cache.as_ref().map(|cache| cache.join("history").join(&place()[..16]));
-        here.or_else(elsewhere).map(|root| root.join(plan))
-    }
-
-    /// Something is wrong with a history: the next backup is not to rely on what it knows of it.
-    pub(super) fn forget_capture(&self, manifest: &Manifest) {
-        let folder = self.kept_in(&manifest.plan, manifest.encryption.is_some());
-        if let Some(folder) = folder {
-            let _ = fs::remove_dir_all(folder);
-        }
-    }
 }
 
 /// Whether a backup can be opened here, and what it is locked with is what a new one is.
@@ -311,75 +268,4 @@ pub(super) fn same_lock(manifest: &Manifest, writer: Option<&Writer>) -> bool {
     let keys = writer.map(|writer| writer.keys.as_slice()).unwrap_or_default();
     let locked = manifest.encryption.as_ref().map(|encryption| encryption.keys.as_slice()).unwrap_or_default();
     manifest.opened().is_ok() && locked == keys
-}
-
-/// The capture that is kept, when it is that of this backup.
-fn kept(folder: &Path, id: &BackupId) -> Option<Kept> {
-    let last = read_last(folder).filter(|last| last.id == *id)?;
-    let paths: Vec<PathBuf> =
-        last.objects.iter().map(|object| folder.join(format!("last{}", object.extension))).collect();
-    let files = last.objects.iter().zip(&paths);
-    Kept::open(files.map(|(object, path)| (object.extension.as_str(), path.as_path(), object.sums.as_slice()))).ok()
-}
-
-impl Captured {
-    /// Keeps it for the next backup, which can do without: where there is no room, nothing is kept.
-    pub(super) fn keep(self, id: &BackupId, context: &Context) {
-        let (folder, kept) = match self {
-            Captured::Before { folder, id: before } => {
-                let kept = rename(&folder, &before, id);
-                (folder, kept)
-            }
-            Captured::Now { folder, files, ours } => {
-                let kept = replace(&folder, &files, ours, id);
-                (folder, kept)
-            }
-        };
-        if let Err(error) = kept {
-            let _ = fs::remove_dir_all(&folder);
-            context.observer.note(&format!("What was captured is not kept for the next backup: {error}"));
-        }
-    }
-}
-
-fn replace(folder: &Path, files: &[(&'static str, PathBuf, Encoded)], ours: bool, id: &BackupId) -> Result<()> {
-    let doing = |e| Error::at("writing in", folder, e);
-    fs::DirBuilder::new().mode(0o700).recursive(true).create(folder).map_err(doing)?;
-    // Without this file the others mean nothing.
-    match fs::remove_file(folder.join(LAST)) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(doing(error)),
-        _ => {}
-    }
-    for (extension, path, _) in files {
-        let to = folder.join(format!("last{extension}"));
-        let _ = fs::remove_file(&to);
-        let moved = ours && fs::rename(path, &to).is_ok();
-        if !moved {
-            fs::copy(path, &to).map_err(doing)?;
-        }
-    }
-    let object = |(extension, _, encoded): &(&str, PathBuf, Encoded)| LastObject {
-        extension: (*extension).to_owned(),
-        sums: encoded.sums.clone(),
-    };
-    write_last(folder, &Last { id: id.clone(), objects: files.iter().map(object).collect() })
-}
-
-/// What is kept for one backup serves another one of the same bytes.
-fn rename(folder: &Path, before: &BackupId, id: &BackupId) -> Result<()> {
-    match read_last(folder) {
-        Some(last) if last.id == *before => write_last(folder, &Last { id: id.clone(), ..last }),
-        _ => Ok(()),
-    }
-}
-
-fn read_last(folder: &Path) -> Option<Last> {
-    serde_json::from_slice(&fs::read(folder.join(LAST)).ok()?).ok()
-}
-
-fn write_last(folder: &Path, known: &Last) -> Result<()> {
-    let known = serde_json::to_vec(known).map_err(|e| Error::io("writing", e.into()))?;
-    let new = folder.join("last.json.part");
-    let written = create(&new)?.write_all(&known).and_then(|()| fs::rename(&new, folder.join(LAST)));
-    written.map_err(|e| Error::at("writing in", folder, e))
 }

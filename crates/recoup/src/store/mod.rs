@@ -13,6 +13,7 @@ mod history;
 mod hold;
 mod key_name;
 mod keyring;
+mod last;
 mod memory;
 mod name;
 mod pieces;
@@ -29,6 +30,7 @@ pub use files::FilesStore;
 pub use foreign::{keep_adopted, take_over};
 pub use hold::Hold;
 pub use keyring::{Keyring, Place as KeyPlace, Rotated};
+pub use last::Taken;
 pub(crate) use name::{PLAIN as EXTENSIONS, in_pieces};
 pub use trash::Trashed;
 pub(crate) use trash::not_there as not_in_trash;
@@ -81,6 +83,9 @@ pub trait Store: Send + Sync {
     fn compresses(&self) -> bool;
     /// This backup turned out to be damaged: nothing that was remembered of its plan is to be relied upon.
     fn distrust(&self, manifest: &Manifest);
+    /// The copy of the only database of a plan, as the last run made it, to be brought up to date where it lies. `None`
+    /// where nothing is kept, or somebody else has it.
+    fn take_earlier(&self, plan: &str) -> Option<Taken>;
     /// Makes sure that backups of a plan can be locked here and opened again, before anything is made; makes a key where
     /// one is needed. Warnings are worth telling once.
     ///

@@ -52,7 +52,14 @@ impl Kit {
         for dir in [&home, &staging, &out] {
             fs::create_dir(dir).unwrap();
         }
-        let scope = Scope { staging, context: Context::quiet(), excluded: vec![], databases: vec![], secrets: false };
+        let scope = Scope {
+            staging,
+            context: Context::quiet(),
+            excluded: vec![],
+            databases: vec![],
+            secrets: false,
+            earlier: None,
+        };
         Kit { db: home.join("app.db"), home, scope, root }
     }
 

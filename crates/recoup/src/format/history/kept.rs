@@ -12,6 +12,7 @@ use flate2::Crc;
 
 use super::{Past, WINDOW, damaged};
 use crate::error::{Error, Result};
+use crate::sqlite::before::Before;
 
 /// Objects that lie here as files.
 pub struct Kept {
@@ -26,12 +27,19 @@ struct Object {
     length: u64,
     /// Of each window; empty where nothing has to be compared.
     sums: Vec<u32>,
+    /// What it was, where it has been brought up to date since.
+    before: Option<Before>,
 }
 
 impl Object {
     /// Fills `to` with a whole window, compared with its checksum.
     fn read(&self, number: usize, to: &mut [u8]) -> Result<()> {
-        self.file.read_exact_at(to, number as u64 * WINDOW as u64).map_err(unread)?;
+        let start = number as u64 * WINDOW as u64;
+        match &self.before {
+            Some(before) => before.read(&self.file, start, to),
+            None => self.file.read_exact_at(to, start),
+        }
+        .map_err(unread)?;
         if self.sums.get(number) != Some(&sum(to)) {
             return Err(damaged("the last capture is not what it was"));
         }
@@ -51,16 +59,24 @@ pub(super) fn sum(window: &[u8]) -> u32 {
 }
 
 impl Kept {
-    /// Opens files by the extensions of their objects, with the checksums of [`super::Encoded`].
-    pub fn open<'a>(files: impl IntoIterator<Item = (&'a str, &'a Path, &'a [u32])>) -> Result<Self> {
+    /// Opens files by the extensions of their objects, with the checksums of [`super::Encoded`]. With `before` they are as
+    /// they were then.
+    pub fn open<'a>(
+        files: impl IntoIterator<Item = (&'a str, &'a Path, &'a [u32])>,
+        before: Option<&Path>,
+    ) -> Result<Self> {
         let open = |(extension, path, sums): (&str, &Path, &[u32])| {
             let doing = |e| Error::at("opening", path, e);
             let file = File::open(path).map_err(doing)?;
-            let length = file.metadata().map_err(doing)?.len();
+            let before = before.map(Before::open).transpose().map_err(doing)?;
+            let length = match &before {
+                Some(before) => before.length,
+                None => file.metadata().map_err(doing)?.len(),
+            };
             if !sums.is_empty() && sums.len() as u64 != length.div_ceil(WINDOW as u64) {
                 return Err(damaged("the last capture has another length"));
             }
-            Ok(Object { extension: extension.to_owned(), file, length, sums: sums.to_vec() })
+            Ok(Object { extension: extension.to_owned(), file, length, sums: sums.to_vec(), before })
         };
         Ok(Kept { files: files.into_iter().map(open).collect::<Result<_>>()?, window: None })
     }

@@ -87,7 +87,7 @@ fn object(
     index: &mut Vec<u8>,
     context: &Context,
 ) -> Result<Encoded> {
-    let mut now = Kept::open([(extension, path, &[][..])])?;
+    let mut now = Kept::open([(extension, path, &[][..])], None)?;
     let length = now.length(extension).unwrap_or(0);
     put(index, length);
     let known = past.as_mut().and_then(|past| past.length(extension).map(|_| past));
@@ -181,9 +181,12 @@ impl Map {
             let counterpart = self.counterparts.as_ref().and_then(|counterparts| counterparts.find(region));
             if let (Some((before, length)), Some(past)) = (counterpart, past.as_mut()) {
                 let there = usize::try_from(length.saturating_sub(into).min(to - from)).unwrap_or(0);
-                let mut bytes = spare.take(there);
-                past.read_at(extension, before + into, &mut bytes)?;
-                old = Some((before + into, bytes));
+                // What has grown may begin where the older one had ended long since.
+                if there > 0 {
+                    let mut bytes = spare.take(there);
+                    past.read_at(extension, before + into, &mut bytes)?;
+                    old = Some((before + into, bytes));
+                }
             }
             let into = usize::try_from(into % region.block as u64).unwrap_or(0);
             let run_end = usize::try_from(to - start).unwrap_or(size);
