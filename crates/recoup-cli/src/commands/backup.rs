@@ -174,15 +174,16 @@ fn everywhere(args: &Backup, session: &Session) -> Result<Task> {
         let encrypted = kept && encrypt(&destinations, &plan);
         return Ok(Task { plan, base, from_base, from_here: to, destinations, encrypted });
     }
-    let (plan, resolved) = ad_hoc.plan(settings, &session.current)?;
     let defaults = settings.default_destinations(&session.current)?;
+    let in_backups = defaults.iter().any(|default| default.path() == Some(&session.current.join("backups")));
+    let destinations = destinations(defaults)?;
+    let (plan, resolved) = ad_hoc.plan(settings, &session.current, &destinations)?;
     let mut from_here: Vec<String> = resolved.iter().map(written).collect();
-    if args.to.is_empty() && defaults.iter().any(|default| default.path() == Some(&session.current.join("backups"))) {
+    if args.to.is_empty() && in_backups {
         from_here.push("./backups".to_owned());
     }
     from_here.extend(to);
     let base = session.current.clone();
-    let destinations = destinations(defaults)?;
     let encrypted = encrypt(&destinations, &plan);
     Ok(Task { plan, base, from_base: Vec::new(), from_here, destinations, encrypted })
 }

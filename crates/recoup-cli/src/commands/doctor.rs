@@ -205,7 +205,7 @@ fn sources(findings: &mut Findings<'_>, session: &Session, context: &Context) ->
     }
     if let (true, Some((database, _))) = (session.settings.plans.is_empty(), &session.settings.database) {
         let ad_hoc = AdHoc { databases: vec![database.clone()], ..AdHoc::default() };
-        match ad_hoc.plan(&session.settings, &session.current) {
+        match ad_hoc.plan(&session.settings, &session.current, &[]) {
             Ok((plan, _)) => expected += plan_sources(findings, session, context, &plan, &session.current)?,
             Err(error) => findings.error("source", "", &error),
         }

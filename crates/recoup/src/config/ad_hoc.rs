@@ -7,6 +7,7 @@ use super::meant::{DEFAULT_BUSY_TIMEOUT_MS, relative};
 use super::names::{Names, absolute, plan_name};
 use super::{Resolved, Settings};
 use crate::error::{Error, Result};
+use crate::model::destination::DestinationSettings;
 use crate::model::hook::Hooks;
 use crate::model::{DatabaseSpec, DirectorySpec, FileSpec, Format, Manifest, PartKind, Plan, SourceSpec};
 use crate::sqlite::location;
@@ -36,9 +37,14 @@ impl AdHoc {
         self.databases.is_empty() && self.directories.is_empty() && self.files.is_empty()
     }
 
-    /// The plan, with relative paths resolved against `base`, and which ones were. Its destinations are empty:
-    /// the caller knows them.
-    pub fn plan(&self, settings: &Settings, base: &Path) -> Result<(Plan, Vec<Resolved>)> {
+    /// The plan for these destinations, which it does not name: the caller knows them. Relative paths are resolved against
+    /// `base`; also gives which ones were.
+    pub fn plan(
+        &self,
+        settings: &Settings,
+        base: &Path,
+        destinations: &[DestinationSettings],
+    ) -> Result<(Plan, Vec<Resolved>)> {
         let mut names = Names::default();
         let mut sources = Vec::new();
         let mut first = None;
@@ -88,12 +94,12 @@ impl AdHoc {
         let name = self.name(settings, &first)?;
         let resolved = |(written, path)| Resolved { plan: name.clone(), written, path };
         let resolved = moved.into_iter().map(resolved).collect();
-        let format = self.format.unwrap_or(settings.format);
+        let format = self.format.or(settings.format);
         Ok((
             Plan {
                 name,
+                format: format.unwrap_or_else(|| Plan::usual_format(&sources, destinations)),
                 sources,
-                format,
                 compact: self.compact,
                 destinations: Vec::new(),
                 queries: Vec::new(),

@@ -49,11 +49,11 @@ pub(super) fn settings(inputs: Inputs<'_>, written: written::File) -> Result<Set
     };
 
     let (format, origin) = match (environment.format, &written.format) {
-        (Some((variable, format)), _) => (format, Origin::Environment(variable)),
-        (None, Some(at)) => (at.value, meaning.origin(at.line)),
-        (None, None) => (Format::Archive, Origin::Default),
+        (Some((variable, format)), _) => (Some(format), Origin::Environment(variable)),
+        (None, Some(at)) => (Some(at.value), meaning.origin(at.line)),
+        (None, None) => (None, Origin::Default),
     };
-    meaning.note("format", json!(format.word()), None, origin);
+    meaning.note("format", json!(format.unwrap_or(Format::Archive).word()), None, origin);
 
     if let Some(retention) = &written.retention {
         meaning.note_retention(retention);
@@ -265,9 +265,6 @@ impl Meaning<'_> {
         Plan::check_name(&name).map_err(|error| self.because(&written.name, error))?;
         let key = written.name.key.clone();
 
-        let format = written.format.as_ref().map_or(known.format, |at| at.value);
-        let origin = written.format.as_ref().map_or_else(|| self.inherited("format"), |at| self.origin(at.line));
-        self.note(format!("{key}.format"), json!(format.word()), None, origin);
         let compact = written.compact.as_ref().is_some_and(|at| at.value);
         let origin = written.compact.as_ref().map_or(Origin::Default, |at| self.origin(at.line));
         self.note(format!("{key}.compact"), json!(compact), None, origin);
@@ -276,7 +273,7 @@ impl Meaning<'_> {
             Some(at) => (self.named(known, &at.value, Some(&name))?, self.origin(at.line)),
             None => (known.default_destinations(self.base)?, self.inherited("destinations")),
         };
-        let destinations: Vec<String> = list.into_iter().map(|destination| destination.name).collect();
+        let destinations: Vec<String> = list.iter().map(|destination| destination.name.clone()).collect();
         self.note(format!("{key}.destinations"), json!(destinations), None, origin);
         let mut retention_at = Vec::new();
         for (at, own) in &written.retention_at {
@@ -285,6 +282,10 @@ impl Meaning<'_> {
         }
 
         let sources = self.sources(&name, &key, written)?;
+        let format = written.format.as_ref().map(|at| at.value).or(known.format);
+        let format = format.unwrap_or_else(|| Plan::usual_format(&sources, &list));
+        let origin = written.format.as_ref().map_or_else(|| self.inherited("format"), |at| self.origin(at.line));
+        self.note(format!("{key}.format"), json!(format.word()), None, origin);
         if written.destinations.is_none() && known.defaults.is_empty() {
             let path = self.base.join("backups");
             self.resolved.push(Resolved { plan: name.clone(), written: "./backups".into(), path });

@@ -117,8 +117,8 @@ pub struct Settings {
     pub plans: Vec<Plan>,
     /// Destinations that have a name.
     pub destinations: Vec<DestinationSettings>,
-    /// Format where none is given.
-    pub format: Format,
+    /// Format where none is given; without one, [`Plan::usual_format`].
+    pub format: Option<Format>,
     /// How people are told, in the order of the file.
     pub channels: Vec<Channel>,
     /// The time zone of schedules that name none.

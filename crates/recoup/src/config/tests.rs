@@ -161,6 +161,23 @@ fn the_same_name_twice_is_an_error_and_derived_names_give_way() {
 }
 
 #[test]
+fn a_database_in_histories_is_no_archive_unless_somebody_says_so() {
+    let text = |more: &str, layout: &str, sources: &str| {
+        format!(
+            "{more}\n[destination.d]\npath = \"/d\"\nlayout = \"{layout}\"\n[plan.shop]\ndestinations = [\"d\"]\n{sources}"
+        )
+    };
+    let format = |text: &str| resolve(text, &[]).unwrap().plans[0].format;
+    let one = "databases = [\"shop.db\"]";
+    assert_eq!(format(&text("", "history", one)), Format::Database);
+    assert_eq!(format(&text("", "files", one)), Format::Archive);
+    assert_eq!(format(&text("", "history", "databases = [\"shop.db\", \"jobs.db\"]")), Format::Archive);
+    assert_eq!(format(&text("", "history", &format!("{one}\ndirectories = [\"up\"]"))), Format::Archive);
+    assert_eq!(format(&text("format = \"archive\"", "history", one)), Format::Archive);
+    assert_eq!(format(&text("", "history", &format!("{one}\nformat = \"archive\""))), Format::Archive);
+}
+
+#[test]
 fn what_the_command_line_names_becomes_a_plan() {
     let settings = resolve("", &[("RECOUP_FORMAT", "json")]).unwrap();
     let ad_hoc = AdHoc {
@@ -169,7 +186,7 @@ fn what_the_command_line_names_becomes_a_plan() {
         exclude: vec!["*.tmp".into()],
         ..AdHoc::default()
     };
-    let (plan, resolved) = ad_hoc.plan(&settings, Path::new("/cwd")).unwrap();
+    let (plan, resolved) = ad_hoc.plan(&settings, Path::new("/cwd"), &[]).unwrap();
     assert_eq!((plan.name.as_str(), plan.format), ("my-app", Format::Json));
     let names: Vec<&str> = plan.sources.iter().map(SourceSpec::name).collect();
     assert_eq!(names, ["My App", "up.d", "up-2.d"]);
@@ -177,10 +194,10 @@ fn what_the_command_line_names_becomes_a_plan() {
     assert_eq!(told, ["data/My App.db", "up.d"]);
     let full = resolve(FULL, &[]).unwrap();
     let clash = AdHoc { databases: vec!["shop.db".into()], ..AdHoc::default() };
-    assert_eq!(clash.plan(&full, Path::new("/cwd")).unwrap().0.name, "shop-by-hand");
+    assert_eq!(clash.plan(&full, Path::new("/cwd"), &[]).unwrap().0.name, "shop-by-hand");
     let clash = AdHoc { plan: Some("shop".into()), ..clash };
-    assert_eq!(clash.plan(&full, Path::new("/cwd")).unwrap_err().code(), "plan_declared");
-    assert_eq!(AdHoc::default().plan(&settings, Path::new("/cwd")).unwrap_err().code(), "no_sources");
+    assert_eq!(clash.plan(&full, Path::new("/cwd"), &[]).unwrap_err().code(), "plan_declared");
+    assert_eq!(AdHoc::default().plan(&settings, Path::new("/cwd"), &[]).unwrap_err().code(), "no_sources");
 }
 
 #[test]

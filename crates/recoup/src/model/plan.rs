@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::backup::Format;
+use super::destination::{DestinationSettings, Layout};
 use super::hook::Hooks;
 use super::retention::Policy;
 use super::schedule::Schedule;
@@ -56,6 +57,16 @@ impl Plan {
     pub fn retention_of(&self, destination: &str) -> Option<&Policy> {
         let own = self.retention_at.iter().find(|(name, _)| name == destination).map(|(_, policy)| policy);
         own.or(self.retention.as_ref())
+    }
+
+    /// The format where nobody says: an archive, which holds everything and opens anywhere; but of one database in histories
+    /// the database itself, of which only changed pages are ever written.
+    pub fn usual_format(sources: &[SourceSpec], destinations: &[DestinationSettings]) -> Format {
+        let histories = destinations.iter().all(|destination| destination.layout == Layout::History);
+        match sources {
+            [SourceSpec::Database(_)] if histories && !destinations.is_empty() => Format::Database,
+            _ => Format::Archive,
+        }
     }
 
     /// Checks a plan's name: 1 to 64 lower-case letters, digits, `.`, `_` and `-`, beginning with a letter or
