@@ -61,13 +61,12 @@ export function begin(): void {
   void queries.prefetchQuery({ ...overview, retry: false });
 }
 
+const cards = {
+  queryKey: ['overview', 'plans'],
+  queryFn: () => body(api.GET('/api/v1/overview', { params: { query: { plans: 500 } } })),
+};
 /** Every plan as the overview tells them, up to 500. */
-export const useCards = (wanted = true) =>
-  useQuery({
-    queryKey: ['overview', 'plans'],
-    enabled: wanted,
-    queryFn: () => body(api.GET('/api/v1/overview', { params: { query: { plans: 500 } } })),
-  });
+export const useCards = () => useQuery(cards);
 
 /** The server's zone; UTC until it is known. */
 export const useZone = (): string => useOverview().data?.zone ?? 'UTC';
@@ -148,17 +147,18 @@ export function useStart() {
 
 export type PlansAct = 'run' | 'pause' | 'resume';
 
-/** Backs several plans up, pauses or resumes them, one after the other; what fails does not stop the others. */
+/** Backs several plans up (all: but Recoup's own), pauses or resumes them, one after the other; what fails stops no other. */
 export function usePlansAct() {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: async ({ act, plans }: { act: PlansAct; plans: string[] }) => {
+    mutationFn: async ({ act, plans }: { act: PlansAct; plans: string[] | 'all' }) => {
+      const names = plans === 'all' ? (await client.fetchQuery(cards)).plans.filter((plan) => !plan.built_in).map((plan) => plan.name) : plans;
       const failed: { plan: string; error: Error }[] = [];
-      for (const name of plans) {
+      for (const name of names) {
         const one: Promise<unknown> = act === 'run' ? runPlan(name, keyOf(JSON.stringify({ plan: name }))) : changePlan({ name, patch: { enabled: act === 'resume' } });
         await one.catch((error: Error) => failed.push({ plan: name, error }));
       }
-      return { done: plans.filter((name) => !failed.some(({ plan }) => plan === name)), failed };
+      return { done: names.filter((name) => !failed.some(({ plan }) => plan === name)), failed };
     },
     onSettled: () => Promise.all(['plans', 'runs', 'overview'].map((key) => client.invalidateQueries({ queryKey: [key] }))),
   });

@@ -1,17 +1,19 @@
 // A dialog in which plans are chosen that are backed up now. Fetched when somebody asks for it.
 import { useState } from 'react';
-import type { Card } from '../api/queries';
+import { useCards } from '../api/queries';
 import { Button } from '../parts/button';
 import { Dialog } from '../parts/dialog';
 import { Check } from '../parts/field';
-import { Note, titleOf } from '../parts/state';
+import { Answer, Note, titleOf } from '../parts/state';
 import { t } from '../words';
 
-type Props = { plans: Card[]; failed: { plan: string; error: Error }[]; busy: boolean; onBackUp: (plans: string[]) => void; onClose: () => void };
+type Props = { failed: { plan: string; error: Error }[]; busy: boolean; onBackUp: (plans: string[]) => void; onClose: () => void };
 
-export function ChoosePlans({ plans, failed, busy, onBackUp, onClose }: Props) {
+export function ChoosePlans({ failed, busy, onBackUp, onClose }: Props) {
   const [names, choose] = useState<ReadonlySet<string>>(new Set(failed.map(({ plan }) => plan)));
-  const chosen = plans.map((plan) => plan.name).filter((name) => names.has(name));
+  const cards = useCards();
+  const own = cards.data?.plans.filter((plan) => !plan.built_in).map((plan) => plan.name);
+  const chosen = own?.filter((name) => names.has(name)) ?? [];
   const turn = (name: string, on: boolean) => choose(new Set(on ? [...names, name] : [...names].filter((one) => one !== name)));
   const n = chosen.length;
   return (
@@ -26,12 +28,16 @@ export function ChoosePlans({ plans, failed, busy, onBackUp, onClose }: Props) {
           ))}
         </Note>
       )}
-      <fieldset className="choices">
-        <legend className="hidden">{t('page.plans')}</legend>
-        {plans.map(({ name }) => (
-          <Check key={name} label={name} checked={names.has(name)} onChange={(event) => turn(name, event.target.checked)} />
-        ))}
-      </fieldset>
+      <Answer of={{ ...cards, data: own }}>
+        {(all) => (
+          <fieldset className="choices">
+            <legend className="hidden">{t('page.plans')}</legend>
+            {all.map((name) => (
+              <Check key={name} label={name} checked={names.has(name)} onChange={(event) => turn(name, event.target.checked)} />
+            ))}
+          </fieldset>
+        )}
+      </Answer>
       <div className="buttons">
         <Button onClick={onClose}>{t('word.cancel')}</Button>
         <Button look="primary" icon="play" busy={busy} disabled={n === 0} onClick={() => onBackUp(chosen)}>

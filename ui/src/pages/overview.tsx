@@ -29,7 +29,7 @@ export function Overview() {
         data &&
         own.length > 0 && (
           <>
-            <BackUpSeveral data={data} />
+            <BackUpSeveral total={total(data)} />
             <PauseMenu text={t('plan.pause')} />
           </>
         )
@@ -41,6 +41,9 @@ export function Overview() {
     </Page>
   );
 }
+
+/** How many plans there are; Recoup's own is not counted. */
+const total = (data: Data) => Object.values(data.counts).reduce((sum, count) => sum + count, 0);
 
 function Nothing() {
   const may = useMay();
@@ -67,7 +70,7 @@ function Filled({ data }: { data: Data }) {
   const may = useMay();
   const trouble = data.plans.filter((plan) => plan.state === 'failing' || plan.state === 'at_risk');
   const own = data.plans.filter((plan) => !plan.built_in);
-  const total = Object.values(data.counts).reduce((sum, count) => sum + count, 0);
+  const all = total(data);
   const good = data.counts.protected;
   return (
     <>
@@ -75,8 +78,8 @@ function Filled({ data }: { data: Data }) {
       {data.channels === 0 && <Remark text="banner.no_channel" action={may.admin && <ButtonLink to="/settings/notifications">{t('channels.add')}</ButtonLink>} />}
       <section className="stack" aria-labelledby="plans">
         <div className="spread">
-          <h2 id="plans">{good === total ? t('status.all_good', { n: total }) : t('status.some', { n: total, good })}</h2>
-          {total > own.length && <Link to="/plans">{t('page.plans')}</Link>}
+          <h2 id="plans">{good === all ? t('status.all_good', { n: all }) : t('status.some', { n: all, good })}</h2>
+          {all > own.length && <Link to="/plans">{t('page.plans')}</Link>}
         </div>
         {trouble.length > 0 && (
           <ul className="stack tight">

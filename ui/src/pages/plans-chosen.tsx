@@ -11,6 +11,9 @@ const ICONS = { run: 'play', pause: 'pause', resume: 'play' } as const;
 /** `onDone` is told which are still chosen. */
 export function PlansChosen({ chosen, onDone }: { chosen: Card[]; onDone: (left: string[]) => void }) {
   const several = usePlansAct();
+  // The bar may be gone by then, so what does not work is told in the corner.
+  const again = (kind: PlansAct, plans: string[]) =>
+    void several.mutateAsync({ act: kind, plans }).then(({ failed }) => failed.forEach(({ plan, error }) => toast(`${plan}: ${titleOf(error)}`, { icon: 'warning' })));
   const names = (of: Card[]) => of.map((plan) => plan.name);
   const act = (kind: PlansAct, plans: string[]) =>
     several.mutate(
@@ -19,7 +22,7 @@ export function PlansChosen({ chosen, onDone }: { chosen: Card[]; onDone: (left:
         onSuccess: ({ done, failed }) => {
           const n = done.length;
           const back = kind === 'pause' ? 'resume' : kind === 'resume' ? 'pause' : undefined;
-          const undo = back && { label: t('word.undo'), act: () => several.mutate({ act: back, plans: done }) };
+          const undo = back && { label: t('word.undo'), act: () => again(back, done) };
           if (n > 0) toast(kind === 'run' ? t('overview.started', { n }) : t(`plans.done.${kind}`, { n }), { icon: ICONS[kind], ...(undo && { action: undo }) });
           onDone(failed.map(({ plan }) => plan));
         },
