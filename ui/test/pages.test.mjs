@@ -4,7 +4,7 @@ import { axe, NARROW, page, settled, WIDE } from './browser.mjs';
 import { Stand } from './stand.mjs';
 
 /** Addresses and what has to be there. `RUN` and `FAILED` are runs of the stand, `BACKUP` its backup, `own` a plan made there. */
-export const ROUTES = ['/', '/plans', '/plans?state=paused', '/plans/shop', '/plans/shop/runs', '/plans/shop/settings', '/plans/missing', '/runs', '/runs?kind=restore', '/runs/RUN', '/runs/FAILED', '/runs/nothing', '/profile', '/more', '/no/such/page', '/backups', '/backups?kind=upload', '/backups/trash', '/backups/BACKUP', '/backups/nothing', '/backups?state=damaged&kind=upload', '/backups/BACKUP/files', '/backups/BACKUP/files?part=pictures', '/backups/BACKUP/files?part=pictures&file=1.txt', '/backups/BACKUP/files?part=shop', '/backups/BACKUP/files?part=shop&table=orders', '/backups/BACKUP/files?part=gone', '/restore/BACKUP', '/restore/BACKUP?stale=yes', '/restore/upload', '/plans/new', '/plans/shop/edit', '/plans/own/edit', '/destinations', '/destinations/new', '/destinations/here', '/calendar', '/activity', '/activity?kind=tokens', '/settings', '/settings/defaults', '/settings/danger', '/settings/notifications', '/settings/users', '/settings/tokens', '/settings/integrations', '/settings/system', '/welcome', '/welcome?way=start', '/welcome?way=restore'];
+export const ROUTES = ['/', '/plans', '/plans?state=paused', '/plans?sort=-size', '/plans/shop', '/plans/shop/runs', '/plans/shop/settings', '/plans/missing', '/runs', '/runs?kind=restore', '/runs/RUN', '/runs/FAILED', '/runs/nothing', '/profile', '/more', '/no/such/page', '/backups', '/backups?kind=upload', '/backups/trash', '/backups/BACKUP', '/backups/nothing', '/backups?state=damaged&kind=upload', '/backups/BACKUP/files', '/backups/BACKUP/files?part=pictures', '/backups/BACKUP/files?part=pictures&file=1.txt', '/backups/BACKUP/files?part=shop', '/backups/BACKUP/files?part=shop&table=orders', '/backups/BACKUP/files?part=gone', '/restore/BACKUP', '/restore/BACKUP?stale=yes', '/restore/upload', '/plans/new', '/plans/shop/edit', '/plans/own/edit', '/destinations', '/destinations/new', '/destinations/here', '/calendar', '/activity', '/activity?kind=tokens', '/settings', '/settings/defaults', '/settings/danger', '/settings/notifications', '/settings/users', '/settings/tokens', '/settings/integrations', '/settings/system', '/welcome', '/welcome?way=start', '/welcome?way=restore'];
 const OUTSIDE = ['/sign-in', '/sign-in?next=%2Fplans'];
 
 const LOOKS = [
@@ -130,6 +130,9 @@ async function opened(browser, stand, at) {
     for (const [path, press] of [
       [narrow ? '/more' : '/', 'Theme'],
       [narrow ? '/more' : '/', 'admin'],
+      ['/', 'Pause'],
+      ['/', 'What is backed up now'],
+      ['/', 'Actions for shop'],
       ['/plans', 'Actions for shop'],
       ['/plans/shop', 'Actions for shop'],
       ['/backups/BACKUP', 'Actions for shop, '],

@@ -4,10 +4,16 @@
 
 mod stand;
 
-use recoup::model::user::Role;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use recoup::model::user::{Role, Scope};
+use recoup::scheduler::{self, Scheduler};
 use recoup_server::Options;
 use recoup_server::server::Bounds;
+use serde_json::{Value, json};
 use stand::Stand;
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 const HTML: (&str, &str) = ("Accept", "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8");
 
@@ -143,4 +149,102 @@ fn the_first_page_shows_nobody_elses_plans() {
     assert!(!seen.text.contains("secret"), "{}", seen.text);
     assert_eq!(seen.json()["recovery"]["state"], "nothing");
     stand.ask("GET", "/api/v1/overview", &[], None).is(401);
+}
+
+/// Statements that were sent to the catalog; sqlx tells of each.
+static SENT: AtomicUsize = AtomicUsize::new(0);
+
+struct Count;
+
+impl<S: tracing::Subscriber> Layer<S> for Count {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        if event.metadata().target() == "sqlx::query" {
+            SENT.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+#[test]
+fn many_plans_cost_the_first_page_no_more_questions_than_a_few() {
+    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(Count)).unwrap();
+    let stand = Stand::on(
+        "[destination.here]\npath = \"here\"\n",
+        Options { rate: 0, ..Options::default() },
+        Bounds::default(),
+    );
+    stand.user("admin", Role::Admin);
+    let cookie = stand.sign_in("admin");
+    let make = |name: String| {
+        let plan: Value = serde_json::from_str(&plan(&stand, "[\"here\"]")).unwrap();
+        stand.page(&cookie, "POST", "/api/v1/plans", Some(&json!({"name": name, "plan": plan}))).is(201);
+        stand.page(&cookie, "POST", &format!("/api/v1/plans/{name}/run"), Some(&json!({}))).is(202);
+        let engine = stand.app.engine().clone();
+        while stand.runtime.block_on(engine.work("worker")).unwrap().is_some() {}
+    };
+    let questions = |path: &str| {
+        // A statement is told of after its last row came.
+        std::thread::sleep(Duration::from_millis(300));
+        let before = SENT.load(Ordering::SeqCst);
+        let reply = stand.page(&cookie, "GET", path, None).is(200);
+        std::thread::sleep(Duration::from_millis(300));
+        (SENT.load(Ordering::SeqCst) - before, reply.json())
+    };
+    let paths = ["/api/v1/overview", "/api/v1/health"];
+    make("plan-0".into());
+    let few = paths.map(|path| questions(path).0);
+    for n in 1..20 {
+        make(format!("plan-{n}"));
+    }
+    assert!(few[0] > 5, "they are counted");
+    assert_eq!(paths.map(|path| questions(path).0), few);
+    let (_, told) = questions("/api/v1/overview");
+    // Each has what is its own.
+    for card in told["plans"].as_array().unwrap().iter().filter(|card| card["built_in"] == false) {
+        assert_eq!((&card["backups"], &card["state"]), (&json!(1), &json!("protected")), "{card:#}");
+        assert!(card["latest"]["id"].is_string() && card["bytes"].as_i64().unwrap() > 0, "{card:#}");
+    }
+}
+
+#[test]
+fn everything_is_paused_until_an_end_that_the_server_works_out() {
+    let stand = Stand::new();
+    let admin = stand.token(&stand.user("admin", Role::Admin), Scope::Admin);
+    let olga = stand.token(&stand.user("olga", Role::Operator), Scope::Admin);
+    let scheduler = Scheduler::start(stand.app.engine().clone(), scheduler::Options::default());
+    let scheduler = stand.runtime.block_on(scheduler).unwrap();
+    stand.app.clone().with_scheduler(scheduler.clone());
+    let pause = |body: Option<Value>| stand.by(&admin, "POST", "/api/v1/scheduler/pause", body.as_ref());
+    let told = || stand.by(&admin, "GET", "/api/v1/overview", None).is(200).json()["paused"].clone();
+    assert_eq!(told(), Value::Null);
+    // It is noon in UTC, which is the server's zone here.
+    for (until, at) in [
+        ("1h", "2026-11-21T13:00:00Z"),
+        ("tomorrow", "2026-11-22T00:00:00Z"),
+        ("2026-11-21T15:30:00+01:00", "2026-11-21T14:30:00Z"),
+    ] {
+        let answer = pause(Some(json!({"until": until}))).is(200).json();
+        assert_eq!((&answer["paused"]["until"], &answer["paused"]["by"]), (&json!(at), &json!("admin")), "{until}");
+        assert_eq!(told(), answer["paused"]);
+    }
+    // What cannot be is refused, with what could be, and changes nothing.
+    let before = told();
+    for bad in ["2026-11-21T11:59:59Z", "0s", "-1h", "soon", "1 month", ""] {
+        let refused = pause(Some(json!({"until": bad}))).is(422).json();
+        assert_eq!(refused["code"], "bad_until", "{bad}: {refused:#}");
+        assert!(refused["hint"].as_str().unwrap().contains("tomorrow"), "{bad}: {refused:#}");
+    }
+    pause(Some(json!({"until": 5}))).is(422);
+    pause(Some(json!({"for": "1h"}))).is(422);
+    assert_eq!(told(), before);
+    stand.by(&olga, "POST", "/api/v1/scheduler/pause", Some(&json!({"until": "1h"}))).is(403);
+    // The end that was said has come, and nobody did anything.
+    stand.clock.pass(Duration::from_secs(9_000));
+    assert_eq!(told(), Value::Null);
+    // Without an end somebody resumes.
+    assert_eq!(pause(None).is(200).json()["paused"]["until"], Value::Null);
+    stand.clock.pass(Duration::from_secs(60_000));
+    assert!(told().is_object());
+    stand.by(&admin, "POST", "/api/v1/scheduler/resume", None).is(200);
+    assert_eq!(told(), Value::Null);
+    stand.runtime.block_on(scheduler.stop(Duration::from_secs(5)));
 }

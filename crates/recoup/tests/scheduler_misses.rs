@@ -39,8 +39,8 @@ async fn what_is_due_while_everything_is_paused_becomes_one_run_when_it_is_resum
     place.daily("shop").await;
     let handle = place.start().await;
     handle.check_now().await.unwrap();
-    let pause = place.engine.set_paused(&Actor::daemon(), true).await.unwrap();
-    assert_eq!(place.engine.set_paused(&Actor::daemon(), true).await.unwrap(), pause, "once is enough");
+    let pause = place.engine.pause(&Actor::daemon(), None).await.unwrap();
+    assert_eq!(place.engine.pause(&Actor::daemon(), None).await.unwrap(), pause, "once is enough");
     for now in ["2026-10-23T01:00:00Z", "2026-10-24T09:15:00Z"] {
         place.pass_until(now);
         let looked = handle.check_now().await.unwrap();
@@ -50,12 +50,41 @@ async fn what_is_due_while_everything_is_paused_becomes_one_run_when_it_is_resum
     stop(&handle).await;
     handle.start().await.unwrap();
     assert_eq!(handle.check_now().await.unwrap().queued, 0);
-    assert_eq!(place.engine.set_paused(&Actor::daemon(), false).await.unwrap(), None);
+    place.engine.resume(&Actor::daemon()).await.unwrap();
+    assert_eq!(place.engine.paused().await.unwrap(), None);
     place.settle(&handle).await;
     let runs = place.runs("shop").await;
     assert_eq!((runs.len(), runs[0].missed, runs[0].outcome), (1, 2, Some(Outcome::Good)), "{runs:?}");
     assert_eq!(place.next("shop").await, "2026-10-25T02:00:00Z");
     assert_eq!((place.events("scheduler.paused").await.len(), place.events("scheduler.resumed").await.len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_pause_that_has_an_end_ends_by_itself() {
+    let place = Place::new("2026-10-22T20:00:00Z").await;
+    place.daily("shop").await;
+    let handle = place.start().await;
+    handle.check_now().await.unwrap();
+    place.engine.pause(&Actor::daemon(), Some("1h")).await.unwrap();
+    let longer = place.engine.pause(&Actor::daemon(), Some("2026-10-24T09:00:00Z")).await.unwrap();
+    assert_eq!(
+        (longer.since, place.engine.paused().await.unwrap()),
+        (place.engine.clock().now(), Some(longer.clone()))
+    );
+    for now in ["2026-10-23T01:00:00Z", "2026-10-24T08:59:59Z"] {
+        place.pass_until(now);
+        let looked = handle.check_now().await.unwrap();
+        assert_eq!((looked.queued, looked.waiting, place.runs("shop").await.len()), (0, 1, 0), "{now}");
+        assert_eq!(looked.next, longer.until, "it wakes by itself");
+    }
+    place.pass_until("2026-10-24T09:00:00Z");
+    place.settle(&handle).await;
+    assert_eq!(place.engine.paused().await.unwrap(), None);
+    let runs = place.runs("shop").await;
+    assert_eq!((runs.len(), runs[0].missed, runs[0].outcome), (1, 2, Some(Outcome::Good)), "{runs:?}");
+    // Nothing was written, and there is nothing to resume.
+    place.engine.resume(&Actor::daemon()).await.unwrap();
+    assert_eq!((place.events("scheduler.paused").await.len(), place.events("scheduler.resumed").await.len()), (2, 0));
 }
 
 #[tokio::test]

@@ -61,12 +61,12 @@ export function begin(): void {
   void queries.prefetchQuery({ ...overview, retry: false });
 }
 
+const cards = {
+  queryKey: ['overview', 'plans'],
+  queryFn: () => body(api.GET('/api/v1/overview', { params: { query: { plans: 500 } } })),
+};
 /** Every plan as the overview tells them, up to 500. */
-export const useCards = () =>
-  useQuery({
-    queryKey: ['overview', 'plans'],
-    queryFn: () => body(api.GET('/api/v1/overview', { params: { query: { plans: 500 } } })),
-  });
+export const useCards = () => useQuery(cards);
 
 /** The server's zone; UTC until it is known. */
 export const useZone = (): string => useOverview().data?.zone ?? 'UTC';
@@ -123,6 +123,9 @@ function keyOf(work: string): string {
   return press.key;
 }
 
+const runPlan = (name: string, key: string) =>
+  body(api.POST('/api/v1/plans/{name}/run', { params: { path: { name }, header: { 'Idempotency-Key': key } }, body: {} as Schemas['RunRequest'] }));
+
 /** Starts a backup, a verification or a stop. */
 export function useStart() {
   const client = useQueryClient();
@@ -132,30 +135,46 @@ export function useStart() {
         await body(api.POST('/api/v1/runs/{id}/cancel', { params: { path: { id: work.cancel } } }));
         return { run: work.cancel };
       }
-      const path = { name: work.plan };
-      const header = { 'Idempotency-Key': keyOf(JSON.stringify(work)) };
-      return work.verify
-        ? body(api.POST('/api/v1/plans/{name}/verify', { params: { path, header }, body: { level: work.verify } }))
-        : body(api.POST('/api/v1/plans/{name}/run', { params: { path, header }, body: {} as Schemas['RunRequest'] }));
+      const key = keyOf(JSON.stringify(work));
+      if (!work.verify) return runPlan(work.plan, key);
+      const params = { path: { name: work.plan }, header: { 'Idempotency-Key': key } };
+      return body(api.POST('/api/v1/plans/{name}/verify', { params, body: { level: work.verify } }));
     },
     // The button is busy until the page shows what it did.
     onSettled: () => Promise.all([client.invalidateQueries({ queryKey: ['runs'] }), client.invalidateQueries({ queryKey: ['overview'] })]),
   });
 }
 
+export type PlansAct = 'run' | 'pause' | 'resume';
+
+/** Backs several plans up (all: but Recoup's own), pauses or resumes them, one after the other; what fails stops no other. */
+export function usePlansAct() {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: async ({ act, plans }: { act: PlansAct; plans: string[] | 'all' }) => {
+      const names = plans === 'all' ? (await client.fetchQuery(cards)).plans.filter((plan) => !plan.built_in).map((plan) => plan.name) : plans;
+      const failed: { plan: string; error: Error }[] = [];
+      for (const name of names) {
+        const one: Promise<unknown> = act === 'run' ? runPlan(name, keyOf(JSON.stringify({ plan: name }))) : changePlan({ name, patch: { enabled: act === 'resume' } });
+        await one.catch((error: Error) => failed.push({ plan: name, error }));
+      }
+      return { done: names.filter((name) => !failed.some(({ plan }) => plan === name)), failed };
+    },
+    onSettled: () => Promise.all(['plans', 'runs', 'overview'].map((key) => client.invalidateQueries({ queryKey: [key] }))),
+  });
+}
+
+type Change = { name: string; version?: number; patch: Record<string, unknown> };
+const changePlan = ({ name, version, patch }: Change) => {
+  const header = version === undefined ? {} : { 'If-Match': `"${version}"` };
+  return body(api.PATCH('/api/v1/plans/{name}', { params: { path: { name }, header }, body: patch as Record<string, never> }));
+};
+
 /** Changes a plan, only if nobody else did since `version`. */
 export function useChangePlan() {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: ({ name, version, patch }: { name: string; version?: number; patch: Record<string, unknown> }) => {
-      const header = version === undefined ? {} : { 'If-Match': `"${version}"` };
-      return body(
-        api.PATCH('/api/v1/plans/{name}', {
-          params: { path: { name }, header },
-          body: patch as Record<string, never>,
-        }),
-      );
-    },
+    mutationFn: changePlan,
     onSettled: () => {
       void client.invalidateQueries({ queryKey: ['plans'] });
       void client.invalidateQueries({ queryKey: ['overview'] });

@@ -1029,7 +1029,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Pauses everything: no schedule starts a run until it is resumed. What people start runs all the same. For admins. */
+        /**
+         * Pauses everything: no schedule starts a run until it is resumed, or until the end that is given. What is paused already
+         *     gets that end. What people start runs all the same. For admins.
+         */
         post: operations["scheduler_pause"];
         delete?: never;
         options?: never;
@@ -2062,11 +2065,7 @@ export interface components {
              * @description The server's clock.
              */
             now: string;
-            /**
-             * Format: date-time
-             * @description Since when no schedule starts a run, because somebody paused everything.
-             */
-            paused_since?: string | null;
+            paused?: components["schemas"]["PauseView"] | null;
             /** @description Those that need somebody first. */
             plans: components["schemas"]["Card"][];
             recovery: components["schemas"]["Recovery"];
@@ -2258,12 +2257,26 @@ export interface components {
             config?: string | null;
             data: string;
         };
+        /** @description How long everything is to be paused. */
+        PauseRequest: {
+            /**
+             * @description How long from now (`1h`), `tomorrow` for the next midnight in the server's zone, or a time
+             *     (`2026-11-22T14:00:00Z`); until it is resumed when absent.
+             * @example 1h
+             */
+            until?: string | null;
+        };
         /** @description Everything is paused. */
         PauseView: {
             /** @description Name of who did it. */
             by?: string | null;
             /** Format: date-time */
             since: string;
+            /**
+             * Format: date-time
+             * @description When every schedule goes on by itself; null when somebody has to resume.
+             */
+            until?: string | null;
         };
         /** @description Whether a plan is backed up. */
         PlanHealth: {
@@ -4515,7 +4528,7 @@ export interface operations {
     health_overview: {
         parameters: {
             query?: {
-                /** @description So many plans at most, those that need somebody first; 24 when absent. */
+                /** @description So many plans at most, those that need somebody first; 16 when absent. */
                 plans?: number;
             };
             header?: never;
@@ -5367,7 +5380,11 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["PauseRequest"] | null;
+            };
+        };
         responses: {
             200: {
                 headers: {

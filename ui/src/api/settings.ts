@@ -94,13 +94,12 @@ export const useValues = (wanted: boolean) =>
 /** The text that helps to find out what is wrong, made anew each time. */
 export const useDiagnostics = () => useMutation({ mutationFn: () => body(api.GET('/api/v1/diagnostics', { parseAs: 'text' })) });
 
-/** Pauses every schedule, or resumes. */
+/** Pauses every schedule until then, or until somebody resumes; or resumes. */
 export function usePause() {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: (paused: boolean) => body(paused ? api.POST('/api/v1/scheduler/pause') : api.POST('/api/v1/scheduler/resume')),
-    onSettled: () => {
-      for (const key of ['runs', 'overview', 'system']) void client.invalidateQueries({ queryKey: [key] });
-    },
+    mutationFn: (act: { until: '1h' | 'tomorrow' | null } | 'resume') =>
+      body(act === 'resume' ? api.POST('/api/v1/scheduler/resume') : api.POST('/api/v1/scheduler/pause', { body: act })),
+    onSettled: () => Promise.all(['runs', 'overview', 'system'].map((key) => client.invalidateQueries({ queryKey: [key] }))),
   });
 }

@@ -73,7 +73,7 @@ export function BackupMenu({ backup, here = false, onDeleted }: { backup: Backup
     <>
       <Menu
         label={t('word.actions', { name: `${backup.plan}, ${when}` })}
-        plain={!here}
+        look={here ? 'normal' : 'plain'}
         items={[
           ...(here ? [] : [{ label: t('backup.open'), icon: 'eye' as const, to: backupPath(backup.id) }]),
           ...(here ? [] : [{ label: t('files.browse'), icon: 'folder' as const, to: filesPath(backup.id) }]),

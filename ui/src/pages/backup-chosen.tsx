@@ -1,19 +1,18 @@
-// What is done to several backups at once: a bar with how many and how much, one question for a deletion. More is asked
+// What is done to several backups at once, from the bar below their list; one question for a deletion. More is asked
 // when a protected one or the last verified one of a plan is among them.
 import { useState } from 'react';
 import { bytesOf, downloadOf, useBulk, useSpared, type BulkAct } from '../api/backups';
 import { BASE } from '../api/client';
 import type { Backup } from '../api/queries';
-import { Button } from '../parts/button';
+import { ChosenBar } from '../parts/chosen';
 import { Confirm, Proof, wantsProof } from '../parts/dialog';
-import { Menu } from '../parts/menu';
-import { Note, titleOf } from '../parts/state';
+import { titleOf } from '../parts/state';
 import { toast } from '../parts/toast';
 import { TypedDialog } from '../parts/typed';
 import { t } from '../words';
 import { list, size } from '../words/format';
 
-export function ChosenBar({ chosen, onDone }: { chosen: Backup[]; onDone: () => void }) {
+export function BackupsChosen({ chosen, onDone }: { chosen: Backup[]; onDone: () => void }) {
   const bulk = useBulk();
   const [asks, ask] = useState<'' | 'delete' | 'proof'>('');
   const [left, leave] = useState<{ backups: Backup[]; force: string[] }>({ backups: [], force: [] });
@@ -41,30 +40,14 @@ export function ChosenBar({ chosen, onDone }: { chosen: Backup[]; onDone: () => 
   const failed = bulk.data?.failed.filter(({ error }) => !wantsProof(error)) ?? [];
   return (
     <>
-      {failed.length > 0 && (
-        <Note look="bad" live>
-          <strong>{t('chosen.failed', { n: failed.length })}</strong>
-          {[...new Set(failed.map(({ error }) => titleOf(error)))].map((why) => (
-            <p key={why}>{why}</p>
-          ))}
-        </Note>
-      )}
-      <div className="chosen spread" role="region" aria-label={t('chosen.bar')}>
-        <p role="status">
-          <strong>{t('chosen.count', { n, size: size(bytes) })}</strong>
-        </p>
-        <div className="buttons">
-          {acts.map(({ label, icon, act, bad }) => (
-            <Button key={label} icon={icon} busy={bulk.isPending} {...(bad && { look: 'danger' as const })} onClick={act}>
-              {label}
-            </Button>
-          ))}
-          <Button look="plain" onClick={onDone}>
-            {t('chosen.none')}
-          </Button>
-        </div>
-        <Menu label={t('chosen.bar')} text={t('chosen.acts')} plain={false} items={[...acts, { label: t('chosen.none'), act: onDone }]} />
-      </div>
+      <ChosenBar
+        label={t('chosen.bar')}
+        count={t('chosen.count', { n, size: size(bytes) })}
+        acts={acts}
+        busy={bulk.isPending}
+        failed={failed.length > 0 && { title: t('chosen.failed', { n: failed.length }), lines: failed.map(({ error }) => titleOf(error)) }}
+        onNone={onDone}
+      />
       {asks === 'delete' && <Delete chosen={chosen} bytes={bytes} busy={bulk.isPending} onClose={() => ask('')} onConfirm={(force) => act('delete', chosen, force)} />}
       <Proof open={asks === 'proof'} onClose={() => ask('')} onProven={() => act('delete', left.backups, left.force)} />
     </>

@@ -12,7 +12,7 @@ import { t } from '../words';
 import { clock, size } from '../words/format';
 import { reason } from '../words/reasons';
 import { BackupMenu } from './backup-actions';
-import { ChosenBar } from './backup-chosen';
+import { BackupsChosen } from './backup-chosen';
 import { backupPath } from './backup-path';
 import { pathOf } from './plan-card';
 
@@ -70,7 +70,7 @@ export function BackupList({ filter, empty, single = false }: { filter: BackupFi
               )}
             </div>
             {backups.isFetchNextPageError && <ErrorCard error={backups.error} />}
-            {chosen.length > 0 && <ChosenBar chosen={chosen} onDone={() => choose(new Set())} />}
+            {chosen.length > 0 && <BackupsChosen chosen={chosen} onDone={() => choose(new Set())} />}
           </>
         )
       }

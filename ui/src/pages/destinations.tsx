@@ -125,7 +125,7 @@ function Place({ name, declared, stands, filled, same }: PlaceProps) {
           {may.admin && (
             <Menu
               label={t('word.actions', { name })}
-              plain={false}
+              look="normal"
               items={[
                 ...(own || kind?.kind === 'drive' ? [{ label: t('editor.edit'), icon: 'settings' as const, to: destinationPath(name) }] : []),
                 {

@@ -1,17 +1,18 @@
 // "Am I safe, and what happens next?": the recovery point in one sentence, what is wrong with which plan, the plans, the
 // latest backups and runs. Everything in one answer of the server, which has computed all of it.
 import { Link } from 'wouter';
-import { useMay, useOverview, useStart, type Overview as Data } from '../api/queries';
-import { Button, ButtonLink } from '../parts/button';
+import { useMay, useOverview, type Overview as Data } from '../api/queries';
+import { ButtonLink } from '../parts/button';
 import { Copyable } from '../parts/copy';
 import { BackupPills, PlanPill, RunPill } from '../parts/pill';
 import { Remark } from '../parts/remark';
 import { Answer, Empty } from '../parts/state';
 import { Time } from '../parts/time';
-import { toast } from '../parts/toast';
 import { Page } from '../shell/page';
+import { PauseMenu } from '../shell/pause';
 import { t } from '../words';
 import { size } from '../words/format';
+import { BackUpSeveral } from './back-up-several';
 import { backupPath } from './backup-path';
 import { pathOf, PlanCard } from './plan-card';
 import { Recovery } from './recovery';
@@ -22,7 +23,18 @@ export function Overview() {
   const { data } = overview;
   const own = data?.plans.filter((plan) => !plan.built_in) ?? [];
   return (
-    <Page title={t('page.overview')} actions={own.length > 0 && <BackUpAll plans={own.map((plan) => plan.name)} />}>
+    <Page
+      title={t('page.overview')}
+      actions={
+        data &&
+        own.length > 0 && (
+          <>
+            <BackUpSeveral total={total(data)} />
+            <PauseMenu text={t('plan.pause')} />
+          </>
+        )
+      }
+    >
       <Answer of={overview} card lines={4}>
         {(known) => (own.length === 0 ? <Nothing /> : <Filled data={known} />)}
       </Answer>
@@ -30,23 +42,8 @@ export function Overview() {
   );
 }
 
-function BackUpAll({ plans }: { plans: string[] }) {
-  const start = useStart();
-  const may = useMay();
-  if (!may.change) return null;
-  const all = async () => {
-    const done = await Promise.allSettled(plans.map((plan) => start.mutateAsync({ plan })));
-    const began = done.filter((one) => one.status === 'fulfilled').length;
-    if (began > 0) toast(t('overview.started', { n: began }), { icon: 'play' });
-    const failed = done.find((one) => one.status === 'rejected');
-    if (failed) toast((failed.reason as Error).message, { icon: 'warning' });
-  };
-  return (
-    <Button look="primary" icon="play" busy={start.isPending} onClick={() => void all()}>
-      {t('overview.back_up_all')}
-    </Button>
-  );
-}
+/** How many plans there are; Recoup's own is not counted. */
+const total = (data: Data) => Object.values(data.counts).reduce((sum, count) => sum + count, 0);
 
 function Nothing() {
   const may = useMay();
@@ -73,7 +70,7 @@ function Filled({ data }: { data: Data }) {
   const may = useMay();
   const trouble = data.plans.filter((plan) => plan.state === 'failing' || plan.state === 'at_risk');
   const own = data.plans.filter((plan) => !plan.built_in);
-  const total = Object.values(data.counts).reduce((sum, count) => sum + count, 0);
+  const all = total(data);
   const good = data.counts.protected;
   return (
     <>
@@ -81,8 +78,8 @@ function Filled({ data }: { data: Data }) {
       {data.channels === 0 && <Remark text="banner.no_channel" action={may.admin && <ButtonLink to="/settings/notifications">{t('channels.add')}</ButtonLink>} />}
       <section className="stack" aria-labelledby="plans">
         <div className="spread">
-          <h2 id="plans">{good === total ? t('status.all_good', { n: total }) : t('status.some', { n: total, good })}</h2>
-          {total > own.length && <Link to="/plans">{t('page.plans')}</Link>}
+          <h2 id="plans">{good === all ? t('status.all_good', { n: all }) : t('status.some', { n: all, good })}</h2>
+          {all > own.length && <Link to="/plans">{t('page.plans')}</Link>}
         </div>
         {trouble.length > 0 && (
           <ul className="stack tight">

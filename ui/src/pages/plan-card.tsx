@@ -8,17 +8,22 @@ import { Time, useNow } from '../parts/time';
 import { toast } from '../parts/toast';
 import { t } from '../words';
 import { list, relative, size, soon } from '../words/format';
+import { PlanMenu } from './plan-menu';
 
 export const pathOf = (plan: string) => `/plans/${encodeURIComponent(plan)}`;
 
 export function PlanCard({ plan }: { plan: Card }) {
+  const may = useMay();
   return (
     <article className="card plan" aria-labelledby={`plan-${plan.name}`}>
       <header>
         <h3 id={`plan-${plan.name}`}>
           <Link to={pathOf(plan.name)}>{plan.name}</Link>
         </h3>
-        <BackUp plan={plan} />
+        <div className="buttons">
+          <BackUp plan={plan} />
+          {may.change && <PlanMenu plan={plan} />}
+        </div>
       </header>
       <PlanPills plan={plan} />
       <dl className="facts">

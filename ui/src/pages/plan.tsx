@@ -2,7 +2,7 @@
 // changes its settings is the editor's, not here.
 import { useState } from 'react';
 import { Link, useLocation } from 'wouter';
-import { useCards, useChangePlan, useDeletePlan, useMay, usePlan, useStart, type Card, type Plan } from '../api/queries';
+import { useCards, useDeletePlan, useMay, usePlan, useStart, type Card, type Plan } from '../api/queries';
 import { ButtonLink } from '../parts/button';
 import { Confirm, Proof, wantsProof } from '../parts/dialog';
 import { Menu } from '../parts/menu';
@@ -15,6 +15,7 @@ import { t } from '../words';
 import { number, size } from '../words/format';
 import { why } from './overview';
 import { BackUp, covers, Next, pathOf, places, PlanPills } from './plan-card';
+import { useSwitch } from './plan-menu';
 import { PlanSettings } from './plan-settings';
 import { RunList } from './runs';
 import { NotFound } from './not-found';
@@ -105,7 +106,7 @@ function Facts({ card }: { card: Card }) {
 /** Pausing can be undone at a press; deleting asks first, and the server may want the password. */
 function More({ card, plan }: { card: Card; plan: Plan }) {
   const start = useStart();
-  const change = useChangePlan();
+  const switching = useSwitch();
   const remove = useDeletePlan();
   const may = useMay();
   const [, go] = useLocation();
@@ -113,18 +114,6 @@ function More({ card, plan }: { card: Card; plan: Plan }) {
   const failed = (error: Error) => toast(error.message, { icon: 'warning' });
   if (!may.change) return null;
 
-  const enable = (enabled: boolean) =>
-    change.mutate(
-      { name: plan.name, patch: { enabled } },
-      {
-        onSuccess: () =>
-          toast(t(enabled ? 'plan.resumed' : 'plan.paused', { plan: plan.name }), {
-            icon: enabled ? 'play' : 'pause',
-            action: { label: t('word.undo'), act: () => enable(!enabled) },
-          }),
-        onError: failed,
-      },
-    );
   const verify = (level: 'integrity' | 'restore') =>
     start.mutate({ plan: plan.name, verify: level }, { onSuccess: ({ run }) => go(`/runs/${run}`), onError: failed });
   const removed = () =>
@@ -139,7 +128,7 @@ function More({ card, plan }: { card: Card; plan: Plan }) {
     <>
       <Menu
         label={t('word.actions', { name: plan.name })}
-        plain={false}
+        look="normal"
         items={[
           ...(card.backups > 0
             ? [
@@ -147,9 +136,7 @@ function More({ card, plan }: { card: Card; plan: Plan }) {
                 { label: t('plan.test_now'), icon: 'restore' as const, act: () => verify('restore') },
               ]
             : []),
-          ...(!card.read_only && card.schedule
-            ? [{ label: t(plan.enabled ? 'plan.pause' : 'plan.resume'), icon: plan.enabled ? ('pause' as const) : ('play' as const), act: () => enable(!plan.enabled) }]
-            : []),
+          ...switching(card),
           ...(card.read_only ? [] : [{ label: t('plan.delete'), icon: 'trash' as const, bad: true, act: () => ask('delete') }]),
           { label: t('plan.tab.settings'), icon: 'settings' as const, to: `${pathOf(plan.name)}/settings` },
         ]}

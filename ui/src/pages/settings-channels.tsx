@@ -112,7 +112,7 @@ function Channel({ channel, onEdit }: { channel: Declared; onEdit: () => void })
           {own && (
             <Menu
               label={t('word.actions', { name: channel.name })}
-              plain={false}
+              look="normal"
               items={[
                 { label: t('editor.edit'), icon: 'settings', act: onEdit },
                 { label: t('destinations.remove'), icon: 'trash', bad: true, disabled: channel.used_by.length > 0, act: () => ask('remove') },

@@ -8,11 +8,11 @@ import { Icon, type IconName } from './icon';
 
 type Item = { label: string; icon?: IconName; bad?: boolean; disabled?: boolean } & ({ to: string } | { act: () => void } | { href: string });
 type Choice = { group: string; value: string; options: { value: string; label: string }[]; onChoose: (value: string) => void };
-type Props = { label: string; icon?: IconName; text?: ReactNode; items: (Item | Choice)[]; plain?: boolean };
+type Props = { label: string; icon?: IconName; text?: ReactNode; items: (Item | Choice)[]; look?: 'normal' | 'primary' | 'plain' };
 
 const GAP = 4;
 
-export function Menu({ label, icon = 'more', text, items, plain = true }: Props) {
+export function Menu({ label, icon = 'more', text, items, look = 'plain' }: Props) {
   const [, go] = useLocation();
   const [open, setOpen] = useState(false);
   const button = useRef<HTMLButtonElement>(null);
@@ -59,7 +59,7 @@ export function Menu({ label, icon = 'more', text, items, plain = true }: Props)
       <button
         ref={button}
         type="button"
-        className={['button', plain ? 'plain' : '', text ? '' : 'icon'].filter(Boolean).join(' ')}
+        className={['button', look === 'normal' ? '' : look, text ? '' : 'icon'].filter(Boolean).join(' ')}
         aria-label={text ? undefined : label}
         aria-haspopup="menu"
         aria-expanded={open}

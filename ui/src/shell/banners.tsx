@@ -3,18 +3,19 @@
 // A remark that can wait is on the page it belongs to (parts/remark.tsx).
 import { useRef, type ReactNode } from 'react';
 import { useLink } from '../api/live';
-import { useMay, useOverview } from '../api/queries';
+import { useOverview } from '../api/queries';
 import { Button, ButtonLink } from '../parts/button';
 import { Icon } from '../parts/icon';
 import { t } from '../words';
 import { clock } from '../words/format';
+import { Resume, usePaused } from './pause';
 
 type Banner = { id: string; look: 'warning' | 'bad'; text: ReactNode; action?: ReactNode };
 
 export function Banners() {
   const link = useLink();
   const overview = useOverview();
-  const may = useMay();
+  const held = usePaused();
   const version = useRef<string>(undefined);
   const { data } = overview;
   version.current ??= data?.version;
@@ -32,12 +33,13 @@ export function Banners() {
         text: t('banner.version'),
         action: <Button onClick={() => window.location.reload()}>{t('banner.reload')}</Button>,
       },
-    data?.paused_since && {
-      id: 'paused',
-      look: 'warning',
-      text: t('banner.paused', { since: clock(data.paused_since, data.zone) }),
-      action: may.admin && <ButtonLink to="/settings/danger">{t('banner.paused.open')}</ButtonLink>,
-    },
+    data &&
+      held && {
+        id: 'paused',
+        look: 'warning',
+        text: held.end ? t('banner.paused.until', { time: held.end }) : t('banner.paused', { since: clock(held.paused.since, data.zone) }),
+        action: <Resume text={t('plan.resume')} />,
+      },
     ...(data?.active ?? [])
       .filter((run) => run.kind === 'restore' && run.state === 'running')
       .map((run): Banner => ({

@@ -9,7 +9,7 @@ const DAYS = { d1: 1, d7: 7, d30: 30, d90: 90 } as const;
 type Period = keyof typeof DAYS;
 const PERIODS = Object.keys(DAYS) as Period[];
 
-type Filters = {
+export type Filters = {
   /** What the address says; nothing is the empty text. */
   of: (name: string) => string;
   /** The same, as one of some words. */
@@ -39,8 +39,9 @@ export function useFilters(): Filters {
         },
         { replace: true },
       ),
-    clear: () => setSearch({}, { replace: true }),
-    any: search.size > 0,
+    // How a list is sorted hides nothing.
+    clear: () => setSearch((before) => new URLSearchParams([...before].filter(([name]) => name === 'sort')), { replace: true }),
+    any: [...search.keys()].some((name) => name !== 'sort'),
     since,
   };
 }

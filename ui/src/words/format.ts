@@ -93,6 +93,12 @@ export function soon(instant: string, zone: string): string {
   return new Intl.DateTimeFormat(language(), { timeZone: known(zone), ...parts, hourCycle: 'h23' }).format(new Date(instant));
 }
 
+/** 14:02 while it is the same day there, else Sat 21 Nov, 14:02. */
+export function until(instant: string, now: number, zone: string): string {
+  const date = (at: string | number) => new Intl.DateTimeFormat('en', { timeZone: known(zone), dateStyle: 'short' }).format(new Date(at));
+  return date(instant) === date(now) ? clock(instant, zone, { day: false }) : soon(instant, zone);
+}
+
 /** 21 Nov 2026, of a calendar date without a clock time. */
 export function day(date: string, options: Intl.DateTimeFormatOptions = { day: 'numeric', month: 'short', year: 'numeric' }): string {
   return new Intl.DateTimeFormat(language(), { timeZone: 'UTC', ...options }).format(Date.parse(date));

@@ -5,9 +5,6 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
-use recoup::Result;
-use recoup::catalog::PlanRow;
-use recoup::engine::PlanStatus;
 use recoup::model::user::Scope;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -82,7 +79,7 @@ struct Health {
 async fn health(State(app): State<App>, caller: Caller) -> Result<Json<Health>, Problem> {
     caller.may(Scope::Read)?;
     let actor = caller.actor();
-    let plans = statuses(&app, actor.owner_filter()).await?;
+    let plans = app.engine().statuses(actor.owner_filter()).await?;
     let overdue = plans.iter().filter(|(_, status)| status.overdue).count();
     let scheduler = match app.scheduler() {
         Some(scheduler) => Some(scheduler.state().await?.running),
@@ -151,7 +148,7 @@ async fn backups(State(app): State<App>, caller: Caller, Query(which): Query<Whi
     caller.may(Scope::Read)?;
     let actor = caller.actor();
     let plans = match &which.plan {
-        None => statuses(&app, actor.owner_filter()).await?,
+        None => app.engine().statuses(actor.owner_filter()).await?,
         Some(name) => {
             let row = app.engine().plan(&actor, name).await?;
             let status = app.engine().status(&row).await?;
@@ -177,14 +174,4 @@ async fn backups(State(app): State<App>, caller: Caller, Query(which): Query<Whi
     let ok = plans.iter().all(|plan| !plan.overdue);
     let status = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     Ok((status, Json(BackupsHealth { ok, plans })).into_response())
-}
-
-/// The plans of an account (everybody's with `None`), and how each stands.
-pub async fn statuses(app: &App, owner: Option<&str>) -> Result<Vec<(PlanRow, PlanStatus)>> {
-    let (mut all, mut plans) = (Vec::new(), app.catalog().every_plan(owner));
-    while let Some(row) = plans.next().await? {
-        let status = app.engine().status(&row).await?;
-        all.push((row, status));
-    }
-    Ok(all)
 }

@@ -19,7 +19,6 @@ use recoup::model::user::Scope;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::health::statuses;
 use crate::App;
 use crate::caller::Caller;
 use crate::problem::Problem;
@@ -48,7 +47,7 @@ async fn metrics(State(app): State<App>, request: Request) -> Result<Response, P
     let mut registry = Registry::with_prefix("recoup");
     let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
     registry.register("build", "What is running", build);
-    let plans = statuses(&app, owner.as_deref()).await?;
+    let plans = app.engine().statuses(owner.as_deref()).await?;
     of_plans(&mut registry, &plans, app.now());
     if owner.is_none() {
         of_daemon(&mut registry, &app).await?;

@@ -7,15 +7,14 @@ use std::path::{Path, PathBuf};
 use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;
-use recoup::Result;
-use recoup::catalog::{BackupRow, Filter, Origin, PlanRow, Runs};
+use recoup::catalog::{BackupRow, Filter, NewestCopy, Of, Origin, PlanRow, Runs};
 use recoup::config::Settings;
 use recoup::engine::PlanStatus;
+use recoup::model::Outcome;
 use recoup::model::destination::Address;
 use recoup::model::job::State as RunState;
 use recoup::model::plan::{Plan, SourceSpec};
 use recoup::model::user::Scope;
-use recoup::model::{Kind, Outcome};
 use recoup::sqlite::open::sidecar;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -24,8 +23,8 @@ use utoipa_axum::routes;
 
 use super::backups::{BackupView, views};
 use super::charts::{STRIP, strips};
-use super::health::statuses;
 use super::runs::RunView;
+use super::scheduler::PauseView;
 use crate::App;
 use crate::caller::Caller;
 use crate::disk::{self, Disks};
@@ -38,18 +37,16 @@ pub fn routes() -> OpenApiRouter<App> {
 }
 
 /// So many plans are shown one by one, those that need somebody first, when nobody says.
-const CARDS: u16 = 24;
+const CARDS: u16 = 16;
 /// So many backups and runs are shown.
 const LATEST: i64 = 8;
-/// Copies of a plan among which the newest one off the disk is looked for; among many where it is not among few.
-const LOOKED_AT: [i64; 2] = [30, 500];
 
 /// How much is shown.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Wanted {
-    /// So many plans at most, those that need somebody first; 24 when absent.
+    /// So many plans at most, those that need somebody first; 16 when absent.
     #[param(minimum = 1, maximum = 500)]
     plans: Option<u16>,
 }
@@ -65,9 +62,8 @@ struct Overview {
     version: String,
     /// Channels that can be told; without one a failure is seen here only.
     channels: usize,
-    /// Since when no schedule starts a run, because somebody paused everything.
-    #[schema(format = DateTime, value_type = Option<String>)]
-    paused_since: Option<Timestamp>,
+    /// No schedule starts a run; null when nothing is paused.
+    paused: Option<PauseView>,
     /// Whether there is a recoup.toml with plans, which can be changed there only.
     from_file: bool,
     recovery: Recovery,
@@ -240,25 +236,22 @@ async fn overview(
     let shown = limit(Some(wanted.plans.unwrap_or(CARDS)))?;
     let actor = caller.actor();
     let owner = actor.owner_filter();
-    let stand = statuses(&app, owner).await?;
+    let stand = app.engine().statuses(owner).await?;
     let meant: Vec<Option<Plan>> = stand.iter().map(|(row, _)| app.engine().meant(&row.name, &row.body).ok()).collect();
     let places = places(&app, &meant).await?;
     let now = app.now();
     let mut strips = strips(&app, &actor).await?;
+    let newest = app.catalog().newest_backups(owner).await?;
+    let mut newest = by_plan(newest, |copy| &copy.plan);
+    let held = app.catalog().newest_copies(Of::Owner(owner)).await?;
+    let mut held = by_plan(held, |copy| &copy.plan);
     let mut cards = Vec::new();
     for (((row, status), plan), (places, written)) in stand.into_iter().zip(&meant).zip(places) {
-        let mut copies = Vec::new();
-        for limit in LOOKED_AT {
-            let filter = Filter { plan: Some(row.name.clone()), limit, ..Filter::default() };
-            copies = app.catalog().backups(&filter).await?;
-            let all = copies.len() < usize::try_from(limit).unwrap_or_default();
-            if all || copies.iter().any(|copy| is_off(copy, &places)) {
-                break;
-            }
-        }
+        let copies = newest.remove(&row.name).unwrap_or_default();
+        let off = off_disk(held.remove(&row.name).unwrap_or_default(), &places);
         let days = strips.remove(&row.name).unwrap_or_else(|| vec![None; STRIP]);
         let fresh = status.fresh;
-        cards.push((fresh, Card { written, days, ..card(&app, row, status, plan.as_ref(), places, &copies) }));
+        cards.push((fresh, Card { written, days, ..card(&app, row, status, plan.as_ref(), places, &copies, off) }));
     }
     let recovery = recovery(&cards);
     let mut counts = Counts::default();
@@ -287,7 +280,7 @@ async fn overview(
         zone: settings.zone.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         channels: settings.channels.len(),
-        paused_since: app.engine().paused().await?.map(|pause| pause.since),
+        paused: app.engine().paused().await?.map(PauseView::from),
         from_file,
         recovery,
         counts,
@@ -363,9 +356,9 @@ fn card(
     plan: Option<&Plan>,
     destinations: Vec<Where>,
     copies: &[BackupRow],
+    off: Option<NewestCopy>,
 ) -> Card {
-    let off = copies.iter().find(|copy| is_off(copy, &destinations));
-    let latest = copies.iter().find(|copy| copy.kind != Kind::PreRestore);
+    let latest = copies.first();
     let schedule = plan.and_then(|plan| plan.schedule.as_ref());
     let mut covers = Covers::default();
     for source in plan.iter().flat_map(|plan| &plan.sources) {
@@ -411,16 +404,11 @@ fn card(
             id: copy.id.clone(),
             created_at: copy.created_at,
             bytes: copy.bytes,
-            verified: copies
-                .iter()
-                .filter(|one| one.id == copy.id)
-                .filter_map(|one| one.verified)
-                .max()
-                .map(Into::into),
+            verified: copies.iter().filter_map(|one| one.verified).max().map(Into::into),
         }),
         covers,
-        off_disk_at: off.map(|copy| copy.created_at),
-        off_disk: off.map(|copy| copy.destination.clone()),
+        off_disk_at: off.as_ref().map(|copy| copy.created_at),
+        off_disk: off.map(|copy| copy.destination),
         destinations,
         problem,
         days: Vec::new(),
@@ -429,10 +417,19 @@ fn card(
     }
 }
 
-/// Whether everything would come back from this copy without the disk of the data.
-fn is_off(copy: &BackupRow, places: &[Where]) -> bool {
-    let elsewhere = || places.iter().any(|place| place.name == copy.destination && !place.same_disk);
-    copy.verified.is_some() && copy.damaged.is_none() && copy.kind != Kind::PreRestore && elsewhere()
+/// What belongs to each plan.
+fn by_plan<T>(all: Vec<T>, plan: impl Fn(&T) -> &String) -> HashMap<String, Vec<T>> {
+    let mut found: HashMap<String, Vec<T>> = HashMap::new();
+    for one in all {
+        found.entry(plan(&one).clone()).or_default().push(one);
+    }
+    found
+}
+
+/// The newest copy from which everything would come back without the disk of the data.
+fn off_disk(copies: Vec<NewestCopy>, places: &[Where]) -> Option<NewestCopy> {
+    let elsewhere = |copy: &NewestCopy| places.iter().any(|place| place.name == copy.destination && !place.same_disk);
+    copies.into_iter().filter(elsewhere).max_by_key(|copy| copy.created_at)
 }
 
 /// The zone that the document's schedule names.

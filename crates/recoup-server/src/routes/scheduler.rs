@@ -3,15 +3,17 @@
 use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;
+use recoup::engine::Pause;
 use recoup::model::user::Scope;
 use recoup::scheduler::Handle;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::App;
 use crate::caller::Caller;
+use crate::input::Input;
 use crate::problem::Problem;
 
 pub fn routes() -> OpenApiRouter<App> {
@@ -22,13 +24,32 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(resume))
 }
 
+/// How long everything is to be paused.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct PauseRequest {
+    /// How long from now (`1h`), `tomorrow` for the next midnight in the server's zone, or a time
+    /// (`2026-11-22T14:00:00Z`); until it is resumed when absent.
+    #[schema(example = "1h")]
+    until: Option<String>,
+}
+
 /// Everything is paused.
 #[derive(Serialize, ToSchema)]
-struct PauseView {
+pub struct PauseView {
     #[schema(format = DateTime, value_type = String)]
     since: Timestamp,
+    /// When every schedule goes on by itself; null when somebody has to resume.
+    #[schema(format = DateTime, value_type = Option<String>)]
+    until: Option<Timestamp>,
     /// Name of who did it.
     by: Option<String>,
+}
+
+impl From<Pause> for PauseView {
+    fn from(Pause { since, until, by }: Pause) -> Self {
+        PauseView { since, until, by }
+    }
 }
 
 /// What the scheduler is doing.
@@ -62,7 +83,7 @@ fn handle(app: &App) -> Result<&Handle, Problem> {
 
 async fn state(app: &App) -> Result<Json<SchedulerView>, Problem> {
     let state = handle(app)?.state().await?;
-    let paused = app.engine().paused().await?.map(|pause| PauseView { since: pause.since, by: pause.by });
+    let paused = app.engine().paused().await?.map(PauseView::from);
     Ok(Json(SchedulerView {
         running: state.running,
         paused,
@@ -94,13 +115,19 @@ async fn scheduler_check(State(app): State<App>, caller: Caller) -> Result<Json<
     state(&app).await
 }
 
-/// Pauses everything: no schedule starts a run until it is resumed. What people start runs all the same. For admins.
-#[utoipa::path(post, path = "/scheduler/pause", tag = "scheduler",
+/// Pauses everything: no schedule starts a run until it is resumed, or until the end that is given. What is paused already
+/// gets that end. What people start runs all the same. For admins.
+#[utoipa::path(post, path = "/scheduler/pause", tag = "scheduler", request_body = Option<PauseRequest>,
     security(("session" = ["admin"]), ("bearer" = ["admin"])), responses((status = 200, body = SchedulerView)))]
-async fn pause(State(app): State<App>, caller: Caller) -> Result<Json<SchedulerView>, Problem> {
+async fn pause(
+    State(app): State<App>,
+    caller: Caller,
+    given: Option<Input<PauseRequest>>,
+) -> Result<Json<SchedulerView>, Problem> {
     caller.may(Scope::Admin)?;
     handle(&app)?;
-    app.engine().set_paused(&caller.actor(), true).await?;
+    let Input(given) = given.unwrap_or(Input(PauseRequest::default()));
+    app.engine().pause(&caller.actor(), given.until.as_deref()).await?;
     state(&app).await
 }
 
@@ -110,7 +137,7 @@ async fn pause(State(app): State<App>, caller: Caller) -> Result<Json<SchedulerV
 async fn resume(State(app): State<App>, caller: Caller) -> Result<Json<SchedulerView>, Problem> {
     caller.may(Scope::Admin)?;
     handle(&app)?;
-    app.engine().set_paused(&caller.actor(), false).await?;
+    app.engine().resume(&caller.actor()).await?;
     handle(&app)?.check_now().await?;
     state(&app).await
 }

@@ -20,7 +20,6 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::download::attachment;
-use super::health;
 use crate::App;
 use crate::caller::Caller;
 use crate::problem::Problem;
@@ -146,7 +145,7 @@ async fn checks(app: &App, machine: &Machine, standings: &[Standing]) -> Result<
         let paused = app.engine().paused().await?.map(|_| "paused".to_owned());
         all.push(check(CheckWord::Scheduler, 1, stopped.into_iter().chain(paused).collect()));
     }
-    let plans = health::statuses(app, None).await?;
+    let plans = app.engine().statuses(None).await?;
     let overdue = plans.iter().filter(|(_, status)| status.overdue).map(|(row, _)| row.name.clone()).collect();
     all.push(check(CheckWord::Plans, plans.len(), overdue));
     let bad = |standing: &&Standing| standing.error.is_some() || !standing.missing.is_empty() || standing.needs_sign_in;

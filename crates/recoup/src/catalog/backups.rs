@@ -104,7 +104,7 @@ pub enum Proof {
     Restored,
 }
 
-fn backup(row: &sqlx::any::AnyRow) -> Result<BackupRow> {
+pub(super) fn backup(row: &sqlx::any::AnyRow) -> Result<BackupRow> {
     let row = Columns(row);
     Ok(BackupRow {
         id: row.text("id")?,
@@ -291,21 +291,6 @@ impl Catalog {
         let sql = Statement::new("SELECT * FROM backup WHERE plan = ", plan);
         let rows = sql.query().fetch_all(&self.pool).await.map_err(|error| failed("listing backups", error))?;
         rows.iter().map(backup).collect()
-    }
-
-    /// How many backups there are of a plan (of all with an empty name) and how many bytes all copies have.
-    pub async fn sum_backups(&self, plan: &str) -> Result<(i64, i64)> {
-        let all = "SELECT count(DISTINCT id) AS n, CAST(COALESCE(sum(bytes), 0) AS BIGINT) AS bytes FROM backup";
-        // Two texts, so that each uses its index.
-        let row = if plan.is_empty() {
-            sqlx::query(all).fetch_one(&self.pool).await
-        } else {
-            let sql = format!("{all} WHERE plan = $1");
-            sqlx::query(sqlx::AssertSqlSafe(sql)).bind(plan).fetch_one(&self.pool).await
-        };
-        let row = row.map_err(|error| failed("adding up backups", error))?;
-        let row = Columns(&row);
-        Ok((row.number("n")?, row.number("bytes")?))
     }
 
     /// Gives the rows of a plan's backups to another account.

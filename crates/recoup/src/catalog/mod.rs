@@ -24,6 +24,7 @@ mod schema;
 mod settings;
 mod statement;
 mod stored;
+mod sums;
 
 use std::path::{Path, PathBuf};
 use std::sync::Once;
@@ -43,6 +44,7 @@ pub use plans::{EveryPlan, NewPlan, Origin, PlanRow, Timing};
 pub use runs::{NewRun, RunRow, Runs};
 pub use settings::DaemonSettings;
 pub use stored::StoredRow;
+pub use sums::{NewestCopy, Of, Sum};
 
 use crate::error::{Error, ErrorKind, Result};
 

@@ -1,16 +1,15 @@
-//! How a plan stands: its dates, whether there is a fresh verified backup, whether one is overdue.
+//! How plans stand: their dates, whether there is a fresh verified backup, whether one is overdue. All of them take as many
+//! questions to the catalog as one.
+
+use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::Engine;
-use crate::catalog::{BackupRow, Filter, PlanRow, Runs};
+use crate::catalog::{Of, PlanRow, Sum};
 use crate::error::Result;
-use crate::model::job::State;
-use crate::model::{Format, Kind, Plan};
-
-/// Rows among which the newest good backup is looked for.
-const LOOKED_AT: i64 = 50;
+use crate::model::Plan;
 
 /// How a plan stands.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -37,22 +36,43 @@ pub struct PlanStatus {
     pub running: Option<String>,
 }
 
+/// What the catalog says of some plans.
+struct Seen {
+    sums: HashMap<String, Sum>,
+    working: HashMap<String, String>,
+}
+
 impl Engine {
     /// How a plan stands now.
     pub async fn status(&self, row: &PlanRow) -> Result<PlanStatus> {
+        let mut seen = self.see(Of::Plan(&row.name), Some(&row.id)).await?;
+        Ok(self.stand(row, &mut seen))
+    }
+
+    /// The plans of an account (everybody's with `None`), by name, and how each stands now.
+    pub async fn statuses(&self, owner: Option<&str>) -> Result<Vec<(PlanRow, PlanStatus)>> {
+        let mut seen = self.see(Of::Owner(owner), None).await?;
+        let (mut all, mut plans) = (Vec::new(), self.catalog.every_plan(owner));
+        while let Some(row) = plans.next().await? {
+            let status = self.stand(&row, &mut seen);
+            all.push((row, status));
+        }
+        Ok(all)
+    }
+
+    async fn see(&self, of: Of<'_>, id: Option<&str>) -> Result<Seen> {
+        Ok(Seen { sums: self.catalog.sums(of).await?, working: self.catalog.working(id).await? })
+    }
+
+    fn stand(&self, row: &PlanRow, seen: &mut Seen) -> PlanStatus {
         let now = self.clock().now();
-        let filter = Filter { plan: Some(row.name.clone()), limit: LOOKED_AT, ..Filter::default() };
-        let rows = self.catalog.backups(&filter).await?;
-        let newest = rows.iter().find(|row| counts(row)).map(|row| row.created_at);
+        let Sum { backups, bytes, relied: newest } = seen.sums.remove(&row.name).unwrap_or_default();
         let patience = self.meant(&row.name, &row.body).ok().and_then(|plan| patience(&plan, now));
         let recent = |since: Timestamp| patience.is_none_or(|patience| now.duration_since(since) <= patience);
         let fresh = newest.is_some_and(recent);
         let waits_since = newest.into_iter().chain(Some(row.created_at)).max();
         let scheduled = row.enabled && patience.is_some();
-        let running = Runs { plan: Some(row.id.clone()), state: Some(State::Running), limit: 1, ..Runs::default() };
-        let running = self.catalog.runs(&running).await?.pop().map(|run| run.id);
-        let (total, bytes) = self.catalog.sum_backups(&row.name).await?;
-        Ok(PlanStatus {
+        PlanStatus {
             last_attempt: row.last_attempt,
             last_success: row.last_success,
             last_verified: row.last_verified,
@@ -60,20 +80,11 @@ impl Engine {
             next: row.timing.next_due.filter(|_| row.enabled),
             overdue: scheduled && !fresh && waits_since.is_some_and(|since| !recent(since)),
             fresh,
-            total,
+            total: backups,
             bytes,
-            running,
-        })
+            running: seen.working.remove(&row.id),
+        }
     }
-}
-
-/// Whether a backup is one that a plan can rely on.
-fn counts(row: &BackupRow) -> bool {
-    row.foreign.is_none()
-        && row.verified.is_some()
-        && row.damaged.is_none()
-        && row.kind != Kind::PreRestore
-        && row.format != Format::Csv
 }
 
 /// Twice the time between two runs of the schedule; `None` without one.

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use super::steps::Watch;
 use super::{chores, takeover};
 use crate::catalog::{PlanRow, Timing, leases};
-use crate::engine::{Actor, Engine};
+use crate::engine::{Actor, Engine, Pause};
 use crate::error::{Error, Result};
 use crate::model::audit::Event;
 use crate::model::job::Cause;
@@ -66,7 +66,7 @@ pub(super) struct Looker {
     broken: HashMap<String, &'static str>,
     impossible: bool,
     /// Nothing is queued: somebody paused everything.
-    paused: bool,
+    paused: Option<Pause>,
 }
 
 impl Looker {
@@ -75,7 +75,7 @@ impl Looker {
         let (watch, broken) = (Watch::default(), HashMap::new());
         let beats = leases::Watch::new(leases::SILENCE);
         let destinations = (everything, None);
-        Looker { engine, watch, beats, everything, destinations, broken, impossible: false, paused: false }
+        Looker { engine, watch, beats, everything, destinations, broken, impossible: false, paused: None }
     }
 
     pub async fn look(&mut self) -> Result<Looked> {
@@ -86,7 +86,7 @@ impl Looker {
             Looked { at: now, queued: 0, waiting: 0, broken: 0, clock_wrong: false, next: None, told: false };
         // What was changed by another daemon holds here too.
         self.engine.reread_settings().await?;
-        self.paused = self.engine.paused().await?.is_some();
+        self.paused = self.engine.paused().await?;
         // By whatever clock: what is left behind by a crash does not wait.
         looked.told |= takeover::look(&mut self.beats, &self.engine).await? > 0;
         let before = std::mem::replace(&mut self.impossible, schedule::impossible(now));
@@ -132,7 +132,8 @@ impl Looker {
         }
         let catalog = self.engine.catalog();
         let (plan, run) = (catalog.next_due_after(now).await?, catalog.next_run_after(now).await?);
-        looked.next = plan.into_iter().chain(run).min();
+        let resumed = self.paused.as_ref().and_then(|pause| pause.until);
+        looked.next = plan.into_iter().chain(run).chain(resumed).min();
         Ok(looked)
     }
 
@@ -219,7 +220,7 @@ impl Looker {
             self.move_on(row, timing).await?;
             return Ok(Judged::Idle);
         };
-        if self.paused && row.timing.next_due.is_some_and(|due| due <= now) {
+        if self.paused.is_some() && row.timing.next_due.is_some_and(|due| due <= now) {
             // It stays due, and all that comes meanwhile becomes one run.
             return Ok(Judged::Waiting);
         }

@@ -1,6 +1,7 @@
 //! The list of backups.
 
-use recoup::catalog::{BackupRow, Filter, Proof};
+use recoup::catalog::{BackupRow, Filter, Of, Proof};
+use recoup::model::user::Role;
 use recoup::model::{Format, Kind, Level};
 
 use super::{Place, after, id, noon};
@@ -195,14 +196,57 @@ pub async fn a_copy_is_forgotten_at_one_place_or_at_all(place: Place) {
 }
 
 pub async fn sums_count_a_backup_once_and_its_copies_each(place: Place) {
-    assert_eq!(place.catalog.sum_backups("").await.unwrap(), (0, 0));
+    let anna = place.account("anna", Role::Operator).await;
+    place.plan(&anna, "shop").await;
+    place.plan(&anna, "blog").await;
+    let catalog = &place.catalog;
+    assert!(catalog.sums(Of::Owner(None)).await.unwrap().is_empty());
     place.put(&copy("A", "disk")).await;
     place.put(&copy("A", "s3")).await;
     place.put(&BackupRow { bytes: 1 << 40, ..copy("B", "disk") }).await;
     place.put(&BackupRow { plan: "blog".into(), ..copy("C", "disk") }).await;
-    assert_eq!(place.catalog.sum_backups("shop").await.unwrap(), (2, 200 + (1 << 40)));
-    assert_eq!(place.catalog.sum_backups("").await.unwrap(), (3, 300 + (1 << 40)));
-    assert_eq!(place.catalog.sum_backups("none").await.unwrap(), (0, 0));
+    place.put(&BackupRow { plan: "gone".into(), ..copy("D", "disk") }).await;
+    let sums = async |of| {
+        let sums = catalog.sums(of).await.unwrap().into_iter();
+        let mut sums: Vec<_> = sums.map(|(plan, sum)| (plan, sum.backups, sum.bytes)).collect();
+        sums.sort();
+        sums
+    };
+    let (blog, gone, shop) = (("blog".into(), 1, 100), ("gone".into(), 1, 100), ("shop".into(), 2, 200 + (1 << 40)));
+    assert_eq!(sums(Of::Owner(None)).await, [blog.clone(), gone, shop.clone()]);
+    assert_eq!(sums(Of::Owner(Some(&anna.id))).await, [blog, shop.clone()]);
+    assert_eq!(sums(Of::Plan("shop")).await, [shop]);
+    assert!(sums(Of::Plan("none")).await.is_empty() && sums(Of::Owner(Some("bert"))).await.is_empty());
+}
+
+pub async fn what_a_plan_can_rely_on_is_told_of_each_destination(place: Place) {
+    let anna = place.account("anna", Role::Operator).await;
+    place.plan(&anna, "shop").await;
+    let at = |n, id: &str| BackupRow { created_at: after(n), verified: Some(Level::Checksum), ..copy(id, "disk") };
+    let all = [
+        at(1, "A"),
+        BackupRow { destination: "s3".into(), verified: Some(Level::Restore), ..at(1, "A") },
+        BackupRow { format: Format::Csv, ..at(2, "B") },
+        BackupRow { damaged: Some("bytes".into()), ..at(3, "C") },
+        BackupRow { verified: None, ..at(4, "D") },
+        BackupRow { kind: Kind::PreRestore, ..at(5, "E") },
+    ];
+    for row in &all {
+        place.put(row).await;
+    }
+    place.put(&BackupRow { verified: None, ..copy("F", "dav") }).await;
+    for of in [Of::Plan("shop"), Of::Owner(Some(&anna.id)), Of::Owner(None)] {
+        let newest = place.catalog.newest_copies(of).await.unwrap();
+        let newest: Vec<_> = newest.iter().map(|copy| (copy.destination.as_str(), copy.created_at)).collect();
+        assert_eq!(newest, [("disk", after(2)), ("s3", after(1))]);
+        assert_eq!(place.catalog.sums(of).await.unwrap()["shop"].relied, Some(after(1)));
+    }
+    place.catalog.forget_backup("D", None).await.unwrap();
+    place.catalog.forget_backup("C", None).await.unwrap();
+    place.catalog.forget_backup("B", None).await.unwrap();
+    let newest = place.catalog.newest_backups(Some(&anna.id)).await.unwrap();
+    assert_eq!(newest, [all[1].clone(), all[0].clone()], "every copy of it");
+    assert!(place.catalog.newest_backups(Some("bert")).await.unwrap().is_empty());
 }
 
 pub async fn a_backup_is_found_by_the_beginning_or_the_end_of_its_id(place: Place) {
@@ -238,5 +282,5 @@ pub async fn two_looks_at_once_end_with_what_both_saw(place: Place) {
     for done in [a, b, c, d] {
         done.unwrap();
     }
-    assert_eq!(catalog.sum_backups("shop").await.unwrap().0, 1200);
+    assert_eq!(catalog.sums(Of::Plan("shop")).await.unwrap()["shop"].backups, 1200);
 }

@@ -66,6 +66,7 @@ macro_rules! catalog_contract {
             backups::pages_show_every_backup_once
             backups::a_copy_is_forgotten_at_one_place_or_at_all
             backups::sums_count_a_backup_once_and_its_copies_each
+            backups::what_a_plan_can_rely_on_is_told_of_each_destination
             backups::a_backup_is_found_by_the_beginning_or_the_end_of_its_id
             backups::two_looks_at_once_end_with_what_both_saw
             audit::the_chain_has_no_gaps_whoever_appends
