@@ -1904,16 +1904,6 @@ export interface components {
              */
             full_on?: string | null;
         };
-        /** @description How far a search came. */
-        FindView: {
-            /** @description Newest first. */
-            items: components["schemas"]["FoundView"][];
-            /** @description How many backups it looked into or passed. */
-            looked: number;
-            /** @description The cursor to go on with; absent when there is no backup left. */
-            next?: string | null;
-            passed: components["schemas"]["PassedView"][];
-        };
         /**
          * @description The shape of a backup's bytes.
          * @enum {string}
@@ -2053,6 +2043,27 @@ export interface components {
             scope: components["schemas"]["Scope"];
             /** @description How: `session`, `token` or `application`. */
             via: string;
+        };
+        /** @description A backup in which the name lies. */
+        NamedBackup: {
+            backup: components["schemas"]["BackupView"];
+            /** @description The first few. */
+            matches: components["schemas"]["MatchView"][];
+            /**
+             * Format: int64
+             * @description How many there are.
+             */
+            total: number;
+        };
+        /** @description How far a search came. */
+        NamedBackups: {
+            /** @description Newest first. */
+            items: components["schemas"]["NamedBackup"][];
+            /** @description How many backups it looked into or passed. */
+            looked: number;
+            /** @description The cursor to go on with; absent when there is no backup left. */
+            next?: string | null;
+            passed: components["schemas"]["PassedBackup"][];
         };
         /** @description The old password and a new one. */
         NewPassword: {
@@ -2326,7 +2337,7 @@ export interface components {
             tables: components["schemas"]["TableView"][];
         };
         /** @description A backup that could not be looked into. */
-        PassedView: {
+        PassedBackup: {
             backup: string;
             /** @description Stable, for scripts. */
             code: string;
@@ -4431,7 +4442,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["FindView"];
+                    "application/json": components["schemas"]["NamedBackups"];
                 };
             };
             /** @description A problem */

@@ -2,11 +2,10 @@
 // when a protected one or the last verified one of a plan is among them.
 import { useState } from 'react';
 import { bytesOf, downloadOf, useBulk, useSpared, type BulkAct } from '../api/backups';
-import { BASE } from '../api/client';
+import { download } from '../api/browse';
 import type { Backup } from '../api/queries';
-import { Button } from '../parts/button';
+import { ChosenActs } from '../parts/chosen';
 import { Confirm, Proof, wantsProof } from '../parts/dialog';
-import { Menu } from '../parts/menu';
 import { Note, titleOf } from '../parts/state';
 import { toast } from '../parts/toast';
 import { TypedDialog } from '../parts/typed';
@@ -35,7 +34,12 @@ export function ChosenBar({ chosen, onDone }: { chosen: Backup[]; onDone: () => 
   const acts = [
     { label: t('chosen.verify'), icon: 'check' as const, act: () => act('verify', chosen) },
     { label: t('backup.protect'), icon: 'lock' as const, act: () => act('protect', chosen) },
-    { label: t('backup.download'), icon: 'download' as const, act: () => download(chosen) },
+    {
+      label: t('backup.download'),
+      icon: 'download' as const,
+      // One after the other, as the browser's own downloads.
+      act: () => chosen.forEach((backup, at) => setTimeout(() => download(downloadOf(backup.id)), at * 400)),
+    },
     { label: t('backup.delete'), icon: 'trash' as const, bad: true, act: () => ask('delete') },
   ];
   const failed = bulk.data?.failed.filter(({ error }) => !wantsProof(error)) ?? [];
@@ -49,37 +53,10 @@ export function ChosenBar({ chosen, onDone }: { chosen: Backup[]; onDone: () => 
           ))}
         </Note>
       )}
-      <div className="chosen spread" role="region" aria-label={t('chosen.bar')}>
-        <p role="status">
-          <strong>{t('chosen.count', { n, size: size(bytes) })}</strong>
-        </p>
-        <div className="buttons">
-          {acts.map(({ label, icon, act, bad }) => (
-            <Button key={label} icon={icon} busy={bulk.isPending} {...(bad && { look: 'danger' as const })} onClick={act}>
-              {label}
-            </Button>
-          ))}
-          <Button look="plain" onClick={onDone}>
-            {t('chosen.none')}
-          </Button>
-        </div>
-        <Menu label={t('chosen.bar')} text={t('chosen.acts')} plain={false} items={[...acts, { label: t('chosen.none'), act: onDone }]} />
-      </div>
+      <ChosenActs label={t('chosen.bar')} count={t('chosen.count', { n, size: size(bytes) })} acts={acts} busy={bulk.isPending} onNone={onDone} />
       {asks === 'delete' && <Delete chosen={chosen} bytes={bytes} busy={bulk.isPending} onClose={() => ask('')} onConfirm={(force) => act('delete', chosen, force)} />}
       <Proof open={asks === 'proof'} onClose={() => ask('')} onProven={() => act('delete', left.backups, left.force)} />
     </>
-  );
-}
-
-/** One after the other, as the browser's own downloads. */
-function download(chosen: Backup[]): void {
-  chosen.forEach((backup, index) =>
-    setTimeout(() => {
-      const link = document.createElement('a');
-      link.href = BASE + downloadOf(backup.id);
-      link.download = '';
-      link.click();
-    }, index * 400),
   );
 }
 

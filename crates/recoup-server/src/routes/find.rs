@@ -93,7 +93,7 @@ impl From<Hit> for MatchView {
 
 /// A backup in which the name lies.
 #[derive(Serialize, ToSchema)]
-struct FoundView {
+struct NamedBackup {
     backup: BackupView,
     /// The first few.
     matches: Vec<MatchView>,
@@ -103,7 +103,7 @@ struct FoundView {
 
 /// A backup that could not be looked into.
 #[derive(Serialize, ToSchema)]
-struct PassedView {
+struct PassedBackup {
     backup: String,
     plan: String,
     #[schema(format = DateTime, value_type = String)]
@@ -116,10 +116,10 @@ struct PassedView {
 
 /// How far a search came.
 #[derive(Serialize, ToSchema)]
-struct FindView {
+struct NamedBackups {
     /// Newest first.
-    items: Vec<FoundView>,
-    passed: Vec<PassedView>,
+    items: Vec<NamedBackup>,
+    passed: Vec<PassedBackup>,
     /// How many backups it looked into or passed.
     looked: usize,
     /// The cursor to go on with; absent when there is no backup left.
@@ -129,12 +129,12 @@ struct FindView {
 /// Finds the backups in which a file, a folder, a table or a part with a name lies, newest first. Looks into 50 backups at
 /// most, and for about ten seconds; `next` goes on.
 #[utoipa::path(get, path = "/files", tag = "backups", security(("session" = ["read"]), ("bearer" = ["read"])),
-    params(FindQuery), responses((status = 200, body = FindView)))]
+    params(FindQuery), responses((status = 200, body = NamedBackups)))]
 async fn find(
     State(app): State<App>,
     caller: Caller,
     Query(asked): Query<FindQuery>,
-) -> Result<Json<FindView>, Problem> {
+) -> Result<Json<NamedBackups>, Problem> {
     caller.may(Scope::Read)?;
     let FindQuery { name, plan, kind, protected, since, until, destination, state, search, cursor: from } = asked;
     let limit = None;
@@ -143,16 +143,16 @@ async fn find(
     let items = found.found.into_iter().filter_map(|(copies, hits)| {
         let backup = views(copies).into_iter().next()?;
         let matches = hits.items.into_iter().map(MatchView::from).collect();
-        Some(FoundView { backup, matches, total: hits.total })
+        Some(NamedBackup { backup, matches, total: hits.total })
     });
-    let passed = found.passed.into_iter().map(|(row, code, text)| PassedView {
+    let passed = found.passed.into_iter().map(|(row, code, text)| PassedBackup {
         backup: row.id,
         plan: row.plan,
         created_at: row.created_at,
         code: code.to_owned(),
         text,
     });
-    Ok(Json(FindView {
+    Ok(Json(NamedBackups {
         items: items.collect(),
         passed: passed.collect(),
         looked: found.looked,

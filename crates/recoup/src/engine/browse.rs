@@ -13,6 +13,7 @@ use crate::browse::bundle::{self, Bundle};
 use crate::browse::{self, Found, Rows, Taken, since};
 use crate::catalog::{BackupRow, Filter};
 use crate::error::{Error, Result};
+use crate::model::Kind;
 
 /// Names of a choice that are recorded.
 const RECORDED: usize = 20;
@@ -105,9 +106,10 @@ impl Engine {
             ..Filter::default()
         };
         let rows = self.catalog.backups(&filter).await?;
-        let Some(good) = rows.iter().find(|row| row.damaged.is_none() && row.foreign.is_none()) else {
-            return Ok(None);
-        };
+        // What was saved before a restore, and what came from elsewhere, need not be all of the plan's data.
+        let whole = |row: &&BackupRow| !matches!(row.kind, Kind::PreRestore | Kind::Upload);
+        let good = rows.iter().filter(whole).find(|row| row.damaged.is_none() && row.foreign.is_none());
+        let Some(good) = good else { return Ok(None) };
         self.catalog.copies(&good.id, who.owner_filter()).await.map(Some)
     }
 

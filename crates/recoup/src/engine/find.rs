@@ -3,7 +3,7 @@
 //!
 //! Not here: what is looked for in one backup ([`crate::browse::find`]).
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -70,7 +70,7 @@ impl Site {
         let began = self.clock.monotonic();
         let (mut search, mut skipped) = (Search::default(), Vec::new());
         // A destination that does not answer is asked once.
-        let mut silent: BTreeSet<String> = BTreeSet::new();
+        let mut silent: BTreeMap<String, (&'static str, String)> = BTreeMap::new();
         let mut known = Known::new();
         for copies in backups {
             if search.looked > 0 && self.clock.monotonic().saturating_sub(began) > PATIENCE {
@@ -79,9 +79,9 @@ impl Site {
             search.looked += 1;
             let Some(first) = copies.first().cloned() else { continue };
             let reached: Vec<BackupRow> =
-                copies.iter().filter(|copy| !silent.contains(&copy.destination)).cloned().collect();
-            if reached.is_empty() {
-                search.passed.push((first, "unreachable", "Its destination does not answer".into()));
+                copies.iter().filter(|copy| !silent.contains_key(&copy.destination)).cloned().collect();
+            if let (true, Some((code, why))) = (reached.is_empty(), silent.get(&first.destination)) {
+                search.passed.push((first, code, why.clone()));
                 continue;
             }
             let (hits, passed_over) = self.first_good(&reached, |_, copy| {
@@ -94,7 +94,8 @@ impl Site {
                 Ok(_) => {}
                 Err(error) => {
                     if error.kind() == ErrorKind::Unreachable {
-                        silent.extend(reached.into_iter().map(|copy| copy.destination));
+                        let why = || (error.code(), told(&error));
+                        silent.extend(reached.into_iter().map(|copy| (copy.destination, why())));
                     }
                     search.passed.push((first, error.code(), told(&error)));
                 }
