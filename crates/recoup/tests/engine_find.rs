@@ -296,6 +296,7 @@ async fn several_files_are_put_back_and_that_is_taken_back() {
     }
     assert_eq!(read("lost.jpg"), None);
     // What was saved before the restore holds three files, and is not what a folder is compared with.
+    fs::write(at("four.jpg"), [4; 3000]).unwrap();
     let next = back_up(&desk).await;
     assert_eq!(since(&desk, &next, "").await.1, Some(id));
 }
