@@ -13,9 +13,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use engine_kit::{Desk, SHOP, good};
-use recoup::browse::Found;
 use recoup::browse::find::What;
 use recoup::browse::since::Since;
+use recoup::browse::{self, Found};
 use recoup::catalog::Filter;
 use recoup::engine::{Actor, Search};
 use recoup::model::EntryKind;
@@ -299,4 +299,37 @@ async fn several_files_are_put_back_and_that_is_taken_back() {
     fs::write(at("four.jpg"), [4; 3000]).unwrap();
     let next = back_up(&desk).await;
     assert_eq!(since(&desk, &next, "").await.1, Some(id));
+}
+
+#[tokio::test]
+async fn a_download_of_damaged_bytes_breaks_off_before_its_end() {
+    let desk = desk("files", false).await;
+    fs::write(pictures(&desk).join("marked"), "a mark that is stored").unwrap();
+    let id = back_up(&desk).await;
+    let paths = vec!["marked".to_owned()];
+    let bundle = desk.engine.open_bundle(&Actor::daemon(), &id, "pictures", paths).await.unwrap();
+    let folder = fs::read_dir(desk.path().join("backups/shop")).unwrap().map(|entry| entry.unwrap().path());
+    let archive = folder.into_iter().find(|path| path.extension().is_some_and(|end| end == "zip")).unwrap();
+    let whole = fs::read(&archive).unwrap();
+    let at = whole.windows(6).position(|window| window == b"a mark").unwrap();
+    let file = fs::File::options().write(true).open(&archive).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, b"A", at as u64).unwrap();
+    let (length, mut bytes) = (bundle.bytes, Vec::new());
+    assert_eq!(bundle.write(&mut bytes, &Context::quiet()).unwrap_err().code(), "backup_corrupted");
+    assert!((bytes.len() as u64) < length);
+}
+
+#[tokio::test]
+async fn what_would_have_to_be_fetched_for_long_is_not_searched_by_itself() {
+    for (layout, sealed) in KINDS {
+        let desk = desk(layout, sealed).await;
+        back_up(&desk).await;
+        let store = desk.engine.store("here").unwrap();
+        let mut manifest = store.list(Some("shop")).unwrap().backups[0].manifest.clone();
+        assert!(browse::at_a_glance(store.as_ref(), &manifest).is_ok());
+        manifest.objects[0].bytes = 300 << 20;
+        let looked = browse::at_a_glance(store.as_ref(), &manifest).map_err(|error| error.code());
+        let lies_there = layout == "files" && !sealed;
+        assert_eq!(looked, if lies_there { Ok(()) } else { Err("too_large_to_search") }, "{layout} {sealed}");
+    }
 }

@@ -104,3 +104,43 @@ pub fn end(members: u64, size: u64, start: u64) -> Vec<u8> {
     end.extend_from_slice(&[0; 2]);
     end
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::fs::File;
+    use std::os::unix::fs::FileExt;
+
+    use super::*;
+
+    fn member(name: &str, size: u64) -> Member {
+        Member { name: name.to_owned(), mode: 0o100_644, mtime_ns: 1_000_000_000_000_000_000, crc: 0, size }
+    }
+
+    #[test]
+    fn more_than_4_gib_and_more_than_65535_members_are_told_in_zip64() {
+        let mut members = vec![member("large", 5 << 30), member("behind it", 0)];
+        members.extend((0..70_000).map(|n| member(&format!("{n}.txt"), 0)));
+        let file = tempfile::tempfile().unwrap();
+        let (mut start, mut directory) = (0, Vec::new());
+        for member in &members {
+            let head = member.local().unwrap();
+            file.write_all_at(&head, start).unwrap();
+            directory.extend(member.central(start).unwrap());
+            start += head.len() as u64 + member.size;
+        }
+        let end = end(members.len() as u64, directory.len() as u64, start);
+        file.write_all_at(&[directory, end].concat(), start).unwrap();
+        let read = |file: File| zip::ZipArchive::new(file).unwrap();
+        let mut zip = read(file);
+        assert_eq!(zip.len(), 70_002);
+        assert_eq!(zip.by_name("large").unwrap().size(), 5 << 30);
+        let behind = zip.by_name("behind it").unwrap();
+        assert!(behind.header_start() > 5 << 30 && behind.unix_mode() == Some(0o100_644));
+    }
+
+    #[test]
+    fn a_name_that_zip_cannot_have_is_an_error() {
+        assert_eq!(member(&"x".repeat(70_000), 0).local().unwrap_err().code(), "name_too_long");
+    }
+}
