@@ -45,7 +45,7 @@ ui-check: ui/node_modules/.of-lock
 
 # In Debian's Chromium, on a daemon with real data. What is about speed is measured by bench-ui. The walk through all pages waits
 # for the browser most of the time, so it goes beside the others.
-UI_TESTS ?= below clock crash data demo inside journeys live pace pairs plans sign-in size weight
+UI_TESTS ?= below clock crash data demo files inside journeys live pace pairs plans sign-in size weight
 UI_RUN = CARGO_TARGET_DIR="$(abspath $(TARGET))" node ui/test/run.mjs
 ui-test: ui packages
 	$(CARGO) build --quiet -p recoup-cli

@@ -220,6 +220,7 @@ fn operations(daemon: &Daemon) -> Vec<String> {
         "/channels/{name}/try",
         "/backups/{id}/files",
         "/backups/{id}/file",
+        "/backups/{id}/selection",
         "/backups/{id}/tables/{table}",
         "/look",
         "/look/databases",

@@ -1,10 +1,16 @@
 //! The verb *browse*: what is in a backup, looked at without restoring it: one folder of a tree, one file, the first rows
 //! of a table. A name that a caller gives is compared with the names in the backup; none is ever used as a path.
 //!
-//! Not here: which copy is read (the engine), and what a secret is ([`crate::source::settings`]).
+//! Not here: several files as one ZIP ([`bundle`]), names in many backups ([`find`]), what is new since the backup before
+//! ([`since`]), which copy is read (the engine), and what a secret is ([`crate::source::settings`]).
+
+pub mod bundle;
+pub mod find;
+pub mod since;
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -23,6 +29,8 @@ use crate::sqlite::open::open_private;
 use crate::sqlite::schema::{failed, quote};
 use crate::store::{Listed, Store};
 
+/// What may have to be fetched, decrypted or put together only to look for names in it. More is opened on purpose.
+const GLANCE: u64 = 256 << 20;
 /// Things of one folder, or found by a search, that are listed at most.
 const LISTED: usize = 1000;
 /// Characters of a cell that are shown.
@@ -45,6 +53,10 @@ pub struct Item {
     pub modified: Option<Timestamp>,
     /// Where a link points.
     pub target: Option<String>,
+    /// What has become of it since the backup before, where that was asked.
+    pub since: Option<since::Since>,
+    /// Of all that lies there, in any order: two lists of this process that have the same hold the same.
+    content: u64,
 }
 
 /// What was found.
@@ -111,6 +123,31 @@ fn fetched(store: &dyn Store, manifest: &Manifest, part: &Part, scratch: &Path, 
     store.fetch(manifest, object, scratch, context)
 }
 
+/// The archive that a tree lies in. Errors: `not_a_folder`.
+fn tree(
+    store: &dyn Store,
+    manifest: &Manifest,
+    part: &Part,
+    scratch: &Path,
+    context: &Context,
+) -> Result<ArchiveReader> {
+    if part.directory.is_none() || manifest.format != Format::Archive {
+        return Err(Error::usage("not_a_folder", format!("{} is not a folder", part.name)));
+    }
+    ArchiveReader::open(&fetched(store, manifest, part, scratch, context)?)
+}
+
+/// Refuses a backup that would have to be fetched for long before its names can be read. Errors: `too_large_to_search`.
+pub fn at_a_glance(store: &dyn Store, manifest: &Manifest) -> Result<()> {
+    let bytes = manifest.objects.iter().map(|object| object.bytes).sum::<u64>();
+    let lies_there = manifest.encryption.is_none() && manifest.history.is_none() && store.staging_root().is_some();
+    if lies_there || bytes <= GLANCE {
+        return Ok(());
+    }
+    let text = format!("{} MiB would have to be fetched first, more than {} MiB", bytes >> 20, GLANCE >> 20);
+    Err(Error::new(ErrorKind::Failed, "too_large_to_search", text).hint("browse this backup and search in it"))
+}
+
 /// The things of one folder of a tree (`""` is its root), or with `search` everything below it that has this in its name,
 /// whether in capitals or not. Errors: `part_missing`, `file_missing`, `not_a_folder`.
 pub fn list(
@@ -123,11 +160,8 @@ pub fn list(
 ) -> Result<Found> {
     let manifest = &listed.manifest;
     let part = part(manifest, name)?;
-    if part.directory.is_none() || manifest.format != Format::Archive {
-        return Err(Error::usage("not_a_folder", format!("{name} is not a folder")));
-    }
     let _held = store.hold(manifest)?;
-    let mut reader = ArchiveReader::open(&fetched(store, manifest, part, scratch, context)?)?;
+    let mut reader = tree(store, manifest, part, scratch, context)?;
     let inside = if folder.is_empty() { String::new() } else { format!("{folder}/") };
     let search = search.map(str::to_lowercase);
     let mut found: BTreeMap<(bool, String), Item> = BTreeMap::new();
@@ -151,11 +185,13 @@ pub fn list(
                 let key = (false, own.to_owned());
                 if let Some(above) = found.get_mut(&key) {
                     above.bytes += entry.size;
+                    above.content = above.content.wrapping_add(content(&entry));
                     above.files += u64::from(is_file(&entry));
                     continue;
                 }
                 let shape = Entry { kind: EntryKind::Directory, target: None, mtime_ns: 0, ..entry.clone() };
-                let above = Item { files: u64::from(is_file(&entry)), ..item(&shape, own, format!("{inside}{own}")) };
+                let (files, content) = (u64::from(is_file(&entry)), content(&entry));
+                let above = Item { files, content, ..item(&shape, own, format!("{inside}{own}")) };
                 (key, above)
             }
             (None, None) => ((entry.kind != EntryKind::Directory, rest.to_owned()), item(&entry, rest, path.clone())),
@@ -179,7 +215,18 @@ fn is_file(entry: &Entry) -> bool {
 fn item(entry: &Entry, name: &str, path: String) -> Item {
     let modified = Timestamp::from_nanosecond(i128::from(entry.mtime_ns)).ok().filter(|_| entry.mtime_ns != 0);
     let target = entry.target.as_ref().map(|target| escape(&target.0));
-    Item { name: name.to_owned(), path, kind: entry.kind, bytes: entry.size, files: 0, modified, target }
+    // A folder's own time and mode say nothing about what lies in it.
+    let content = if entry.kind == EntryKind::Directory { 0 } else { content(entry) };
+    let (name, kind, bytes) = (name.to_owned(), entry.kind, entry.size);
+    Item { name, path, kind, bytes, files: 0, modified, target, since: None, content }
+}
+
+/// What an entry is and where it lies, as a number: by its SHA-256, where it has one, else by its time.
+fn content(entry: &Entry) -> u64 {
+    let mut hash = DefaultHasher::new();
+    let time = if entry.sha256.is_none() && is_file(entry) { entry.mtime_ns } else { 0 };
+    (&entry.path, entry.kind, entry.size, &entry.sha256, &entry.target, time).hash(&mut hash);
+    hash.finish()
 }
 
 /// One file of a tree, or a part that is one file (`path` is empty then): taken out into `scratch`, compared with its

@@ -36,10 +36,11 @@ export function useBackupPages(filter: BackupFilter) {
   });
 }
 
-export const useBackup = (id: string) =>
+export const useBackup = (id: string | undefined) =>
   useQuery({
     queryKey: ['backups', id],
-    queryFn: () => body(api.GET('/api/v1/backups/{id}', { params: { path: { id } } })),
+    enabled: id !== undefined,
+    queryFn: () => body(api.GET('/api/v1/backups/{id}', { params: { path: { id: id ?? '' } } })),
   });
 
 /** The newest backup of a plan before an instant. */

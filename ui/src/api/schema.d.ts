@@ -209,6 +209,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/backups/{id}/selection": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Downloads files and folders of a backup as one ZIP. Symbolic links are left out. */
+        get: operations["backups_selection"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/backups/{id}/tables/{table}": {
         parameters: {
             query?: never;
@@ -473,6 +490,26 @@ export interface paths {
         };
         /** Tells what happens to one's runs; an admin sees everybody's. */
         get: operations["runs_all_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Finds the backups in which a file, a folder, a table or a part with a name lies, newest first. Looks into 50 backups at
+         *     most, and for about ten seconds; `next` goes on.
+         */
+        get: operations["backups_find"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1511,6 +1548,14 @@ export interface components {
             protected: boolean;
             verified?: components["schemas"]["Level"] | null;
         };
+        /** @description The backup that a folder was compared with. */
+        BeforeView: {
+            backup: string;
+            /** Format: date-time */
+            created_at: string;
+            /** @description Why they could not be compared. */
+            not_compared?: string | null;
+        };
         /** @description What happened and what is to come. */
         CalendarView: {
             /** @description Days with runs that ended, from the log of runs; what retention removed since does not change them. */
@@ -1808,6 +1853,7 @@ export interface components {
             items: components["schemas"]["FileView"][];
             /** @description There is more than is listed. */
             more: boolean;
+            since_previous?: components["schemas"]["BeforeView"] | null;
         };
         /** @description One thing in a tree. */
         FileView: {
@@ -1827,6 +1873,7 @@ export interface components {
             name: string;
             /** @description Where it lies in the part: what `path` takes. */
             path: string;
+            since?: components["schemas"]["SinceWord"] | null;
             /** @description Where a link points. */
             target?: string | null;
         };
@@ -1970,6 +2017,24 @@ export interface components {
             /** @description Goes into `Authorization: Bearer`. */
             token: string;
         };
+        /**
+         * @description What has the name.
+         * @enum {string}
+         */
+        MatchKind: "part" | "table" | "file" | "directory" | "link";
+        /** @description One thing with the name. */
+        MatchView: {
+            /**
+             * Format: int64
+             * @description Length of a file or part.
+             */
+            bytes: number;
+            kind: components["schemas"]["MatchKind"];
+            /** @description Name of the part. */
+            part: string;
+            /** @description Where it lies in the part; of a table its name, of a part nothing. */
+            path: string;
+        };
         /** @description Who signed in, and what this request may do. */
         Me: {
             /** @description Whether the password was given within five minutes. */
@@ -1981,6 +2046,27 @@ export interface components {
             scope: components["schemas"]["Scope"];
             /** @description How: `session`, `token` or `application`. */
             via: string;
+        };
+        /** @description A backup in which the name lies. */
+        NamedBackup: {
+            backup: components["schemas"]["BackupView"];
+            /** @description The first few. */
+            matches: components["schemas"]["MatchView"][];
+            /**
+             * Format: int64
+             * @description How many there are.
+             */
+            total: number;
+        };
+        /** @description How far a search came. */
+        NamedBackups: {
+            /** @description Newest first. */
+            items: components["schemas"]["NamedBackup"][];
+            /** @description How many backups it looked into or passed. */
+            looked: number;
+            /** @description The cursor to go on with; absent when there is no backup left. */
+            next?: string | null;
+            passed: components["schemas"]["PassedBackup"][];
         };
         /** @description The old password and a new one. */
         NewPassword: {
@@ -2248,6 +2334,17 @@ export interface components {
             sha256: string;
             /** @description Tables of a database with their rows. */
             tables: components["schemas"]["TableView"][];
+        };
+        /** @description A backup that could not be looked into. */
+        PassedBackup: {
+            backup: string;
+            /** @description Stable, for scripts. */
+            code: string;
+            /** Format: date-time */
+            created_at: string;
+            plan: string;
+            /** @description The sentence for people. */
+            text: string;
         };
         /** @description Where the daemon's own things lie. */
         PathsView: {
@@ -2719,6 +2816,11 @@ export interface components {
             /** Format: password */
             password: string;
         };
+        /**
+         * @description What has become of a thing since the backup before.
+         * @enum {string}
+         */
+        SinceWord: "new" | "changed" | "gone";
         /** @description How a destination of a plan stands. */
         StandingView: {
             /**
@@ -3413,6 +3515,8 @@ export interface operations {
                 path?: string;
                 /** @description Everything below the folder with this in its name, instead of the folder. */
                 search?: string;
+                /** @description Of a folder: also what is new, changed and gone since the good backup before. */
+                since_previous?: boolean;
             };
             header?: never;
             path: {
@@ -3485,6 +3589,41 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    backups_selection: {
+        parameters: {
+            query: {
+                /** @description Name of the part. */
+                part: string;
+                /** @description A file or a folder as it was listed, again for each; the empty one is the whole part. */
+                path: string[];
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": number[];
+                };
             };
             /** @description A problem */
             default: {
@@ -4269,6 +4408,54 @@ export interface operations {
                 };
                 content: {
                     "text/event-stream": string;
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    backups_find: {
+        parameters: {
+            query: {
+                /** @description Where the search before stopped. */
+                cursor?: string;
+                /** @description Only those with a copy at the destination of this name. */
+                destination?: string;
+                kind?: components["schemas"]["Kind"];
+                /** @description A piece of the name of a file, a folder, a table or a part, whether in capitals or not. */
+                name: string;
+                /** @description Only of the plan of this name. */
+                plan?: string;
+                /** @description Only protected ones, or only others. */
+                protected?: boolean;
+                /** @description Only those with this in plan, label or id, whether in capitals or not. */
+                search?: string;
+                /** @description Made at this time or later. */
+                since?: string;
+                /** @description Only those of which this is known. */
+                state?: "damaged" | "unverified" | "verified" | "restored";
+                /** @description Made before. */
+                until?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NamedBackups"];
                 };
             };
             /** @description A problem */

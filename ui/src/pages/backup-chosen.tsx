@@ -2,7 +2,7 @@
 // when a protected one or the last verified one of a plan is among them.
 import { useState } from 'react';
 import { bytesOf, downloadOf, useBulk, useSpared, type BulkAct } from '../api/backups';
-import { BASE } from '../api/client';
+import { download } from '../api/browse';
 import type { Backup } from '../api/queries';
 import { ChosenBar } from '../parts/chosen';
 import { Confirm, Proof, wantsProof } from '../parts/dialog';
@@ -34,7 +34,12 @@ export function BackupsChosen({ chosen, onDone }: { chosen: Backup[]; onDone: ()
   const acts = [
     { label: t('chosen.verify'), icon: 'check' as const, act: () => act('verify', chosen) },
     { label: t('backup.protect'), icon: 'lock' as const, act: () => act('protect', chosen) },
-    { label: t('backup.download'), icon: 'download' as const, act: () => download(chosen) },
+    {
+      label: t('backup.download'),
+      icon: 'download' as const,
+      // One after the other, as the browser's own downloads.
+      act: () => chosen.forEach((backup, at) => setTimeout(() => download(downloadOf(backup.id)), at * 400)),
+    },
     { label: t('backup.delete'), icon: 'trash' as const, bad: true, act: () => ask('delete') },
   ];
   const failed = bulk.data?.failed.filter(({ error }) => !wantsProof(error)) ?? [];
@@ -51,18 +56,6 @@ export function BackupsChosen({ chosen, onDone }: { chosen: Backup[]; onDone: ()
       {asks === 'delete' && <Delete chosen={chosen} bytes={bytes} busy={bulk.isPending} onClose={() => ask('')} onConfirm={(force) => act('delete', chosen, force)} />}
       <Proof open={asks === 'proof'} onClose={() => ask('')} onProven={() => act('delete', left.backups, left.force)} />
     </>
-  );
-}
-
-/** One after the other, as the browser's own downloads. */
-function download(chosen: Backup[]): void {
-  chosen.forEach((backup, index) =>
-    setTimeout(() => {
-      const link = document.createElement('a');
-      link.href = BASE + downloadOf(backup.id);
-      link.download = '';
-      link.click();
-    }, index * 400),
   );
 }
 

@@ -10,7 +10,7 @@ import { t } from '../words';
 import { number, size } from '../words/format';
 import { kindOf } from './backup-part';
 import { filesPath, restorePath } from './backup-path';
-
+import { TablesOf } from './backup-tables';
 
 export function Contents({ backup }: { backup: BackupDetail }) {
   const may = useMay();
@@ -61,15 +61,7 @@ export function Contents({ backup }: { backup: BackupDetail }) {
                   <summary>
                     <span>{t('contents.tables', { n: part.tables.length, rows: number(rows) })}</span>
                   </summary>
-                  <Table
-                    caption={t('contents.tables', { n: part.tables.length, rows: number(rows) })}
-                    rows={part.tables}
-                    id={(table) => table.name}
-                    columns={[
-                      { name: t('contents.table'), cell: (table) => <Link to={filesPath(backup.id, { part: part.name, table: table.name })}><bdi>{table.name}</bdi></Link> },
-                      { name: t('contents.rows'), cell: (table) => (table.rows == null ? t('word.unknown') : number(table.rows)), end: true },
-                    ]}
-                  />
+                  <TablesOf part={part} backup={backup} caption={t('contents.tables', { n: part.tables.length, rows: number(rows) })} />
                 </details>
               )}
             </li>

@@ -1,5 +1,6 @@
 // Every backup, newest first. Search and filters are in the address; the server filters, so that pages are whole. Not here:
-// the list itself (backup-list.tsx).
+// the list itself (backup-list.tsx), and those in which a name lies (backup-named.tsx).
+import { useEffect, useState } from 'react';
 import { Link } from 'wouter';
 import { useDestinations, useLater } from '../api/plans';
 import { useCards, useMay, useZone, type Card } from '../api/queries';
@@ -13,6 +14,7 @@ import { Page } from '../shell/page';
 import { t } from '../words';
 import { relative, soon } from '../words/format';
 import { BackupList } from './backup-list';
+import { BackupsNamed } from './backup-named';
 
 const KINDS = ['scheduled', 'manual', 'pre_restore', 'pre_migration', 'upload'] as const;
 const STATES = ['restored', 'verified', 'unverified', 'damaged'] as const;
@@ -38,6 +40,7 @@ export function Backups() {
     ...(search && { search }),
     ...(held && { protected: true }),
   };
+  const named = of('file').trim();
   const rare = RARE.filter((name) => of(name)).length;
   return (
     <Page
@@ -65,22 +68,53 @@ export function Backups() {
           <Check label={t('backups.only_protected')} checked={held} onChange={(event) => set('protected', event.target.checked ? 'yes' : '')} />
         </div>
       </details>
+      <NameSearch name={named} onSearch={(name) => set('file', name)} />
       <section className="card">
-        <BackupList
-          filter={filter}
-          empty={
-            filters.any ? (
-              <Empty action={<Button onClick={filters.clear}>{t('word.clear_filters')}</Button>}>{t('backups.no_match')}</Empty>
-            ) : (
-              <NoneYet plans={cards.data?.plans} />
-            )
-          }
-        />
+        {named ? (
+          <BackupsNamed name={named} filter={filter} />
+        ) : (
+          <BackupList
+            filter={filter}
+            empty={
+              filters.any ? (
+                <Empty action={<Button onClick={filters.clear}>{t('word.clear_filters')}</Button>}>{t('backups.no_match')}</Empty>
+              ) : (
+                <NoneYet plans={cards.data?.plans} />
+              )
+            }
+          />
+        )}
       </section>
       <p>
         <Link to="/backups/trash">{t('trash.link')}</Link>
       </p>
     </Page>
+  );
+}
+
+/** Backups are opened for it, so it begins with a press and not with every letter. */
+function NameSearch({ name, onSearch }: { name: string; onSearch: (name: string) => void }) {
+  const [text, write] = useState(name);
+  useEffect(() => write(name), [name]);
+  return (
+    <form
+      className="source"
+      role="search"
+      onSubmit={(event) => {
+        event.preventDefault();
+        onSearch(text.trim());
+      }}
+    >
+      <TextField label={t('named.field')} type="search" value={text} onChange={(event) => write(event.target.value)} />
+      <Button type="submit" icon="search">
+        {t('named.search')}
+      </Button>
+      {name && (
+        <Button look="plain" onClick={() => onSearch('')}>
+          {t('named.stop')}
+        </Button>
+      )}
+    </form>
   );
 }
 

@@ -86,14 +86,17 @@ function Known({ backup }: { backup: BackupDetail }) {
 
 type WhatProps = { backup: BackupDetail; only: string[]; onChoose: (only: string[]) => void; onShow: () => void; error: Error | null };
 
-/** Everything, or some parts, or single tables. */
+/** A table or a file of a part. */
+const isOf = (piece: string, part: string) => piece.startsWith(`${part}:`) || piece.startsWith(`${part}/`);
+
+/** Everything, or some parts, or single tables, or files that were chosen where they are looked at. */
 function What({ backup, only, onChoose, onShow, error }: WhatProps) {
   const [some, setSome] = useState(only.length > 0);
   const [wrong, setWrong] = useState(false);
   const has = (name: string) => only.includes(name);
   const set = (name: string, on: boolean) => {
-    // A whole part and its tables exclude each other.
-    const rest = only.filter((one) => one !== name && !one.startsWith(`${name}:`) && !(name.startsWith(`${one}:`) && on));
+    // A whole part and its pieces exclude each other.
+    const rest = only.filter((one) => one !== name && !isOf(one, name) && !(isOf(name, one) && on));
     onChoose(on ? [...rest, name] : rest);
     setWrong(false);
   };
@@ -139,6 +142,15 @@ function What({ backup, only, onChoose, onShow, error }: WhatProps) {
                   checked={has(part.name)}
                   onChange={(event) => set(part.name, event.target.checked)}
                 />
+                {part.files != null && !has(part.name) && only.some((one) => isOf(one, part.name)) && (
+                  <div className="pieces">
+                    {only
+                      .filter((one) => isOf(one, part.name))
+                      .map((one) => (
+                        <Check key={one} label={<bdi>{one.slice(part.name.length + 1)}</bdi>} checked onChange={() => set(one, false)} />
+                      ))}
+                  </div>
+                )}
                 {part.tables.length > 0 && !has(part.name) && (
                   <details className="fold" open={only.some((one) => one.startsWith(`${part.name}:`))}>
                     <summary>

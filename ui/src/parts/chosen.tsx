@@ -1,16 +1,26 @@
 // The bar below a table in which rows can be chosen: how many, what can be done with them, and for which of them it did not
-// work. Buttons where there is room, else a menu. Not here: what is done (backup-chosen.tsx, plans-chosen.tsx).
+// work. It stays in sight; buttons where there is room, else a menu. Not here: what is done (backup-chosen.tsx, …).
+import type { ReactNode } from 'react';
 import { t } from '../words';
 import { Button } from './button';
 import type { IconName } from './icon';
 import { Menu } from './menu';
 import { Note } from './state';
 
-type Act = { label: string; icon: IconName; bad?: boolean; disabled?: boolean; act: () => void };
-/** `failed` has a title and a line for each reason. */
-type Props = { label: string; count: string; acts: Act[]; busy: boolean; failed: { title: string; lines: string[] } | false; onNone: () => void };
+export type ChosenAct = { label: string; icon: IconName; bad?: boolean; disabled?: boolean; act: () => void };
+type Props = {
+  label: string;
+  count: string;
+  acts: ChosenAct[];
+  busy?: boolean;
+  /** A title and a line for each reason. */
+  failed?: { title: string; lines: string[] } | false;
+  onNone: () => void;
+  /** What is to be known before. */
+  children?: ReactNode;
+};
 
-export function ChosenBar({ label, count, acts, busy, failed, onNone }: Props) {
+export function ChosenBar({ label, count, acts, busy = false, failed = false, onNone, children }: Props) {
   return (
     <>
       {failed && (
@@ -22,9 +32,12 @@ export function ChosenBar({ label, count, acts, busy, failed, onNone }: Props) {
         </Note>
       )}
       <div className="chosen spread" role="region" aria-label={label}>
-        <p role="status">
-          <strong>{count}</strong>
-        </p>
+        <div className="stack tight">
+          <p role="status">
+            <strong>{count}</strong>
+          </p>
+          {children}
+        </div>
         <div className="buttons">
           {acts.map(({ label, icon, act, bad, disabled }) => (
             <Button key={label} icon={icon} busy={busy} disabled={disabled} {...(bad && { look: 'danger' as const })} onClick={act}>

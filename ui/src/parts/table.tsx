@@ -33,8 +33,8 @@ type Props<Row> = {
   actName?: string;
   /** `act` has words: on a card it is the last line, not beside the title. */
   actWords?: boolean;
-  /** Rows can be chosen; `name` tells one to those who listen. */
-  chosen?: Chosen & { name: (row: Row) => string };
+  /** Rows can be chosen, where `can` says so; `name` tells one to those who listen. */
+  chosen?: Chosen & { name: (row: Row) => string; can?: (row: Row) => boolean };
   /** How rows are put in order, where columns have `sort`. */
   sorting?: Sorting;
 };
@@ -43,9 +43,11 @@ export function Table<Row>({ caption, rows, id, columns, act, actName, actWords 
   const known = new Map((sorting ? inOrder(rows, columns, sorting.by) : rows).map((row) => [id(row), row]));
   const [title, ...others] = columns;
   if (!title) return null;
+  const can = (row: Row) => chosen?.can?.(row) ?? true;
+  const choosable = [...known].filter(([, row]) => can(row)).map(([key]) => key);
   const all = chosen && {
-    checked: known.size > 0 && [...known.keys()].every((key) => chosen.ids.has(key)),
-    onChange: (event: ChangeEvent<HTMLInputElement>) => chosen.choose(new Set(event.target.checked ? known.keys() : [])),
+    checked: choosable.length > 0 && choosable.every((key) => chosen.ids.has(key)),
+    onChange: (event: ChangeEvent<HTMLInputElement>) => chosen.choose(new Set(event.target.checked ? choosable : [])),
   };
   return (
     <>
@@ -88,8 +90,12 @@ export function Table<Row>({ caption, rows, id, columns, act, actName, actWords 
                 {chosen ? (
                   <span className="pick">
                     <label>
-                      <input type="checkbox" checked={chosen.ids.has(key)} onChange={() => chosen.choose(without(chosen.ids, key))} />
-                      <span className="hidden">{t('table.choose', { name: chosen.name(row) })}</span>
+                      {can(row) && (
+                        <>
+                          <input type="checkbox" checked={chosen.ids.has(key)} onChange={() => chosen.choose(without(chosen.ids, key))} />
+                          <span className="hidden">{t('table.choose', { name: chosen.name(row) })}</span>
+                        </>
+                      )}
                     </label>
                     {title.cell(row)}
                   </span>

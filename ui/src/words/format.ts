@@ -18,6 +18,12 @@ export function number(value: number): string {
   return new Intl.NumberFormat(language()).format(value);
 }
 
+/** How many more or fewer: +3, −2, ±0. */
+export function difference(value: number): string {
+  if (value === 0) return `±${number(0)}`;
+  return new Intl.NumberFormat(language(), { signDisplay: 'always' }).format(value).replace('-', '−');
+}
+
 const STEPS: [Intl.RelativeTimeFormatUnit, number][] = [
   ['year', 365 * 86400],
   ['month', 30 * 86400],

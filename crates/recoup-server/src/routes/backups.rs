@@ -114,36 +114,54 @@ pub fn views(rows: Vec<BackupRow>) -> Vec<BackupView> {
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-struct BackupsQuery {
+pub(super) struct BackupsQuery {
     /// Only of the plan of this name.
-    plan: Option<String>,
-    kind: Option<KindWord>,
+    pub plan: Option<String>,
+    pub kind: Option<KindWord>,
     /// Only protected ones, or only others.
-    protected: Option<bool>,
+    pub protected: Option<bool>,
     /// Made at this time or later.
     #[param(format = DateTime, value_type = Option<String>)]
-    since: Option<Timestamp>,
+    pub since: Option<Timestamp>,
     /// Made before.
     #[param(format = DateTime, value_type = Option<String>)]
-    until: Option<Timestamp>,
+    pub until: Option<Timestamp>,
     /// Only those with a copy at the destination of this name.
-    destination: Option<String>,
+    pub destination: Option<String>,
     /// Only those of which this is known.
     #[param(inline)]
-    state: Option<ProofWord>,
+    pub state: Option<ProofWord>,
     /// Only those with this in plan, label or id, whether in capitals or not.
-    search: Option<String>,
+    pub search: Option<String>,
     /// Where the page before ended.
-    cursor: Option<String>,
+    pub cursor: Option<String>,
     /// At most so many; 100 when absent.
     #[param(minimum = 1, maximum = 500)]
-    limit: Option<u16>,
+    pub limit: Option<u16>,
+}
+
+impl BackupsQuery {
+    pub fn filter(self) -> Result<Filter, Problem> {
+        Ok(Filter {
+            owner: None,
+            plan: self.plan,
+            kind: self.kind.map(Kind::from),
+            protected: self.protected,
+            since: self.since,
+            until: self.until,
+            destination: self.destination,
+            proof: self.state.map(Proof::from),
+            search: self.search.filter(|words| !words.is_empty()),
+            after: self.cursor.as_deref().map(position).transpose()?,
+            limit: 0,
+        })
+    }
 }
 
 /// What is known of a backup from its copies.
 #[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum ProofWord {
+pub(super) enum ProofWord {
     /// A copy was found damaged.
     Damaged,
     /// No copy was verified.
@@ -178,19 +196,7 @@ async fn list(
 ) -> Result<Json<Page<BackupView>>, Problem> {
     caller.may(Scope::Read)?;
     let (limit, actor) = (limit(asked.limit)?, caller.actor());
-    let mut filter = Filter {
-        owner: actor.owner_filter().map(str::to_owned),
-        plan: asked.plan,
-        kind: asked.kind.map(Kind::from),
-        protected: asked.protected,
-        since: asked.since,
-        until: asked.until,
-        destination: asked.destination,
-        proof: asked.state.map(Proof::from),
-        search: asked.search.filter(|words| !words.is_empty()),
-        after: asked.cursor.as_deref().map(position).transpose()?,
-        limit: 0,
-    };
+    let mut filter = Filter { owner: actor.owner_filter().map(str::to_owned), ..asked.filter()? };
     // Rows are copies: read on until there are enough backups, whole ones.
     let mut rows: Vec<BackupRow> = Vec::new();
     loop {
@@ -215,8 +221,12 @@ async fn list(
         rows.extend(copies);
         filter.after = Some(last);
     }
-    let cursor = |view: &BackupView| format!("{}-{}", view.created_at.as_millisecond(), view.id);
-    Ok(Json(Page::cut(views(rows), limit, cursor)))
+    Ok(Json(Page::cut(views(rows), limit, |view: &BackupView| cursor(view.created_at, &view.id))))
+}
+
+/// Where a page ends that ends with this backup.
+pub(super) fn cursor(at: Timestamp, id: &str) -> String {
+    format!("{}-{id}", at.as_millisecond())
 }
 
 /// A cursor as we gave it.

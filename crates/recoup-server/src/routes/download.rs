@@ -68,9 +68,14 @@ async fn download(
 /// So many bytes from where the file stands, as an attachment of a name.
 pub(super) fn bytes(status: StatusCode, file: tokio::fs::File, length: u64, name: &str) -> Response {
     let body = Body::from_stream(ReaderStream::with_capacity(file.take(length), 64 << 10));
+    attached(status, body, length, "application/octet-stream", name)
+}
+
+/// A body of so many bytes as an attachment of a name.
+pub(super) fn attached(status: StatusCode, body: Body, length: u64, kind: &str, name: &str) -> Response {
     let mut answer = (status, body).into_response();
     let headers = [
-        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
+        (header::CONTENT_TYPE, kind.to_owned()),
         (header::CONTENT_LENGTH, length.to_string()),
         (header::CONTENT_DISPOSITION, attachment(name)),
     ];

@@ -8,6 +8,7 @@ mod charts;
 mod declared;
 mod docs;
 mod download;
+mod find;
 mod health;
 mod look;
 mod metrics;
@@ -85,6 +86,7 @@ fn long() -> OpenApiRouter<App> {
         .merge(runs::streams())
         .merge(backups::streams())
         .merge(browse::routes())
+        .merge(find::routes())
         .merge(download::routes())
         .merge(retention::streams())
         .merge(places::streams())

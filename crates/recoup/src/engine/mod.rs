@@ -16,6 +16,7 @@ mod connect;
 mod copies;
 mod destinations;
 mod fence;
+mod find;
 mod interrupted;
 mod list;
 mod look;
@@ -51,10 +52,12 @@ use tokio::sync::broadcast;
 
 pub use actor::Actor;
 pub use added::{Declared, DeclaredKind};
+pub use browse::Before;
 pub use charts::Filled;
 #[cfg(feature = "remote")]
 pub use connect::Connection;
 pub use destinations::{Adopted, TestStep};
+pub use find::Search;
 pub use look::{Found, Looked, Sight};
 pub use pause::Pause;
 pub use request::Work;

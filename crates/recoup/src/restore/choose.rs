@@ -32,8 +32,8 @@ pub struct Choice<'a> {
     pub piece: Piece,
 }
 
-/// The parts that `only` names: `shop`, `shop:orders` (a table), `pictures/a/b.jpg` (a file). All that the backup
-/// holds when `only` is empty.
+/// The parts that `only` names: `shop`, `shop:orders` (a table), `pictures/a/b.jpg` (a file, and others of the same tree
+/// beside it). All that the backup holds when `only` is empty.
 pub fn choose<'a>(manifest: &'a Manifest, only: &[String]) -> Result<Vec<Choice<'a>>> {
     if only.is_empty() {
         return Ok(manifest.parts.iter().map(|part| Choice { part, piece: Piece::Whole }).collect());
@@ -45,7 +45,9 @@ pub fn choose<'a>(manifest: &'a Manifest, only: &[String]) -> Result<Vec<Choice<
             let text = format!("{wanted} was not there when the backup was made");
             return Err(Error::new(ErrorKind::NotFound, "part_missing", text));
         }
-        if let Some(other) = chosen.iter().find(|other| other.part.name == choice.part.name) {
+        // Several files of a tree stand beside each other; everything else has room for one piece.
+        let apart = |other: &Choice<'_>| matches!((&other.piece, &choice.piece), (Piece::File(one), Piece::File(two)) if one != two);
+        if let Some(other) = chosen.iter().find(|other| other.part.name == choice.part.name && !apart(other)) {
             let text = format!("{} is named twice", other.part.name);
             return Err(Error::usage("named_twice", text).hint("restore the pieces one after the other"));
         }

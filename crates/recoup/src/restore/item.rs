@@ -138,11 +138,36 @@ impl Items {
         Ok(path)
     }
 
+    /// A name of its own for one of several files of a part: in the safety backup each is a part.
+    fn free_name(&self, part: &str, choices: &[(Choice<'_>, Option<PathBuf>)]) -> String {
+        if self.items.iter().all(|item| item.name != part) {
+            return part.to_owned();
+        }
+        let taken = |name: &str| {
+            let known = self.items.iter().any(|item| item.name == name);
+            known || choices.iter().any(|(choice, _)| choice.part.name == name)
+        };
+        let mut number = 2;
+        loop {
+            let name = format!("{}-{number}", cut(part));
+            if !taken(&name) {
+                return name;
+            }
+            number += 1;
+        }
+    }
+
     /// A free path in a stage.
     pub fn free(&mut self, stage: &Path, what: &str) -> PathBuf {
         self.number += 1;
         stage.join(format!("{what}-{}", self.number))
     }
+}
+
+/// A name that stays below 255 bytes with a number behind it.
+fn cut(name: &str) -> &str {
+    let end = (0..=name.len().min(240)).rev().find(|at| name.is_char_boundary(*at));
+    &name[..end.unwrap_or(0)]
 }
 
 /// Makes and proves the new data of everything that is chosen. `undo` also takes away what was not there.
@@ -192,7 +217,8 @@ pub fn prepare(
         } else {
             make(opened, choice, &target, &staged, stays, busy, &mut items, &stage, context)?
         };
-        items.items.push(Item { name: part.name.clone(), kind: part.kind, target, staged, way, stage });
+        let name = items.free_name(&part.name, choices);
+        items.items.push(Item { name, kind: part.kind, target, staged, way, stage });
     }
     for (choice, _) in settings {
         super::derive::settings(opened, choice, ask, &mut items, context)?;

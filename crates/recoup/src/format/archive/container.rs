@@ -13,7 +13,7 @@ use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::CHUNK;
+use super::{CHUNK, stream};
 
 pub(super) const LOCAL: u32 = 0x0403_4b50;
 pub(super) const CENTRAL: u32 = 0x0201_4b50;
@@ -197,26 +197,7 @@ impl Container {
                 n => self.out.write(&chunk[..n])?,
             }
         }
-        let mut end = Vec::new();
-        if self.members >= u64::from(u16::MAX) || start >= u64::from(IN_64) || size >= u64::from(IN_64) {
-            let at = self.out.position();
-            end.extend_from_slice(&END_64.to_le_bytes());
-            end.extend_from_slice(&44_u64.to_le_bytes());
-            [3 << 8 | 45, 45_u16].iter().for_each(|n| end.extend_from_slice(&n.to_le_bytes()));
-            end.extend_from_slice(&[0; 8]);
-            [self.members, self.members, size, start].iter().for_each(|n| end.extend_from_slice(&n.to_le_bytes()));
-            end.extend_from_slice(&LOCATOR_64.to_le_bytes());
-            end.extend_from_slice(&[0; 4]);
-            end.extend_from_slice(&at.to_le_bytes());
-            end.extend_from_slice(&1_u32.to_le_bytes());
-        }
-        end.extend_from_slice(&END.to_le_bytes());
-        end.extend_from_slice(&[0; 4]);
-        let members = u16::try_from(self.members).unwrap_or(u16::MAX);
-        [members, members].iter().for_each(|n| end.extend_from_slice(&n.to_le_bytes()));
-        [size, start].iter().for_each(|n| end.extend_from_slice(&u32::try_from(*n).unwrap_or(IN_64).to_le_bytes()));
-        end.extend_from_slice(&[0; 2]);
-        self.out.write(&end)?;
+        self.out.write(&stream::end(self.members, size, start))?;
         self.out.flush()?;
         self.out.file.sync_all()
     }
@@ -342,13 +323,13 @@ impl Out {
     }
 }
 
-fn extra_64(to: &mut Vec<u8>, numbers: &[u64]) {
+pub(super) fn extra_64(to: &mut Vec<u8>, numbers: &[u64]) {
     to.extend_from_slice(&EXTRA_64.to_le_bytes());
     to.extend_from_slice(&(8 * numbers.len() as u16).to_le_bytes());
     numbers.iter().for_each(|n| to.extend_from_slice(&n.to_le_bytes()));
 }
 
-fn stamp(mtime_ns: i64) -> Vec<u8> {
+pub(super) fn stamp(mtime_ns: i64) -> Vec<u8> {
     let Ok(seconds) = i32::try_from(mtime_ns.div_euclid(1_000_000_000)) else { return Vec::new() };
     if mtime_ns == 0 {
         return Vec::new();
@@ -361,7 +342,7 @@ fn stamp(mtime_ns: i64) -> Vec<u8> {
 }
 
 /// Date and time as DOS has them: UTC, two seconds, from 1980 to 2107.
-fn dos(mtime_ns: i64) -> (u16, u16) {
+pub(super) fn dos(mtime_ns: i64) -> (u16, u16) {
     let first = (1 << 5 | 1, 0);
     let Ok(at) = Timestamp::from_second(mtime_ns.div_euclid(1_000_000_000)) else { return first };
     let at = at.to_zoned(TimeZone::UTC);

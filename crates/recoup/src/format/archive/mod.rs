@@ -11,6 +11,7 @@ pub mod listing;
 pub mod member;
 pub mod policy;
 pub mod reader;
+pub(crate) mod stream;
 pub mod text;
 pub mod unpack;
 pub mod writer;

@@ -168,6 +168,11 @@ impl ArchiveReader {
         }
     }
 
+    /// Length and CRC-32 of a member, as the directory says.
+    pub(crate) fn measure(&self, name: &str) -> Result<(u64, u32)> {
+        self.member(name).map(|member| (member.size, member.crc))
+    }
+
     /// Reads a member to its end; `each` gets every chunk. Returns length and SHA-256.
     pub fn read_member(
         &mut self,
