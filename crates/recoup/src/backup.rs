@@ -5,6 +5,8 @@
 //!
 //! Not here: locking plans, recording runs, retention, telling people; the verbs know no catalog.
 
+mod late;
+mod pack;
 mod unchanged;
 
 use std::path::PathBuf;
@@ -18,12 +20,11 @@ use crate::hooks::{self, Hook, Occasion};
 use crate::model::audit::Head;
 use crate::model::backup::MADE_BY;
 use crate::model::encryption::Protection;
-use crate::model::{
-    BackupId, Format, Kind, Level, MANIFEST_VERSION, Manifest, Outcome, Part, PartKind, Warning, shrink,
-};
+use crate::model::{BackupId, Format, Kind, Level, MANIFEST_VERSION, Manifest, Outcome, PartKind, Warning, shrink};
 use crate::progress::{Context, Phase};
 use crate::source::{FileId, Presence, Scope, Source, SourceFactory};
 use crate::store::{Listed, Store};
+use pack::pack;
 use unchanged::{again, look, unchanged};
 
 /// What is to be backed up and how.
@@ -149,24 +150,35 @@ pub fn run(request: &Request, stores: &[Arc<dyn Store>], context: &Context) -> R
             state: None,
             same_as: None,
         };
+        // Only where the copy stays where it is until its manifest is put, and has nothing to do with another one.
+        let late = request.format == Format::Database && stores.iter().all(|store| store.compresses());
+        let mut proof = None;
         for (source, presence) in sources.iter_mut().zip(&present) {
-            pack(source.as_mut(), *presence, &mut packer, &scope, &mut manifest)?;
+            proof = pack(source.as_mut(), *presence, &mut packer, &scope, &mut manifest, late)?;
         }
         drop(sources);
         manifest.warnings.extend(resume());
         manifest.warnings.append(&mut keys);
         // A safety backup holds what a restore replaces, which may be less than the plan does.
-        if request.kind != Kind::PreRestore {
-            compare_with_previous(first.as_ref(), &mut manifest);
+        let compare = |manifest: &mut Manifest| {
+            if request.kind != Kind::PreRestore {
+                compare_with_previous(first.as_ref(), manifest);
+            }
+        };
+        if proof.is_none() {
+            compare(&mut manifest);
         }
         let packed = packer.finish(&manifest)?;
         manifest.state = looked.filter(|looked| looked.settled).map(|looked| looked.digest);
         prove(&manifest, &packed, &staging, context)?;
 
         let mut report = Report { manifest, outcome: Outcome::Good, stored: Vec::new(), failed: refused };
-        store(stores, &mut report, |store, manifest| {
-            store.put_objects(manifest, &packed, context)?;
-            publish(store, request, manifest, started, context)
+        late::beside(proof, context, compare, |proven| {
+            store(stores, &mut report, |store, manifest| {
+                store.put_objects(manifest, &packed, context)?;
+                proven(manifest)?;
+                publish(store, request, manifest, started, context)
+            })
         })?;
         Ok(report.judged())
     })
@@ -334,50 +346,6 @@ fn check_space(stores: &[Arc<dyn Store>], request: &Request, databases: u64, all
     }
     // Where there is only one, nothing is copied for nothing.
     unknown.filter(|_| stores.len() == 1).map_or(Ok(()), Err)
-}
-
-fn pack(
-    source: &mut dyn Source,
-    presence: Presence,
-    packer: &mut Packer,
-    scope: &Scope,
-    manifest: &mut Manifest,
-) -> Result<()> {
-    let mut part = Part {
-        name: source.name().to_owned(),
-        kind: source.kind(),
-        path: String::new(),
-        origin: source.origin(),
-        bytes: 0,
-        sha256: String::new(),
-        absent: presence == Presence::Absent,
-        database: None,
-        directory: None,
-        settings: None,
-        file: None,
-    };
-    if presence == Presence::Present {
-        // A database is checked first and says itself when its packing begins.
-        scope.context.observer.phase(Phase::Pack, source.name(), Some(source.estimate()));
-        let sink = packer.begin(source.kind(), source.name())?;
-        let emitted = source.emit(scope, sink).map_err(|e| e.while_(format!("packing {}", part.name)))?;
-        if let Some(body) = packer.end()? {
-            part.path = body.path;
-            part.bytes = body.bytes;
-            part.sha256 = body.sha256;
-            part.directory = body.directory;
-            part.file = body.file;
-        }
-        if let Some(directory) = &mut part.directory {
-            directory.skipped = emitted.skipped;
-            directory.exclude = emitted.exclude;
-        }
-        part.database = emitted.database;
-        part.settings = emitted.settings;
-        manifest.warnings.extend(emitted.warnings);
-    }
-    manifest.parts.push(part);
-    Ok(())
 }
 
 /// The newest backup of a plan; a safety backup may hold less than the plan does.

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use history_kit::{Shop, get, listed, on};
+use history_kit::{Shop, get, listed, on, pieces};
 use proptest::prelude::*;
 use recoup::backup::{self, Request};
 use recoup::destination::LocalDestination;
@@ -234,6 +234,62 @@ fn several_places_keep_one_each() {
     }
     for root in &roots {
         assert_eq!(listed(&on(root))[0].manifest.history.as_ref().unwrap().pieces.len(), 4);
+    }
+}
+
+/// Two places, each with a history.
+fn two(folder: &Path) -> Vec<Arc<dyn Store>> {
+    let open = |name: &&str| {
+        fs::create_dir_all(folder.join(name)).unwrap();
+        Arc::new(on(&folder.join(name))) as Arc<dyn Store>
+    };
+    ["a", "b"].iter().map(open).collect()
+}
+
+#[test]
+fn what_is_not_sound_is_listed_nowhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let shop = Shop::new(4096, 20_000);
+    let run = || backup::run(&request(&shop.path, folder), &two(folder), &Context::quiet());
+    run().unwrap();
+    // Somewhere in the middle a page of the index is another one: every page reads well, and the copy is faithful.
+    let file = File::options().read(true).write(true).open(&shop.path).unwrap();
+    let pages = file.metadata().unwrap().len() / 4096;
+    let mut kept = vec![0; 4096];
+    file.read_exact_at(&mut kept, (pages / 2) * 4096).unwrap();
+    file.write_all_at(&[0; 4096], (pages / 2) * 4096).unwrap();
+    let error = run().unwrap_err();
+    assert_eq!(error.code(), "source_corrupted", "{error:?}");
+    for store in two(folder) {
+        assert_eq!(listed(store.as_ref()).len(), 1);
+        assert_eq!(store.list(None).unwrap().damaged.len(), 0);
+    }
+    assert_eq!(pieces(&folder.join("a")).len(), 1, "what was put has gone again");
+    file.write_all_at(&kept, (pages / 2) * 4096).unwrap();
+    let report = run().unwrap();
+    assert_eq!(report.stored.len(), 2);
+    assert_eq!(proven(&folder.join("b"), &listed(two(folder)[1].as_ref())[0].manifest), says(&shop));
+}
+
+#[test]
+fn what_the_proof_tells_stands_in_every_manifest() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let shop = Shop::new(4096, 20_000);
+    let run = || backup::run(&request(&shop.path, folder), &two(folder), &Context::quiet()).unwrap();
+    assert!(run().manifest.warnings.is_empty());
+    let less = "PRAGMA foreign_keys = OFF; CREATE TABLE line (of REFERENCES orders (id)); INSERT INTO line VALUES (-1); DELETE FROM orders WHERE id > 9";
+    shop.connection.execute_batch(less).unwrap();
+    let report = run();
+    assert_eq!(report.outcome, recoup::model::Outcome::Warnings);
+    for store in two(folder) {
+        let newest = listed(store.as_ref()).remove(0).manifest;
+        let codes: Vec<&str> = newest.warnings.iter().map(|warning| warning.code.as_str()).collect();
+        assert!(codes.contains(&"foreign_keys") && codes.contains(&"shrank"), "{codes:?}");
+        let facts = newest.parts[0].database.as_ref().unwrap();
+        assert_eq!(facts.tables.iter().find(|table| table.name == "orders").unwrap().rows, Some(9));
+        assert_eq!((facts.foreign_key_violations, newest.verified), (1, Some(Level::Integrity)));
     }
 }
 

@@ -93,6 +93,9 @@ pub struct Emitted {
     pub warnings: Vec<Warning>,
 }
 
+/// Proves what was emitted before that was done, and tells what is known only then: facts about a database, and warnings.
+pub type Proof = Box<dyn FnOnce(&Context) -> Result<(DatabaseFacts, Vec<Warning>)> + Send>;
+
 /// One thing that is read. Promises, tested by one contract suite for every implementation:
 ///
 /// * nothing of the application is modified, created, locked beyond a read transaction, or executed;
@@ -121,6 +124,11 @@ pub trait Source: Send {
     fn capture(&mut self, scope: &Scope) -> Result<()>;
     /// Emits every entry to `sink`.
     fn emit(&mut self, scope: &Scope, sink: &mut dyn Sink) -> Result<Emitted>;
+    /// As [`Source::emit`], but what takes long to be proven may be left for a proof, which is to be had before anybody
+    /// relies on what was emitted. Until then nobody moves what was staged.
+    fn emit_unproven(&mut self, scope: &Scope, sink: &mut dyn Sink) -> Result<(Emitted, Option<Proof>)> {
+        self.emit(scope, sink).map(|emitted| (emitted, None))
+    }
 }
 
 /// Makes a source afresh for every backup, so that runs share no state.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::state::State;
-use super::{Emitted, FileId, Presence, Scope, Source, SourceFactory};
+use super::{Emitted, FileId, Presence, Proof, Scope, Source, SourceFactory};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Content, DatabaseFacts, DatabaseSpec, Entry, PartKind, PathBytes, Sink, Warning};
 use crate::progress::{Context, Phase};
@@ -146,28 +146,14 @@ impl SqliteSource {
         self.warnings.push(Warning::new(code, format!("Database {}: {text}", self.name)));
     }
 
-    /// The copy must be sound and say what the source said at the moment.
-    fn prove(&mut self, captured: &Captured, context: &Context) -> Result<DatabaseFacts> {
-        let (facts, checked) = std::thread::scope(|scope| {
-            // A copy that is given away will be made durable: the disk may as well begin while it is checked.
-            let early = self.give.then(|| scope.spawn(|| copy::sync(&captured.path)));
-            let proven = prove(&captured.path, &captured.facts, &self.location.path, self.quick, context);
-            // What the disk said once it may not say again (fsync(2)).
-            let synced = early.map_or(Ok(()), |early| early.join().unwrap_or_else(|_| Err(out_of_order("a panic"))));
-            synced.and(proven)
-        })?;
-        if !checked.unchecked.is_empty() {
-            self.warn("unchecked", format!("copied faithfully, but not checked: {}", checked.unchecked.join(", ")));
+    fn proving(&self, captured: &Captured) -> Proving {
+        Proving {
+            name: self.name.clone(),
+            origin: self.location.path.clone(),
+            captured: captured.clone(),
+            give: self.give,
+            quick: self.quick,
         }
-        if checked.foreign_key_violations > 0 {
-            let n = checked.foreign_key_violations;
-            self.warn("foreign_keys", format!("{n} rows violate a foreign key; the copy has them too"));
-        }
-        if checked.constraint_violations > 0 {
-            let n = checked.constraint_violations;
-            self.warn("constraints", format!("{n} values break a rule of the schema; the copy has them too"));
-        }
-        Ok(facts)
     }
 
     /// Replaces the copy by a compact one and proves that nothing else changed. What compaction cannot do is a
@@ -210,6 +196,44 @@ impl SqliteSource {
     }
 }
 
+/// A copy that is to be proven: sound, and what the source said at the moment.
+struct Proving {
+    name: String,
+    origin: PathBuf,
+    captured: Captured,
+    give: bool,
+    quick: bool,
+}
+
+impl Proving {
+    fn run(self, context: &Context) -> Result<(DatabaseFacts, Vec<Warning>)> {
+        let (facts, checked) = std::thread::scope(|scope| {
+            // A copy that is given away will be made durable: the disk may as well begin while it is checked.
+            let early = self.give.then(|| scope.spawn(|| copy::sync(&self.captured.path)));
+            let proven = prove(&self.captured.path, &self.captured.facts, &self.origin, self.quick, context);
+            // What the disk said once it may not say again (fsync(2)).
+            let synced = early.map_or(Ok(()), |early| early.join().unwrap_or_else(|_| Err(out_of_order("a panic"))));
+            synced.and(proven)
+        })?;
+        let mut warnings = Vec::new();
+        let mut warn = |code: &str, text: String| {
+            warnings.push(Warning::new(code, format!("Database {}: {text}", self.name)));
+        };
+        if !checked.unchecked.is_empty() {
+            warn("unchecked", format!("copied faithfully, but not checked: {}", checked.unchecked.join(", ")));
+        }
+        if checked.foreign_key_violations > 0 {
+            let n = checked.foreign_key_violations;
+            warn("foreign_keys", format!("{n} rows violate a foreign key; the copy has them too"));
+        }
+        if checked.constraint_violations > 0 {
+            let n = checked.constraint_violations;
+            warn("constraints", format!("{n} values break a rule of the schema; the copy has them too"));
+        }
+        Ok((facts, warnings))
+    }
+}
+
 impl SqliteSource {
     fn emit_proven(
         &mut self,
@@ -219,10 +243,22 @@ impl SqliteSource {
         sink: &mut dyn Sink,
     ) -> Result<Emitted> {
         context.observer.phase(Phase::Check, &self.name, None);
-        let mut facts = self.prove(captured, context)?;
+        let (mut facts, warnings) = self.proving(captured).run(context)?;
+        self.warnings.extend(warnings);
         if self.compact {
             facts = self.compacted(captured, facts, context)?;
         }
+        let emitted = self.emit_staged(captured, shape, context, sink)?;
+        Ok(Emitted { database: Some(facts), ..emitted })
+    }
+
+    fn emit_staged(
+        &mut self,
+        captured: &Captured,
+        shape: Shape,
+        context: &Context,
+        sink: &mut dyn Sink,
+    ) -> Result<Emitted> {
         let size = fs::metadata(&captured.path).map_err(|e| Error::at("looking at", &captured.path, e))?.len();
         let entry = Entry {
             mode: shape.mode,
@@ -234,8 +270,14 @@ impl SqliteSource {
         };
         context.observer.phase(Phase::Pack, &self.name, Some(size));
         sink.entry(&entry, Content::Staged(&captured.path))?;
-        let warnings = std::mem::take(&mut self.warnings);
-        Ok(Emitted { database: Some(facts), warnings, ..Emitted::default() })
+        Ok(Emitted { warnings: std::mem::take(&mut self.warnings), ..Emitted::default() })
+    }
+
+    fn take_captured(&mut self) -> Result<(Captured, Shape)> {
+        match (self.captured.take(), self.shape) {
+            (Some(captured), Some(shape)) => Ok((captured, shape)),
+            _ => Err(out_of_order("emit before capture")),
+        }
     }
 }
 
@@ -331,14 +373,22 @@ impl Source for SqliteSource {
 
     /// Proves the copy first, here and not in `capture`: there the other sources still hold their moments.
     fn emit(&mut self, scope: &Scope, sink: &mut dyn Sink) -> Result<Emitted> {
-        let (Some(captured), Some(shape)) = (self.captured.take(), self.shape) else {
-            return Err(out_of_order("emit before capture"));
-        };
+        let (captured, shape) = self.take_captured()?;
         let emitted = self.emit_proven(&captured, shape, &scope.context, sink);
         if emitted.is_err() {
             let _ = fs::remove_file(&captured.path);
         }
         emitted
+    }
+
+    fn emit_unproven(&mut self, scope: &Scope, sink: &mut dyn Sink) -> Result<(Emitted, Option<Proof>)> {
+        if self.compact {
+            return self.emit(scope, sink).map(|emitted| (emitted, None));
+        }
+        let (captured, shape) = self.take_captured()?;
+        let emitted = self.emit_staged(&captured, shape, &scope.context, sink)?;
+        let proving = self.proving(&captured);
+        Ok((emitted, Some(Box::new(move |context| proving.run(context)))))
     }
 }
 
