@@ -26,7 +26,10 @@ impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Listen {
             let mut seen = Seen::default();
             event.record(&mut seen);
             let whole = if seen.statement.trim().is_empty() { seen.summary } else { seen.statement };
-            SENT.lock().unwrap().push(whole.trim().to_owned());
+            // A new connection sets itself up.
+            if !whole.trim_start().starts_with("SET ") {
+                SENT.lock().unwrap().push(whole.trim().to_owned());
+            }
         }
     }
 }

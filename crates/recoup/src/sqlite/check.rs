@@ -53,7 +53,7 @@ pub(super) fn examine(
 ) -> Result<Checked> {
     let check = Check { connection, context };
     // Index lookups are random reads: a larger cache than usual pays.
-    connection.execute_batch("PRAGMA cache_size=-16384").map_err(failed)?;
+    connection.execute_batch("PRAGMA cache_size=-8192").map_err(failed)?;
     let interruptible = Interruptible::until(connection, context, until)?;
     let mut checked = Checked::default();
     let missing = missing::find(connection);
