@@ -7,8 +7,12 @@ Z is the size of one copy compressed by `zstd -3`. Recoup's backups are encrypte
 but the capture that is kept for the next day, which is told apart. Every day each tool makes its backup from the same file;
 the time of a day is divided by that of `zstd -3 -T2` on the same day, and the median of these ratios is quoted. Sizes are the
 same on every machine, ratios of times nearly. restic and borg take part where they are installed.
+
+At the end everything is verified – every byte read, and Recoup's newest backup restored and checked besides, which no other
+tool does – and the newest and the oldest backup are restored, beside `cp` of the database; medians of `--rounds`.
 """
 import argparse
+import json
 import os
 import shlex
 import shutil
@@ -27,6 +31,7 @@ parser.add_argument("--work", default="/var/tmp/recoup-days")
 parser.add_argument("--database", help="begin with this file instead")
 parser.add_argument("--churn", help="a day of use instead: {path} and {day} are filled in")
 parser.add_argument("--only", default="", help="tools, by comma")
+parser.add_argument("--rounds", type=int, default=3, help="of verifications and restores")
 given = parser.parse_args()
 
 shutil.rmtree(given.work, ignore_errors=True)
@@ -58,6 +63,14 @@ class Recoup:
         return run([given.recoup, "backup", "--database", at("copy.db"), *self.options])[0]
     def stored(self):
         return size(at("recoup"))
+    def verify(self):
+        key = ["--at", at("recoup"), "--passphrase-file", at("passphrase")]
+        return run([given.recoup, "verify", "--all", "--level", "checksum", *key])[0] + run([given.recoup, "verify", "latest", "--level", "restore", *key])[0]
+    def restore(self, oldest, to):
+        key = ["--at", at("recoup"), "--passphrase-file", at("passphrase")]
+        listed = json.loads(run([given.recoup, "list", "--json", *key])[1])["backups"]
+        which = (min if oldest else max)(listed, key=lambda backup: backup["created_at"])["id"]
+        return run([given.recoup, "restore", which, "--to", to, *key])[0]
 
 
 class Zstd:
@@ -79,6 +92,12 @@ class Restic:
         return run(["restic", "backup", "-q", "--ignore-inode", at("copy.db")])[0]
     def stored(self):
         return size(at("restic"))
+    def verify(self):
+        return run(["restic", "check", "-q", "--read-data"])[0]
+    def restore(self, oldest, to):
+        snapshots = json.loads(run(["restic", "snapshots", "--json"])[1])
+        which = (min if oldest else max)(snapshots, key=lambda snapshot: snapshot["time"])["id"]
+        return run(["restic", "restore", "-q", which, "--target", to])[0]
 
 
 class Borg:
@@ -123,4 +142,26 @@ for tool in tools:
     base = seconds[tools[0]]
     ratios = [mine / theirs for mine, theirs in zip(seconds[tool], base)]
     print(f"| {tool.name:27} | {stored / 1e6:5.0f} | {stored / one:5.2f} | {each:13.1f} | {ratios[0]:12.2f} | {statistics.median(ratios[1:] or ratios):12.2f} |", flush=True)
+
+
+def fresh(do):
+    """Into a folder that is not there, on a machine that has written what it had to."""
+    shutil.rmtree(at("restored"), ignore_errors=True)
+    run(["sync"])
+    return do(at("restored"))
+
+
+print(f"| {'tool':27} | verify s | newest / cp | oldest / newest |")
+for tool in tools:
+    if not hasattr(tool, "verify"):
+        continue
+    verified = statistics.median(tool.verify() for _ in range(given.rounds))
+    newest, oldest = [], []
+    for _ in range(given.rounds):
+        copied = fresh(lambda to: run(["cp", at("copy.db"), to])[0])
+        os.unlink(at("restored"))
+        first = fresh(lambda to: tool.restore(False, to))
+        newest.append(first / copied)
+        oldest.append(fresh(lambda to: tool.restore(True, to)) / first)
+    print(f"| {tool.name:27} | {verified:8.1f} | {statistics.median(newest):11.2f} | {statistics.median(oldest):15.2f} |", flush=True)
 shutil.rmtree(given.work)
