@@ -282,8 +282,8 @@ pub struct Restore {
     /// Write a fresh tree to this directory instead, and touch nothing else
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with_all = ["dry_run", "yes"])]
     pub to: Option<PathBuf>,
-    /// Only this part; DATABASE:TABLE for one table, DIRECTORY/FILE for one file
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    /// Only this part; DATABASE:TABLE for one table, DIRECTORY/FILE for one file; may be given again
+    #[arg(long, value_name = "NAME")]
     pub only: Vec<String>,
     /// Only tell what would change
     #[arg(long)]

@@ -47,7 +47,7 @@ fn a_plan_at_an_encrypted_destination_needs_no_options() {
 
     shop.sql("DELETE FROM orders");
     fs::remove_file(shop.path("config.yml")).unwrap();
-    shop.run("restore latest --yes --only shop,config.yml").good();
+    shop.run("restore latest --yes --only shop --only config.yml").good();
     assert_eq!(shop.sql("").query_row("SELECT count(*) FROM orders", [], |row| row.get::<_, i64>(0)).unwrap(), 3);
     assert_eq!(fs::read_to_string(shop.path("config.yml")).unwrap(), "title: Lighthouse\n");
     // The safety backup is encrypted like everything there.

@@ -313,6 +313,17 @@ fn to_a_folder_that_is_not_empty_or_cannot_be_made_nothing_is_written() {
 }
 
 #[test]
+fn several_files_are_named_one_by_one_and_a_comma_belongs_to_a_name() {
+    let shop = Shop::configured();
+    fs::write(shop.path("thumbs/b,c.jpg"), "a comma").unwrap();
+    shop.back_up("");
+    shop.run("restore latest --only thumbs/b,c.jpg --only thumbs/a.jpg --to two").good();
+    let read = |name: &str| fs::read_to_string(shop.path(name)).unwrap();
+    assert_eq!((read("two/thumbs/b,c.jpg"), read("two/thumbs/a.jpg")), ("a comma".into(), "a.jpg".into()));
+    assert!(!shop.path("two/config.yml").exists());
+}
+
+#[test]
 fn names_that_collide_in_a_folder_are_kept_apart() {
     let shop = Shop::new();
     fs::create_dir_all(shop.path("sub/shop.db")).unwrap();
@@ -340,7 +351,7 @@ fn undo_goes_back_step_by_step_and_by_name() {
     let mut states = vec![state(&shop)];
     let mut restores = Vec::new();
     for (n, only) in
-        [(10, "--only shop"), (20, "--only thumbs,config.yml"), (30, ""), (40, "--only config.yml"), (50, "")]
+        [(10, "--only shop"), (20, "--only thumbs --only config.yml"), (30, ""), (40, "--only config.yml"), (50, "")]
     {
         change(&shop, n);
         states.push(state(&shop));

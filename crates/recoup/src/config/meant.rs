@@ -265,6 +265,7 @@ impl Meaning<'_> {
         Plan::check_name(&name).map_err(|error| self.because(&written.name, error))?;
         let key = written.name.key.clone();
 
+        let first = self.values.len();
         let compact = written.compact.as_ref().is_some_and(|at| at.value);
         let origin = written.compact.as_ref().map_or(Origin::Default, |at| self.origin(at.line));
         self.note(format!("{key}.compact"), json!(compact), None, origin);
@@ -286,6 +287,8 @@ impl Meaning<'_> {
         let format = format.unwrap_or_else(|| Plan::usual_format(&sources, &list));
         let origin = written.format.as_ref().map_or_else(|| self.inherited("format"), |at| self.origin(at.line));
         self.note(format!("{key}.format"), json!(format.word()), None, origin);
+        // What it is stands before what it is of.
+        self.values[first..].rotate_right(1);
         if written.destinations.is_none() && known.defaults.is_empty() {
             let path = self.base.join("backups");
             self.resolved.push(Resolved { plan: name.clone(), written: "./backups".into(), path });
