@@ -181,7 +181,7 @@ fn many_plans_cost_the_first_page_no_more_questions_than_a_few() {
         let engine = stand.app.engine().clone();
         while stand.runtime.block_on(engine.work("worker")).unwrap().is_some() {}
     };
-    let questions = |path: &str| {
+    let once = |path: &str| {
         // A statement is told of after its last row came.
         std::thread::sleep(Duration::from_millis(300));
         let before = SENT.load(Ordering::SeqCst);
@@ -189,6 +189,8 @@ fn many_plans_cost_the_first_page_no_more_questions_than_a_few() {
         std::thread::sleep(Duration::from_millis(300));
         (SENT.load(Ordering::SeqCst) - before, reply.json())
     };
+    // A connection that is new, and whatever goes on beside, ask questions of their own now and then.
+    let questions = |path: &str| (0..3).map(|_| once(path)).min_by_key(|(sent, _)| *sent).unwrap();
     let paths = ["/api/v1/overview", "/api/v1/health"];
     make("plan-0".into());
     let few = paths.map(|path| questions(path).0);
