@@ -58,19 +58,18 @@ class Recoup:
     def __init__(self):
         with open(at("passphrase"), "w") as file:
             file.write("days\n")
+        self.key = ["--at", at("recoup"), "--passphrase-file", at("passphrase")]
         self.options = ["--to", at("recoup"), "--layout", "history", "--format", "database", "--passphrase-file", at("passphrase"), "--plan", "days"]
     def back_up(self, day):
         return run([given.recoup, "backup", "--database", at("copy.db"), *self.options])[0]
     def stored(self):
         return size(at("recoup"))
     def verify(self):
-        key = ["--at", at("recoup"), "--passphrase-file", at("passphrase")]
-        return run([given.recoup, "verify", "--all", "--level", "checksum", *key])[0] + run([given.recoup, "verify", "latest", "--level", "restore", *key])[0]
+        return run([given.recoup, "verify", "--all", "--level", "checksum", *self.key])[0] + run([given.recoup, "verify", "latest", "--level", "restore", *self.key])[0]
     def restore(self, oldest, to):
-        key = ["--at", at("recoup"), "--passphrase-file", at("passphrase")]
-        listed = json.loads(run([given.recoup, "list", "--json", *key])[1])["backups"]
+        listed = json.loads(run([given.recoup, "list", "--json", *self.key])[1])["backups"]
         which = (min if oldest else max)(listed, key=lambda backup: backup["created_at"])["id"]
-        return run([given.recoup, "restore", which, "--to", to, *key])[0]
+        return run([given.recoup, "restore", which, "--to", to, *self.key])[0]
 
 
 class Zstd:

@@ -177,6 +177,15 @@ pub fn peak() -> u64 {
 
 /// Bytes that this process has read so far, from files and otherwise (proc(5), `rchar`).
 pub fn read_so_far() -> u64 {
+    so_far("rchar: ")
+}
+
+/// Bytes that this process has written so far (proc(5), `wchar`).
+pub fn written_so_far() -> u64 {
+    so_far("wchar: ")
+}
+
+fn so_far(what: &str) -> u64 {
     let io = std::fs::read_to_string("/proc/self/io").unwrap();
-    io.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap().parse().unwrap()
+    io.lines().find_map(|line| line.strip_prefix(what)).unwrap().parse().unwrap()
 }

@@ -10,7 +10,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use history_kit::{Shop, get, listed, on, pieces, put};
+use history_kit::{Shop, Use, get, listed, on, pieces, put, used};
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use recoup::destination::LocalDestination;
@@ -231,24 +231,14 @@ fn both_layouts_lie_side_by_side() {
 
 #[derive(Debug, Clone)]
 enum Step {
-    Grow(u32),
-    Change(u32),
-    Shrink,
-    Vacuum,
-    PageSize(u32),
-    Journal(bool),
+    Use(Use),
     Delete(prop::sample::Index),
     Forget,
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        4 => (1..400_u32).prop_map(Step::Grow),
-        6 => (2..60_u32).prop_map(Step::Change),
-        1 => Just(Step::Shrink),
-        1 => Just(Step::Vacuum),
-        1 => prop::sample::select(vec![512_u32, 1024, 4096, 65536]).prop_map(Step::PageSize),
-        1 => any::<bool>().prop_map(Step::Journal),
+        14 => used().prop_map(Step::Use),
         4 => any::<prop::sample::Index>().prop_map(Step::Delete),
         1 => Just(Step::Forget),
     ]
@@ -264,18 +254,7 @@ proptest! {
         let mut alive: BTreeMap<BackupId, (Manifest, Vec<u8>)> = BTreeMap::new();
         for (second, step) in (0_u32..).zip(&steps) {
             match step {
-                Step::Grow(rows) => shop.grow(*rows, second + 2),
-                Step::Change(every) => shop.change(*every, second + 1),
-                Step::Shrink => drop(shop.connection.execute("DELETE FROM orders WHERE id % 3 = 0", []).unwrap()),
-                Step::Vacuum => shop.connection.execute_batch("VACUUM").unwrap(),
-                Step::PageSize(size) => shop
-                    .connection
-                    .execute_batch(&format!("PRAGMA journal_mode = DELETE; PRAGMA page_size = {size}; VACUUM"))
-                    .unwrap(),
-                Step::Journal(wal) => shop
-                    .connection
-                    .execute_batch(&format!("PRAGMA journal_mode = {}", if *wal { "WAL" } else { "DELETE" }))
-                    .unwrap(),
+                Step::Use(used) => used.of(&shop, second + 1),
                 Step::Delete(which) => {
                     if !alive.is_empty() {
                         let id = which.get(&alive.keys().cloned().collect::<Vec<_>>()).clone();

@@ -12,30 +12,34 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use history_kit::{Shop, get, listed, on, pieces};
+use history_kit::{Shop, Use, get, listed, on, pieces, used};
 use proptest::prelude::*;
 use recoup::backup::{self, Request};
 use recoup::destination::LocalDestination;
 use recoup::model::{BackupId, DatabaseSpec, Format, Level, Manifest, SourceSpec};
 use recoup::progress::Context;
+use recoup::source::SourceFactory;
 use recoup::sqlite::digest::logical_digest;
 use recoup::store::{FilesStore, Store};
 use recoup::{source, verify};
-use recoup_testkit::faults::{self, Action, ROOT, child, variable};
+use recoup_testkit::faults::{self, Action, ROOT, child, variable, written_so_far};
 use recoup_testkit::sample;
 use rusqlite::Connection;
 
 type Digest = BTreeMap<String, String>;
 
-fn request(database: &Path, scratch: &Path) -> Request {
+fn factory(database: &Path, scratch: &Path, compact: bool) -> SourceFactory {
     let spec = SourceSpec::Database(DatabaseSpec {
         name: "shop".into(),
         location: database.to_string_lossy().into_owned(),
         optional: false,
         busy_timeout_ms: 5_000,
     });
-    let factory = source::factory(&spec, scratch, false, Arc::new(Vec::new));
-    sample::request("shop", vec![factory], Format::Database, scratch)
+    source::factory(&spec, scratch, compact, Arc::new(Vec::new))
+}
+
+fn request(database: &Path, scratch: &Path) -> Request {
+    sample::request("shop", vec![factory(database, scratch, false)], Format::Database, scratch)
 }
 
 fn back_up(root: &Path, database: &Path) -> recoup::Result<Manifest> {
@@ -69,12 +73,6 @@ fn capture(root: &Path) -> PathBuf {
     root.join(".recoup/history/shop/last.db")
 }
 
-/// Bytes that this process has written so far (proc(5), `wchar`).
-fn written_so_far() -> u64 {
-    let io = fs::read_to_string("/proc/self/io").unwrap();
-    io.lines().find_map(|line| line.strip_prefix("wchar: ")).unwrap().parse().unwrap()
-}
-
 #[test]
 fn only_what_changed_is_written() {
     let root = tempfile::tempdir().unwrap();
@@ -96,22 +94,21 @@ fn only_what_changed_is_written() {
     // As many bytes as pages, not one more: what SQLite would call it is what it is.
     assert_eq!(get(&on(root), &second), fs::read(capture(root)).unwrap());
     // Pieces are not read for it: damage in one would have been noticed, and a new history begun.
-    let first = root.join("shop").join(&second.history.as_ref().unwrap().pieces[0].name);
-    fs::set_permissions(&first, fs::Permissions::from_mode(0o600)).unwrap();
-    File::options().write(true).open(&first).unwrap().write_all_at(&[1; 64], 4096).unwrap();
+    break_piece(root, &second);
     shop.change(5_000, 3);
     assert_eq!(back_up(root, &shop.path).unwrap().history.unwrap().pieces.len(), 3);
 }
 
+/// Damages the first piece of a backup: whoever reads it notices.
+fn break_piece(root: &Path, manifest: &Manifest) {
+    let first = root.join("shop").join(&manifest.history.as_ref().unwrap().pieces[0].name);
+    fs::set_permissions(&first, fs::Permissions::from_mode(0o600)).unwrap();
+    File::options().write(true).open(&first).unwrap().write_all_at(&[1; 64], 4096).unwrap();
+}
+
 #[derive(Debug, Clone)]
 enum Step {
-    Grow(u32),
-    Change(u32),
-    Shrink,
-    Vacuum,
-    PageSize(u32),
-    Wal(bool),
-    Checkpoint,
+    Use(Use),
     Rot(prop::sample::Index),
     Die,
     Delete(prop::sample::Index),
@@ -119,13 +116,7 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        4 => (1..400_u32).prop_map(Step::Grow),
-        6 => (2..60_u32).prop_map(Step::Change),
-        1 => Just(Step::Shrink),
-        1 => Just(Step::Vacuum),
-        1 => prop::sample::select(vec![512_u32, 4096, 65536]).prop_map(Step::PageSize),
-        1 => any::<bool>().prop_map(Step::Wal),
-        1 => Just(Step::Checkpoint),
+        15 => used().prop_map(Step::Use),
         1 => any::<prop::sample::Index>().prop_map(Step::Rot),
         1 => Just(Step::Die),
         2 => any::<prop::sample::Index>().prop_map(Step::Delete),
@@ -142,15 +133,8 @@ proptest! {
         shop.connection.execute_batch("PRAGMA journal_mode = WAL").unwrap();
         let mut alive: BTreeMap<BackupId, (Manifest, Digest)> = BTreeMap::new();
         for (seed, step) in (1_u32..).zip(&steps) {
-            let run = |sql: &str| shop.connection.execute_batch(sql).unwrap();
             match step {
-                Step::Grow(rows) => shop.grow(*rows, seed + 1),
-                Step::Change(every) => shop.change(*every, seed),
-                Step::Shrink => run("DELETE FROM orders WHERE id % 3 = 0"),
-                Step::Vacuum => run("VACUUM"),
-                Step::PageSize(size) => run(&format!("PRAGMA journal_mode = DELETE; PRAGMA page_size = {size}; VACUUM")),
-                Step::Wal(wal) => run(&format!("PRAGMA journal_mode = {}", if *wal { "WAL" } else { "DELETE" })),
-                Step::Checkpoint => run("PRAGMA wal_checkpoint(TRUNCATE)"),
+                Step::Use(used) => used.of(&shop, seed),
                 // A disk changes a byte of what is kept.
                 Step::Rot(at) => {
                     if let Ok(file) = File::options().read(true).write(true).open(capture(root)) {
@@ -212,12 +196,8 @@ fn several_places_keep_one_each() {
     let shop = Shop::new(4096, 2_000);
     for day in 1..5 {
         shop.change(9, day);
-        let stores: Vec<Arc<dyn Store>> = roots
-            .iter()
-            .map(|root| {
-                fs::create_dir_all(root).unwrap();
-                Arc::new(on(root)) as Arc<dyn Store>
-            })
+        let stores: Vec<Arc<dyn Store>> = two(folder.path())
+            .into_iter()
             .chain([Arc::new(plain(&folder.path().join("plain"))) as Arc<dyn Store>])
             .collect();
         let report = backup::run(&request(&shop.path, folder.path()), &stores, &Context::quiet()).unwrap();
@@ -235,6 +215,24 @@ fn several_places_keep_one_each() {
     for root in &roots {
         assert_eq!(listed(&on(root))[0].manifest.history.as_ref().unwrap().pieces.len(), 4);
     }
+}
+
+#[test]
+fn what_is_compacted_is_compared_with_its_capture_too() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    let shop = Shop::new(4096, 2_000);
+    let run = || {
+        let store: Arc<dyn Store> = Arc::new(on(root));
+        let request = Request { sources: vec![factory(&shop.path, root, true)], ..request(&shop.path, root) };
+        backup::run(&request, &[store], &Context::quiet()).unwrap().manifest
+    };
+    let first = run();
+    break_piece(root, &first);
+    shop.grow(1, 5);
+    let second = run();
+    assert_eq!(second.history.as_ref().unwrap().pieces.len(), 2, "the piece was not read");
+    assert!(second.parts[0].database.as_ref().unwrap().compacted);
 }
 
 /// Two places, each with a history.

@@ -143,7 +143,7 @@ impl SqliteSource {
     }
 
     fn warn(&mut self, code: &str, text: String) {
-        self.warnings.push(Warning::new(code, format!("Database {}: {text}", self.name)));
+        self.warnings.push(warning(&self.name, code, &text));
     }
 
     fn proving(&self, captured: &Captured) -> Proving {
@@ -216,9 +216,7 @@ impl Proving {
             synced.and(proven)
         })?;
         let mut warnings = Vec::new();
-        let mut warn = |code: &str, text: String| {
-            warnings.push(Warning::new(code, format!("Database {}: {text}", self.name)));
-        };
+        let mut warn = |code: &str, text: String| warnings.push(warning(&self.name, code, &text));
         if !checked.unchecked.is_empty() {
             warn("unchecked", format!("copied faithfully, but not checked: {}", checked.unchecked.join(", ")));
         }
@@ -235,21 +233,12 @@ impl Proving {
 }
 
 impl SqliteSource {
-    fn emit_proven(
-        &mut self,
-        captured: &Captured,
-        shape: Shape,
-        context: &Context,
-        sink: &mut dyn Sink,
-    ) -> Result<Emitted> {
+    /// Proves the copy, and makes it smaller where that is asked.
+    fn checked(&mut self, captured: &Captured, context: &Context) -> Result<DatabaseFacts> {
         context.observer.phase(Phase::Check, &self.name, None);
-        let (mut facts, warnings) = self.proving(captured).run(context)?;
+        let (facts, warnings) = self.proving(captured).run(context)?;
         self.warnings.extend(warnings);
-        if self.compact {
-            facts = self.compacted(captured, facts, context)?;
-        }
-        let emitted = self.emit_staged(captured, shape, context, sink)?;
-        Ok(Emitted { database: Some(facts), ..emitted })
+        if self.compact { self.compacted(captured, facts, context) } else { Ok(facts) }
     }
 
     fn emit_staged(
@@ -374,7 +363,10 @@ impl Source for SqliteSource {
     /// Proves the copy first, here and not in `capture`: there the other sources still hold their moments.
     fn emit(&mut self, scope: &Scope, sink: &mut dyn Sink) -> Result<Emitted> {
         let (captured, shape) = self.take_captured()?;
-        let emitted = self.emit_proven(&captured, shape, &scope.context, sink);
+        let emitted = self.checked(&captured, &scope.context).and_then(|facts| {
+            let emitted = self.emit_staged(&captured, shape, &scope.context, sink)?;
+            Ok(Emitted { database: Some(facts), ..emitted })
+        });
         if emitted.is_err() {
             let _ = fs::remove_file(&captured.path);
         }
@@ -390,6 +382,10 @@ impl Source for SqliteSource {
         let proving = self.proving(&captured);
         Ok((emitted, Some(Box::new(move |context| proving.run(context)))))
     }
+}
+
+fn warning(database: &str, code: &str, text: &str) -> Warning {
+    Warning::new(code, format!("Database {database}: {text}"))
 }
 
 fn out_of_order(what: &str) -> Error {

@@ -54,6 +54,16 @@ pub fn page_size(connection: &Connection) -> Result<u32> {
     connection.query_row("PRAGMA page_size", [], |row| row.get(0)).map_err(failed)
 }
 
+/// The page size that the first bytes of a database say, where 1 stands for 65 536
+/// (<https://sqlite.org/fileformat2.html#page_size>); `None` for what no database has.
+pub fn page_size_in(header: &[u8]) -> Option<u32> {
+    let size = match u16::from_be_bytes([*header.get(16)?, *header.get(17)?]) {
+        1 => 65_536,
+        size => u32::from(size),
+    };
+    (size.is_power_of_two() && size >= 512).then_some(size)
+}
+
 /// `PRAGMA page_count`.
 pub fn page_count(connection: &Connection) -> Result<u64> {
     let pages: i64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0)).map_err(failed)?;

@@ -42,13 +42,8 @@ pub fn follow(source: &Connection, earlier: &Earlier, context: &Context) -> Resu
     let copy = copy.map_err(|e| Error::at("opening", &earlier.copy, e))?;
     let length = copy.metadata().map_err(|e| Error::at("looking at", &earlier.copy, e))?.len();
     let mut head = [0; 18];
-    // 65 536 is written as 1 (the file format, section 1.3.2).
-    let theirs = match copy.read_exact_at(&mut head, 0).map(|()| u16::from_be_bytes([head[16], head[17]])) {
-        Err(_) => return Ok(false),
-        Ok(1) => 65_536,
-        Ok(size) => u64::from(size),
-    };
-    if !has_pages(source) || theirs != size || !length.is_multiple_of(size) {
+    let theirs = copy.read_exact_at(&mut head, 0).ok().and_then(|()| facts::page_size_in(&head)).map(u64::from);
+    if !has_pages(source) || theirs != Some(size) || !length.is_multiple_of(size) {
         return Ok(false);
     }
     let before = Writer::create(&earlier.before).map_err(|e| Error::at("creating", &earlier.before, e))?;

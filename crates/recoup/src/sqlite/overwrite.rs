@@ -11,6 +11,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, Transaction};
 
+use super::facts::page_size_in;
 use super::follow::has_pages;
 use super::pages::Pages;
 use super::put::failed;
@@ -44,13 +45,9 @@ impl Overwrite {
         {
             return Ok(None);
         }
-        // 65 536 is written as 1 (the file format, section 1.3.2).
-        let theirs = match u16::from_be_bytes([head[16], head[17]]) {
-            1 => 65_536,
-            other => u64::from(other),
-        };
+        let theirs = page_size_in(&head).map(u64::from);
         let bytes = opened.metadata().map_err(|e| Error::at("looking at", staged, e))?.len();
-        if theirs != size || bytes == 0 || !bytes.is_multiple_of(size) {
+        if theirs != Some(size) || bytes == 0 || !bytes.is_multiple_of(size) {
             return Ok(None);
         }
         let same = Pages::compare(old, staged, u32::try_from(size).unwrap_or(0), context)?;

@@ -102,6 +102,14 @@ impl FilesStore {
     }
 }
 
+/// Does something with what is kept in a folder, unless somebody else has it.
+fn when_alone(folder: &Path, act: impl FnOnce() -> Result<()>) -> Result<()> {
+    match alone(folder)? {
+        Some(_alone) => act(),
+        None => Ok(()),
+    }
+}
+
 /// Keeps everybody else away from what is kept in a folder.
 fn alone(folder: &Path) -> Result<Option<Lease>> {
     let (root, name) = (folder.parent().unwrap_or(folder), folder.file_name().unwrap_or_default());
@@ -116,7 +124,14 @@ fn copy_in(folder: &Path, extension: &str) -> PathBuf {
 /// The capture that is kept, when it is that of this backup; also when a run has brought it up to date, and `sources` is that.
 pub(super) fn kept(folder: &Path, id: &BackupId, sources: &[(&str, &Path)]) -> Option<Kept> {
     let taken = matches!(sources, [(DATABASE, path)] if *path == copy_in(folder, DATABASE));
-    let last = read(&folder.join(if taken { TAKEN } else { LAST })).filter(|last| last.id == *id)?;
+    let last = match taken {
+        true => read(&folder.join(TAKEN)),
+        // Of a database that is compacted, or has another page size now, nothing was changed in what was taken.
+        false => {
+            read(&folder.join(LAST)).or_else(|| read(&folder.join(TAKEN)).filter(|_| !folder.join(BEFORE).exists()))
+        }
+    };
+    let last = last.filter(|last| last.id == *id)?;
     let paths: Vec<PathBuf> = last.objects.iter().map(|object| copy_in(folder, &object.extension)).collect();
     let files = last.objects.iter().zip(&paths);
     let files = files.map(|(object, path)| (object.extension.as_str(), path.as_path(), object.sums.as_slice()));
@@ -128,7 +143,7 @@ impl Captured {
     pub(super) fn keep(self, id: &BackupId, context: &Context) {
         let (folder, kept) = match self {
             Captured::Before { folder, id: before } => {
-                let kept = alone(&folder).and_then(|alone| alone.map_or(Ok(()), |_alone| rename(&folder, &before, id)));
+                let kept = when_alone(&folder, || rename(&folder, &before, id));
                 (folder, kept)
             }
             Captured::Now { folder, files, ours } => {
@@ -136,7 +151,7 @@ impl Captured {
                 // Whoever brought it up to date keeps others away already.
                 let kept = match files.iter().all(|(extension, path, _)| *path == copy_in(&folder, extension)) {
                     true => replace(),
-                    false => alone(&folder).and_then(|alone| alone.map_or(Ok(()), |_alone| replace())),
+                    false => when_alone(&folder, replace),
                 };
                 (folder, kept)
             }

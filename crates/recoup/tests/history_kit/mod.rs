@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use proptest::prelude::*;
 use recoup::destination::LocalDestination;
 use recoup::format::Packed;
 use recoup::model::{Kind, Manifest};
@@ -84,5 +85,44 @@ impl Shop {
 
     pub fn bytes(&self) -> Vec<u8> {
         fs::read(&self.path).unwrap()
+    }
+}
+
+/// What an application does between two backups.
+#[derive(Debug, Clone)]
+pub enum Use {
+    Grow(u32),
+    Change(u32),
+    Shrink,
+    Vacuum,
+    PageSize(u32),
+    Wal(bool),
+    Checkpoint,
+}
+
+pub fn used() -> impl Strategy<Value = Use> {
+    prop_oneof![
+        4 => (1..400_u32).prop_map(Use::Grow),
+        6 => (2..60_u32).prop_map(Use::Change),
+        1 => Just(Use::Shrink),
+        1 => Just(Use::Vacuum),
+        1 => prop::sample::select(vec![512_u32, 1024, 4096, 65536]).prop_map(Use::PageSize),
+        1 => any::<bool>().prop_map(Use::Wal),
+        1 => Just(Use::Checkpoint),
+    ]
+}
+
+impl Use {
+    pub fn of(&self, shop: &Shop, seed: u32) {
+        let run = |sql: &str| shop.connection.execute_batch(sql).unwrap();
+        match self {
+            Use::Grow(rows) => shop.grow(*rows, seed + 1),
+            Use::Change(every) => shop.change(*every, seed),
+            Use::Shrink => run("DELETE FROM orders WHERE id % 3 = 0"),
+            Use::Vacuum => run("VACUUM"),
+            Use::PageSize(size) => run(&format!("PRAGMA journal_mode = DELETE; PRAGMA page_size = {size}; VACUUM")),
+            Use::Wal(wal) => run(&format!("PRAGMA journal_mode = {}", if *wal { "WAL" } else { "DELETE" })),
+            Use::Checkpoint => run("PRAGMA wal_checkpoint(TRUNCATE)"),
+        }
     }
 }

@@ -10,6 +10,7 @@ use zip::ZipArchive;
 
 use super::{BLOCK, Past, Seeking, damaged};
 use crate::error::Result;
+use crate::sqlite::facts::page_size_in;
 
 /// The first bytes of every SQLite database (<https://www.sqlite.org/fileformat2.html#the_database_header>).
 const SQLITE: &[u8; 16] = b"SQLite format 3\0";
@@ -53,13 +54,8 @@ pub(super) fn regions(past: &mut dyn Past, extension: &str) -> Result<Vec<Region
     for region in regions.iter_mut().filter(|region| region.length >= 512) {
         let mut head = [0; 18];
         past.read_at(extension, region.start, &mut head)?;
-        if head.starts_with(SQLITE) {
-            let size = usize::from(u16::from_be_bytes([head[16], head[17]]));
-            // 1 stands for 65536.
-            let size = if size == 1 { 65536 } else { size };
-            if size.is_power_of_two() && size >= 512 {
-                region.block = size;
-            }
+        if let Some(size) = page_size_in(&head).filter(|_| head.starts_with(SQLITE)) {
+            region.block = size as usize;
         }
     }
     Ok(regions)
